@@ -1,0 +1,21 @@
+# Everything that is not ours, found in one place. Debian 12 package names are in launch/bootstrap.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(ZLIB REQUIRED)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+include(TorchCpu)
+
+add_library(trimtab_hdf5 INTERFACE)
+target_include_directories(trimtab_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(trimtab_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+if(TRIMTAB_TESTS)
+  find_package(GTest REQUIRED)
+endif()

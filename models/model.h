@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every model family offers to the rest of the program: a stage (the part of the model that this rank runs), and
+// the sites at which a tuning method can attach something trainable. The base weights of a stage never require a
+// gradient unless `trainable_base()` was called.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "parallel/micro_batch.h"
+#include "parallel/parameter.h"
+
+namespace trimtab {
+
+// What passes from stage to stage, both token-major [tokens, d_model]. Undefined where not there yet.
+struct StageIO {
+  at::Tensor encoder;
+  at::Tensor decoder;
+};
+
+// What a forward pass depends on beside weights and rows. Dropout masks are a pure function of (seed, step, sample, site).
+struct ForwardContext {
+  bool training = false;
+  double dropout = 0.0;  // used only when training
+  std::uint64_t seed = 0;
+  std::int64_t step = 0;
+};
+
+// Sums over the target tokens of a micro-batch; the caller divides as it likes (the reference: not at all).
+struct LossSums {
+  at::Tensor loss;          // float32 scalar with gradient: cross entropy + z_loss * log(Z)^2, summed over target tokens
+  std::int64_t tokens = 0;  // target tokens
+};
+
+// Rows that are put in front of the embedded encoder input of every row of a lane.
+class InputAdapter {
+ public:
+  virtual ~InputAdapter() = default;
+  // Positions in front of each row of `lane`; known on every stage, since layouts depend on it.
+  virtual std::int64_t positions(std::int32_t lane) const = 0;
+  // float32 [positions(lane), d_model], with gradient while training.
+  virtual at::Tensor rows(std::int32_t lane) const = 0;
+};
+
+class ModelStage {
+ public:
+  virtual ~ModelStage() = default;
+
+  virtual std::int64_t width() const = 0;       // d_model
+  virtual std::int64_t vocabulary() const = 0;  // rows of the embedding table
+  virtual std::int64_t pad_id() const = 0;
+  virtual std::int64_t eos_id() const = 0;
+  // Parameters of the whole model (not of the stage) and of the stage.
+  virtual std::int64_t parameter_count() const = 0;
+
+  // Runs this stage's layers. The first stage ignores `in` and embeds the ids of `batch`.
+  virtual StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) = 0;
+  // Last stage only.
+  virtual LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) = 0;
+  // Greedy decoding of a whole batch at once with key/value caches: for each row the ids up to and without the end of
+  // sequence, at most `max_tokens`. `batch` needs only its encoder part, lanes and samples.
+  virtual std::vector<std::vector<std::int32_t>> generate(const MicroBatch& batch, std::int64_t max_tokens) = 0;
+
+  // Rows of the embedding table, float32 [ids.size(), d_model], detached.
+  virtual at::Tensor embeddings(const std::vector<std::int64_t>& ids) const = 0;
+
+  // Sites. The adapter must outlive the stage or be detached with nullptr.
+  virtual void attach_input(InputAdapter* adapter) = 0;
+  // Model tuning: makes every base weight of this stage trainable and returns them by logical name.
+  virtual Parameters trainable_base() = 0;
+
+  // Every base weight of this stage by logical name (value only), for hashing, saving and counting.
+  struct NamedTensor {
+    std::string name;
+    at::Tensor value;
+  };
+  virtual std::vector<NamedTensor> base_weights() const = 0;
+};
+
+}  // namespace trimtab
