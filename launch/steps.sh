@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by the scripts: named steps whose output goes to a log, with elapsed seconds on the screen and the log's tail
