@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/log.h"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "runtime/check.h"
+#include "runtime/nearest.h"
+
+namespace trimtab {
+namespace {
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    default:
+      return spdlog::level::err;
+  }
+}
+
+std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
+  std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stderr_sink_mt>()};
+  if (!options.file.empty()) {
+    try {
+      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file));
+    } catch (const spdlog::spdlog_ex& reason) {
+      fail_config("{}: cannot open the log file: {}; choose a file that you may write to", options.file,
+                  reason.what());
+    }
+  }
+  auto logger = std::make_unique<spdlog::logger>("trimtab", sinks.begin(), sinks.end());
+  const auto width = fmt::formatted_size("{}", std::max(0, options.world - 1));
+  const std::string rank = options.rank < 0 ? "-" : fmt::format("{}", options.rank);
+  logger->set_pattern(fmt::format("%H:%M:%S  {:>{}}  %-7l  %v", rank, width));
+  logger->set_level(spdlog_level(options.level));
+  logger->flush_on(spdlog::level::debug);
+  return logger;
+}
+
+std::unique_ptr<spdlog::logger>& current() {
+  static std::unique_ptr<spdlog::logger> logger = make_logger({});
+  return logger;
+}
+
+}  // namespace
+
+void configure_log(const LogOptions& options) { current() = make_logger(options); }
+
+LogLevel parse_log_level(std::string_view name) {
+  if (name == "debug") return LogLevel::debug;
+  if (name == "info") return LogLevel::info;
+  if (name == "warning") return LogLevel::warning;
+  if (name == "error") return LogLevel::error;
+  const std::string hint = did_you_mean(name, {"debug", "info", "warning", "error"});
+  fail_config("unknown log level '{}'{} levels: debug, info, warning, error", name,
+              hint.empty() ? ";" : hint);
+}
+
+bool log_enabled(LogLevel level) { return current()->should_log(spdlog_level(level)); }
+
+void detail::log_line(LogLevel level, std::string_view text) {
+  current()->log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
+}
+
+}  // namespace trimtab
