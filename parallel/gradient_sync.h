@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens between local gradients and the optimizer: all gradients, the loss and the token count of this
+// replica go into one flat float32 vector, and ONE all_reduce over the data axis adds them up. Nothing is
+// divided: the reference trains on the sum over target tokens (paper section 3; t5x/losses.py without a
+// normalizing factor).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "parallel/parameter.h"
+#include "runtime/communicator.h"
+
+namespace trimtab {
+
+struct StepTotals {
+  double loss = 0.0;           // summed over the target tokens of all replicas
+  std::int64_t tokens = 0;     // target tokens of all replicas
+  double gradient_norm = 0.0;  // L2 norm of all gradients together, after the sum
+};
+
+class GradientSync {
+ public:
+  // `data` is the communicator along the data axis and must outlive this.
+  explicit GradientSync(Communicator& data) : data_(data) {}
+
+  // Replaces each gradient by its sum over the replicas. Collective over the data axis; every replica passes
+  // the same parameters and gets the same bits. A missing gradient counts as zeros. Loss and count travel as
+  // two floats each, so that both stay exact to about 48 bits. On one replica nothing is copied or sent.
+  // Throws Error that names the first parameter with a value that is not finite, or the loss, on all replicas
+  // alike.
+  StepTotals reduce(const Parameters& parameters, double loss, std::int64_t tokens);
+
+ private:
+  void sum_over_replicas(const Parameters& parameters, StepTotals& totals);
+
+  Communicator& data_;
+  at::Tensor flat_;  // kept from step to step
+};
+
+}  // namespace trimtab
