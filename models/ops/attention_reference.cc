@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention from plain LibTorch operations, row by row: for other types than float32 and other devices than
+// the CPU, and what the tests compare the fused operations with.
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+#include "models/ops/cross_attention.h"
+#include "models/ops/decode_attention.h"
+#include "models/ops/op_support.h"
+#include "models/ops/self_attention.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+// [tokens, heads * d_kv] -> [heads, tokens, d_kv]
+at::Tensor by_head(const at::Tensor& x, std::int64_t heads) {
+  return x.view({x.size(0), heads, x.size(1) / heads}).transpose(0, 1);
+}
+
+// [heads, tokens, d_kv] -> [tokens, heads * d_kv]
+at::Tensor side_by_side(const at::Tensor& x) {
+  return x.transpose(0, 1).reshape({x.size(1), x.size(0) * x.size(2)});
+}
+
+// The rows of the bias table of queries [first_query, first_query + queries) against keys [0, keys):
+// [queries, keys].
+at::Tensor bucket_grid(std::int64_t first_query, std::int64_t queries, std::int64_t keys,
+                       const RelativeBias& bias) {
+  at::Tensor grid = at::empty({queries, keys}, at::kLong);
+  auto* to = grid.mutable_data_ptr<std::int64_t>();
+  for (std::int64_t q = 0; q < queries; ++q)
+    for (std::int64_t k = 0; k < keys; ++k) *to++ = relative_bucket(k - first_query - q, bias);
+  return grid;
+}
+
+// table [buckets, heads] looked up on the grid: [heads, queries, keys].
+at::Tensor looked_up(const at::Tensor& table, const at::Tensor& grid) {
+  const at::Tensor flat = table.index_select(0, grid.flatten().to(table.device()));
+  return flat.view({grid.size(0), grid.size(1), table.size(1)}).permute({2, 0, 1});
+}
+
+// Softmax attention of one row, all [heads, ., d_kv]; key_mask [keys, heads] or undefined.
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
+                  const at::Tensor& key_mask) {
+  const at::ScalarType type = detail::compute_type(q);
+  at::Tensor scores = at::matmul(q, k.transpose(1, 2)).to(type);
+  if (bias.defined()) scores = scores + bias.to(type);
+  at::Tensor weights = at::softmax(scores, -1);
+  if (key_mask.defined()) weights = weights * key_mask.to(type).t().unsqueeze(1);
+  return at::matmul(weights.to(v.scalar_type()), v);
+}
+
+}  // namespace
+
+std::int64_t relative_bucket(std::int64_t distance, const RelativeBias& bias) {
+  std::int64_t buckets = bias.buckets;
+  std::int64_t first = 0;
+  std::int64_t steps = -distance;
+  if (bias.bidirectional) {
+    buckets /= 2;
+    if (distance > 0) first = buckets;
+    steps = std::abs(distance);
+  }
+  steps = std::max<std::int64_t>(steps, 0);
+  const std::int64_t exact = buckets / 2;
+  if (steps < exact) return first + steps;
+  const float ratio =
+      std::log(static_cast<float>(steps) / static_cast<float>(exact)) /
+      static_cast<float>(std::log(static_cast<double>(bias.max_distance) / static_cast<double>(exact)));
+  const auto further = static_cast<std::int64_t>(ratio * static_cast<float>(buckets - exact));
+  return first + std::min(exact + further, buckets - 1);
+}
+
+at::Tensor detail::self_attention_reference(const at::Tensor& qkv, const at::Tensor& bias_table,
+                                            const RelativeBias& bias, const RowLayout& layout,
+                                            std::int64_t heads, const at::Tensor& key_mask) {
+  const at::ScalarType type = compute_type(qkv);
+  std::vector<at::Tensor> rows;
+  for (std::int64_t row = 0; row < layout.rows(); ++row) {
+    const std::int64_t length = layout.length(row);
+    if (length == 0) continue;
+    const std::vector<at::Tensor> parts = qkv.narrow(0, layout.begin(row), length).chunk(3, 1);
+    at::Tensor scores_bias;
+    if (bias_table.defined())
+      scores_bias = looked_up(bias_table.to(type), bucket_grid(0, length, length, bias));
+    if (bias.causal) {
+      const at::Tensor later = at::ones({length, length}, qkv.options().dtype(at::kBool)).triu(1);
+      const at::Tensor wall = at::zeros({length, length}, qkv.options().dtype(type))
+                                  .masked_fill(later, -std::numeric_limits<double>::infinity());
+      scores_bias = scores_bias.defined() ? scores_bias + wall : wall.unsqueeze(0);
+    }
+    const at::Tensor mask = key_mask.defined() ? key_mask.narrow(0, layout.begin(row), length) : key_mask;
+    rows.push_back(
+        side_by_side(attend(by_head(parts[0].contiguous(), heads), by_head(parts[1].contiguous(), heads),
+                            by_head(parts[2].contiguous(), heads), scores_bias, mask)));
+  }
+  if (rows.empty()) return qkv.narrow(1, 0, qkv.size(1) / 3);
+  return at::cat(rows);
+}
+
+at::Tensor detail::cross_attention_reference(const at::Tensor& q, const at::Tensor& encoder,
+                                             const at::Tensor& wk, const at::Tensor& wv,
+                                             const RowLayout& decoder_layout, const RowLayout& encoder_layout,
+                                             std::int64_t heads, const at::Tensor& key_mask) {
+  const at::Tensor keys = at::matmul(encoder, wk.t());
+  const at::Tensor values = at::matmul(encoder, wv.t());
+  std::vector<at::Tensor> rows;
+  for (std::int64_t row = 0; row < decoder_layout.rows(); ++row) {
+    const std::int64_t begin = encoder_layout.begin(row);
+    const std::int64_t length = encoder_layout.length(row);
+    if (decoder_layout.length(row) == 0) continue;
+    TT_CHECK(length > 0, "row {} has {} decoder tokens and no encoder token", row,
+             decoder_layout.length(row));
+    const at::Tensor queries = q.narrow(0, decoder_layout.begin(row), decoder_layout.length(row));
+    const at::Tensor mask = key_mask.defined() ? key_mask.narrow(0, begin, length) : key_mask;
+    rows.push_back(side_by_side(attend(by_head(queries, heads), by_head(keys.narrow(0, begin, length), heads),
+                                       by_head(values.narrow(0, begin, length), heads), {}, mask)));
+  }
+  if (rows.empty()) return q;
+  return at::cat(rows);
+}
+
+KvCache::KvCache(std::int64_t rows, std::int64_t max_steps, std::int64_t inner,
+                 const at::TensorOptions& options)
+    : keys(at::zeros({rows, max_steps, inner}, options)),
+      values(at::zeros({rows, max_steps, inner}, options)),
+      lengths(static_cast<std::size_t>(rows), 0) {}
+
+CrossCache::CrossCache(const at::Tensor& encoder, const at::Tensor& wk, const at::Tensor& wv,
+                       const RowLayout& encoder_layout)
+    : keys(at::matmul(encoder.detach(), wk.detach().t())),
+      values(at::matmul(encoder.detach(), wv.detach().t())),
+      layout(encoder_layout) {}
+
+at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
+                               const RelativeBias& bias, std::int64_t heads) {
+  const c10::NoGradGuard no_grad;
+  const auto rows = static_cast<std::int64_t>(cache.lengths.size());
+  TT_CHECK(qkv_new.size(0) == rows, "{} new tokens for a cache of {} rows", qkv_new.size(0), rows);
+  const std::vector<at::Tensor> parts = qkv_new.chunk(3, 1);
+  at::Tensor out = at::empty_like(parts[0], at::MemoryFormat::Contiguous);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t at = cache.lengths[static_cast<std::size_t>(row)]++;
+    TT_CHECK(at < cache.keys.size(1), "row {} of the key-value cache is full: {} steps", row, at);
+    cache.keys[row][at].copy_(parts[1][row]);
+    cache.values[row][at].copy_(parts[2][row]);
+    at::Tensor scores_bias;
+    if (bias_table.defined()) scores_bias = looked_up(bias_table.detach(), bucket_grid(at, 1, at + 1, bias));
+    const at::Tensor keys = cache.keys[row].narrow(0, 0, at + 1);
+    const at::Tensor values = cache.values[row].narrow(0, 0, at + 1);
+    const at::Tensor query = parts[0].narrow(0, row, 1).contiguous();
+    out[row].copy_(side_by_side(
+        attend(by_head(query, heads), by_head(keys, heads), by_head(values, heads), scores_bias, {}))[0]);
+  }
+  return out;
+}
+
+at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, std::int64_t heads) {
+  const c10::NoGradGuard no_grad;
+  TT_CHECK(q.size(0) == cache.layout.rows(), "{} new tokens for a cache of {} rows", q.size(0),
+           cache.layout.rows());
+  at::Tensor out = at::empty_like(q, at::MemoryFormat::Contiguous);
+  for (std::int64_t row = 0; row < q.size(0); ++row) {
+    const std::int64_t begin = cache.layout.begin(row);
+    const std::int64_t length = cache.layout.length(row);
+    TT_CHECK(length > 0, "row {} has no encoder token", row);
+    out[row].copy_(side_by_side(attend(by_head(q.narrow(0, row, 1).contiguous(), heads),
+                                       by_head(cache.keys.narrow(0, begin, length), heads),
+                                       by_head(cache.values.narrow(0, begin, length), heads), {}, {}))[0]);
+  }
+  return out;
+}
+
+}  // namespace trimtab

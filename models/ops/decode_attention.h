@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention for decoding: one new token for every row, against cached keys and values. No autograd, any type
+// and device.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "models/ops/self_attention.h"
+#include "parallel/row_layout.h"
+
+namespace trimtab {
+
+// Keys and values of the tokens decoded so far, of one layer. Rows may hold different numbers of tokens.
+struct KvCache {
+  KvCache(std::int64_t rows, std::int64_t max_steps, std::int64_t inner, const at::TensorOptions& options);
+
+  at::Tensor keys;    // [rows, max_steps, inner]
+  at::Tensor values;  // [rows, max_steps, inner]
+  std::vector<std::int64_t> lengths;
+};
+
+// Keys and values of the encoder tokens, of one layer, projected once.
+struct CrossCache {
+  CrossCache(const at::Tensor& encoder, const at::Tensor& wk, const at::Tensor& wv, const RowLayout& layout);
+
+  at::Tensor keys;    // [encoder tokens, inner]
+  at::Tensor values;  // [encoder tokens, inner]
+  RowLayout layout;
+};
+
+// qkv_new [rows, 3 * inner]: appends the keys and values of one token a row and returns its attention [rows,
+// inner]. bias_table [buckets, heads] or undefined. Fails when a row of the cache is full.
+at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
+                               const RelativeBias& bias, std::int64_t heads);
+
+// q [rows, inner], one token a row -> [rows, inner].
+at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, std::int64_t heads);
+
+}  // namespace trimtab

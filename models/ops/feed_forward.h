@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What lies between the two matrix multiplications of a feed-forward block, in one pass over memory:
+// activation, gate and dropout. Only the input is kept for the backward pass. Row masks are those of
+// models/ops/dropout.h.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "parallel/row_layout.h"
+
+namespace trimtab {
+
+// ab [tokens, 2 * ff], the gate's half (wi_0) first -> gelu(a) * b * mask of the row, [tokens, ff]. gelu is
+// the tanh form that T5 1.1 was trained with.
+at::Tensor gated_gelu(const at::Tensor& ab, const at::Tensor& mask_rf, const RowLayout& layout);
+
+// x [tokens, ff] -> max(x, 0) * mask of the row (T5 1.0).
+at::Tensor relu_dropout(const at::Tensor& x_tf, const at::Tensor& mask_rf, const RowLayout& layout);
+
+namespace detail {
+at::Tensor gated_gelu_reference(const at::Tensor& ab, const at::Tensor& mask_rf, const RowLayout& layout);
+at::Tensor relu_dropout_reference(const at::Tensor& x_tf, const at::Tensor& mask_rf, const RowLayout& layout);
+}  // namespace detail
+
+}  // namespace trimtab
