@@ -83,8 +83,11 @@ TEST_F(MetricsLogTest, NamesTheLineThatItCannotJudge) {
 
 TEST_F(MetricsLogTest, AFullDeviceIsAnError) {
   MetricsLog log("/dev/full");
-  EXPECT_THAT([&] { log.write(5, "train", {{"loss", 1}}); },
-              ThrowsMessage<Error>(HasSubstr("/dev/full: writing step 5 failed: No space left on device")));
+  EXPECT_THAT(
+      [&] {
+        log.write(5, "train", {{"loss", 1}});
+      },
+      ThrowsMessage<Error>(HasSubstr("/dev/full: writing step 5 failed: No space left on device")));
 }
 
 TEST_F(MetricsLogTest, RefusesItsOwnKeysAndFoldersThatAreNotThere) {
