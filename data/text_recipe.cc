@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/text_recipe.h"
+
+#include <algorithm>
+
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+constexpr std::string_view kSlot = "{input}";
+
+}  // namespace
+
+TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
+    : tokenizer_(tokenizer), options_(std::move(options)) {
+  if (options_.max_input < 2 || options_.max_target < 2)
+    fail_config("max_input and max_target should be 2 or more (one token and eos), but are {} and {}",
+                options_.max_input, options_.max_target);
+  const std::size_t slot = options_.text.find(kSlot);
+  if (slot == std::string::npos || options_.text.find(kSlot, slot + 1) != std::string::npos)
+    fail_config("the template '{}' should contain {} once", options_.text, kSlot);
+  front_ = options_.text.substr(0, slot);
+  back_ = options_.text.substr(slot + kSlot.size());
+  back_ids_ = tokenizer_.encode(back_);
+  const std::size_t fixed = tokenizer_.encode(front_).size() + back_ids_.size();
+  if (fixed + 2 > static_cast<std::size_t>(options_.max_input))
+    fail_config("the template '{}' takes {} tokens, which leaves no room for text in max_input = {}",
+                options_.text, fixed, options_.max_input);
+}
+
+std::vector<TokenId> TextRecipe::encode_input(const std::string& input, RecipeCounts& counts) const {
+  const auto most = static_cast<std::size_t>(options_.max_input - 1);
+  std::vector<TokenId> ids = tokenizer_.encode(front_ + input + back_);
+  if (ids.size() > most) {
+    ++counts.cut_inputs;
+    if (!back_ids_.empty()) ids = tokenizer_.encode(front_ + input);
+    ids.resize(std::min(ids.size(), most - back_ids_.size()));
+    ids.insert(ids.end(), back_ids_.begin(), back_ids_.end());
+  }
+  ids.push_back(tokenizer_.eos());
+  counts.longest_input = std::max(counts.longest_input, ids.size());
+  return ids;
+}
+
+std::vector<TokenId> TextRecipe::encode_target(const std::string& target, RecipeCounts& counts) const {
+  const auto most = static_cast<std::size_t>(options_.max_target - 1);
+  std::vector<TokenId> ids = tokenizer_.encode(target);
+  if (ids.size() > most) {
+    ++counts.cut_targets;
+    ids.resize(most);
+  }
+  ids.push_back(tokenizer_.eos());
+  counts.longest_target = std::max(counts.longest_target, ids.size());
+  return ids;
+}
+
+ExampleStore TextRecipe::encode(const std::vector<TextExample>& examples, RecipeCounts& counts) const {
+  if (examples.empty()) fail("the data set is empty: there is no example to encode");
+  ExampleStore store;
+  for (const TextExample& example : examples) {
+    store.inputs.append(encode_input(example.input, counts));
+    store.targets.append(encode_target(example.target, counts));
+    ++counts.examples;
+  }
+  return store;
+}
+
+std::vector<std::vector<TokenId>> TextRecipe::encode_labels(const std::vector<std::string>& labels) const {
+  std::vector<std::vector<TokenId>> all;
+  for (const std::string& label : labels) {
+    std::vector<TokenId> ids = tokenizer_.encode(label);
+    if (ids.size() + 1 > static_cast<std::size_t>(options_.max_target))
+      fail_config("label '{}' takes {} tokens with eos, but max_target is {}; raise it", label,
+                  ids.size() + 1, options_.max_target);
+    if (std::find(ids.begin(), ids.end(), tokenizer_.unk()) != ids.end())
+      fail_config("label '{}' cannot be written with the vocabulary {}: it holds an unknown piece", label,
+                  tokenizer_.path());
+    ids.push_back(tokenizer_.eos());
+    all.push_back(std::move(ids));
+  }
+  return all;
+}
+
+}  // namespace trimtab

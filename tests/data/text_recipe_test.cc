@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/text_recipe.h"
+
+#include <gmock/gmock.h>
+
+#include "data/tiny_vocabulary.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+using Ids = std::vector<TokenId>;
+
+Ids with_eos(Ids ids, TokenId eos) {
+  ids.push_back(eos);
+  return ids;
+}
+
+TEST(TextRecipe, EosBehindWholeText) {
+  const TinyTokenizer t;
+  const TextRecipe recipe(*t, {.text = "{input}", .max_input = 64, .max_target = 16});
+  RecipeCounts counts;
+  EXPECT_EQ(recipe.encode_input("the ship turns", counts), with_eos(t->encode("the ship turns"), t->eos()));
+  EXPECT_EQ(recipe.encode_target("yes", counts), with_eos(t->encode("yes"), t->eos()));
+  EXPECT_EQ(recipe.encode_input("", counts), Ids{t->eos()});
+  EXPECT_EQ(counts.cut_inputs + counts.cut_targets, 0u);
+}
+
+TEST(TextRecipe, TrimsToRoomForEosAndCounts) {
+  const TinyTokenizer t;
+  const Ids all = t->encode("the small ship turns into a quiet harbour");
+  const auto exact = static_cast<int>(all.size()) + 1;
+  RecipeCounts counts;
+  EXPECT_EQ(TextRecipe(*t, {.max_input = exact, .max_target = 9})
+                .encode_input("the small ship turns into a quiet harbour", counts),
+            with_eos(all, t->eos()));
+  EXPECT_EQ(counts.cut_inputs, 0u);
+  const TextRecipe shorter(*t, {.max_input = exact - 1, .max_target = 2});
+  EXPECT_EQ(shorter.encode_input("the small ship turns into a quiet harbour", counts),
+            with_eos(Ids(all.begin(), all.end() - 1), t->eos()));
+  const Ids target = shorter.encode_target("the ship turns", counts);
+  EXPECT_EQ(target, with_eos({t->encode("the ship turns").front()}, t->eos()));
+  EXPECT_EQ(counts.cut_inputs, 1u);
+  EXPECT_EQ(counts.cut_targets, 1u);
+  EXPECT_EQ(counts.longest_target, 2u);
+}
+
+TEST(TextRecipe, TemplateStaysWholeWhenTextIsCut) {
+  const TinyTokenizer t;
+  const std::string long_text = "the small ship turns into a quiet harbour where small boats wait for wind";
+  RecipeCounts counts;
+  const TextRecipe recipe(*t, {.text = "question {input} answer yes", .max_input = 20, .max_target = 8});
+  EXPECT_EQ(recipe.encode_input("the ship", counts),
+            with_eos(t->encode("question the ship answer yes"), t->eos()));
+  const Ids cut = recipe.encode_input(long_text, counts);
+  EXPECT_EQ(counts.cut_inputs, 1u);
+  EXPECT_EQ(cut.size(), 20u);
+  Ids back = with_eos(t->encode("answer yes"), t->eos());
+  EXPECT_EQ(Ids(cut.end() - static_cast<std::ptrdiff_t>(back.size()), cut.end()), back);
+  const Ids front = t->encode("question the small");
+  EXPECT_EQ(Ids(cut.begin(), cut.begin() + static_cast<std::ptrdiff_t>(front.size())), front);
+}
+
+TEST(TextRecipe, EncodesExamples) {
+  const TinyTokenizer t;
+  const TextRecipe recipe(*t, {});
+  RecipeCounts counts;
+  const ExampleStore store =
+      recipe.encode({{.input = "the ship", .target = "yes"}, {.input = "a", .target = "no"}}, counts);
+  ASSERT_EQ(store.size(), 2u);
+  const auto row = store.inputs.row(0);
+  EXPECT_EQ(Ids(row.begin(), row.end()), with_eos(t->encode("the ship"), t->eos()));
+  EXPECT_EQ(store.targets.length(1), static_cast<std::int64_t>(t->encode("no").size() + 1));
+  EXPECT_EQ(counts.examples, 2u);
+  EXPECT_THAT(message_of<Error>([&] { recipe.encode({}, counts); }), HasSubstr("data set is empty"));
+}
+
+TEST(TextRecipe, Labels) {
+  const TinyTokenizer t;
+  const TextRecipe recipe(*t, {.max_target = 3});
+  EXPECT_EQ(recipe.encode_labels({"yes"}).at(0), with_eos(t->encode("yes"), t->eos()));
+  EXPECT_THAT(message_of<ConfigError>([&] { recipe.encode_labels({"the small quiet harbour"}); }),
+              AllOf(HasSubstr("label 'the small quiet harbour' takes"), HasSubstr("max_target is 3")));
+  EXPECT_THAT(message_of<ConfigError>([&] { recipe.encode_labels({"\xE2\x82\xAC"}); }),
+              HasSubstr("holds an unknown piece"));
+}
+
+TEST(TextRecipe, BadOptions) {
+  const TinyTokenizer t;
+  const auto error = [&](RecipeOptions options) {
+    return message_of<ConfigError>([&] { TextRecipe(*t, options); });
+  };
+  EXPECT_THAT(error({.text = "no slot"}), HasSubstr("should contain {input} once"));
+  EXPECT_THAT(error({.text = "{input} {input}"}), HasSubstr("should contain {input} once"));
+  EXPECT_THAT(error({.max_input = 1}), HasSubstr("are 1 and 16"));
+  EXPECT_THAT(error({.text = "the small ship turns {input}", .max_input = 3}),
+              HasSubstr("leaves no room for text"));
+}
+
+}  // namespace
+}  // namespace trimtab
