@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/communicator.h"
+
+#include <functional>
+#include <utility>
+
+namespace trimtab {
+
+std::string_view name_of(DeviceKind kind) { return kind == DeviceKind::kHost ? "host" : "CUDA"; }
+
+std::string_view name_of(ReduceOp op) {
+  return op == ReduceOp::kSum ? "sum" : op == ReduceOp::kMax ? "max" : "min";
+}
+
+std::string_view name_of(Traffic traffic) {
+  switch (traffic) {
+    case Traffic::kTensor:
+      return "tensor";
+    case Traffic::kPipeline:
+      return "pipeline";
+    case Traffic::kGradient:
+      return "gradient";
+    case Traffic::kControl:
+      return "control";
+  }
+  fail("no traffic has number {}", static_cast<int>(traffic));
+}
+
+TrafficCounters& TrafficCounters::operator+=(const TrafficCounters& other) {
+  for (std::size_t i = 0; i < kTrafficKinds; ++i) {
+    counts[i].calls += other.counts[i].calls;
+    counts[i].messages += other.counts[i].messages;
+    counts[i].bytes += other.counts[i].bytes;
+  }
+  return *this;
+}
+
+PeerFailure::PeerFailure(int rank, std::string reason, std::string_view where)
+    : Error(fmt::format("{}: rank {} failed: {}", where, rank, reason)),
+      rank_(rank),
+      reason_(std::move(reason)) {}
+
+Communicator::Communicator(std::string name, std::vector<int> members, int rank, DeviceKind device)
+    : name_(std::move(name)), members_(std::move(members)), rank_(rank), device_(device) {
+  if (members_.empty() || rank_ < 0 || rank_ >= size())
+    fail("communicator '{}' of {} ranks has no rank {}", name_, size(), rank_);
+}
+
+void Communicator::all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) {
+  check_buffer(buffer, "all_reduce");
+  do_all_reduce(buffer, op, traffic);
+  count(traffic, 1, buffer.bytes());
+}
+
+void Communicator::reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) {
+  check_parts(out, in, "reduce_scatter");
+  do_reduce_scatter(in, out, op, traffic);
+  count(traffic, 1, in.bytes() - out.bytes());
+}
+
+void Communicator::all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) {
+  check_parts(in, out, "all_gather");
+  do_all_gather(in, out, traffic);
+  count(traffic, 1, in.bytes());
+}
+
+void Communicator::broadcast(const Buffer& buffer, int root, Traffic traffic) {
+  check_buffer(buffer, "broadcast");
+  check_peer(root, "broadcast");
+  do_broadcast(buffer, root, traffic);
+  count(traffic, root == rank_ ? 1 : 0, root == rank_ ? buffer.bytes() : 0);
+}
+
+void Communicator::exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) {
+  std::size_t messages = 0;
+  std::size_t bytes = 0;
+  std::size_t to_self = 0;
+  std::size_t from_self = 0;
+  for (const Send& send : sends) {
+    check_buffer(send.buffer, "exchange");
+    check_peer(send.to, "exchange");
+    if (send.to == rank_) {
+      ++to_self;
+    } else {
+      ++messages;
+      bytes += send.buffer.bytes();
+    }
+  }
+  for (const Receive& receive : receives) {
+    check_buffer(receive.buffer, "exchange");
+    check_peer(receive.from, "exchange");
+    if (receive.from == rank_) ++from_self;
+  }
+  if (to_self != from_self)
+    fail("exchange on '{}': {} messages to itself, but {} from itself", name_, to_self, from_self);
+  do_exchange(sends, receives, traffic);
+  count(traffic, messages, bytes);
+}
+
+void Communicator::barrier(Traffic traffic) {
+  do_barrier(traffic);
+  count(traffic, 1, 0);
+}
+
+void Communicator::check_buffer(const ConstBuffer& buffer, std::string_view call) const {
+  if (buffer.count < 0) fail("{} on '{}': the count {} is negative", call, name_, buffer.count);
+  if (buffer.data == nullptr && buffer.count > 0)
+    fail("{} on '{}': null memory for {} elements", call, name_, buffer.count);
+  if (buffer.device != device_)
+    fail("{} on '{}': the buffer is {} memory, but this communicator moves {} memory", call, name_,
+         name_of(buffer.device), name_of(device_));
+}
+
+void Communicator::check_parts(const ConstBuffer& small, const ConstBuffer& large,
+                               std::string_view call) const {
+  check_buffer(small, call);
+  check_buffer(large, call);
+  if (small.dtype != large.dtype)
+    fail("{} on '{}': one buffer is {}, the other {}", call, name_, name_of(small.dtype),
+         name_of(large.dtype));
+  if (large.count % size() != 0 || large.count / size() != small.count)
+    fail("{} on '{}': {} elements are not {} parts of {}", call, name_, large.count, size(), small.count);
+  if (small.count == 0) return;
+  const auto* part = static_cast<const std::byte*>(small.data);
+  const auto* all = static_cast<const std::byte*>(large.data);
+  if (part == all + static_cast<std::size_t>(rank_) * small.bytes()) return;
+  // std::less orders pointers into unrelated memory, too.
+  const std::less<> before;
+  if (before(part, all + large.bytes()) && before(all, part + small.bytes()))
+    fail("{} on '{}': the buffers overlap, but the small one is not part {} of the large one", call, name_,
+         rank_);
+}
+
+void Communicator::check_peer(int peer, std::string_view call) const {
+  if (peer < 0 || peer >= size())
+    fail("{} on '{}': no rank {} among its {} ranks", call, name_, peer, size());
+}
+
+void Communicator::count(Traffic traffic, std::size_t messages, std::size_t bytes) {
+  TrafficCount& counter = counters_.counts[static_cast<std::size_t>(traffic)];
+  ++counter.calls;
+  if (size() == 1) return;
+  counter.messages += static_cast<std::int64_t>(messages);
+  counter.bytes += static_cast<std::int64_t>(bytes);
+}
+
+std::string describe_call(std::string_view call, const ConstBuffer& buffer, Traffic traffic) {
+  return fmt::format("{} of {} {} ({})", call, buffer.count, name_of(buffer.dtype), name_of(traffic));
+}
+
+}  // namespace trimtab
