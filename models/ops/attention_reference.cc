@@ -3,12 +3,10 @@
 // Attention from plain LibTorch operations, row by row: for other types than float32 and other devices than
 // the CPU, and what the tests compare the fused operations with.
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 
-#include <cmath>
+#include <limits>
 
 #include "models/ops/cross_attention.h"
-#include "models/ops/decode_attention.h"
 #include "models/ops/op_support.h"
 #include "models/ops/self_attention.h"
 #include "runtime/check.h"
@@ -55,25 +53,6 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 }
 
 }  // namespace
-
-std::int64_t relative_bucket(std::int64_t distance, const RelativeBias& bias) {
-  std::int64_t buckets = bias.buckets;
-  std::int64_t first = 0;
-  std::int64_t steps = -distance;
-  if (bias.bidirectional) {
-    buckets /= 2;
-    if (distance > 0) first = buckets;
-    steps = std::abs(distance);
-  }
-  steps = std::max<std::int64_t>(steps, 0);
-  const std::int64_t exact = buckets / 2;
-  if (steps < exact) return first + steps;
-  const float ratio =
-      std::log(static_cast<float>(steps) / static_cast<float>(exact)) /
-      static_cast<float>(std::log(static_cast<double>(bias.max_distance) / static_cast<double>(exact)));
-  const auto further = static_cast<std::int64_t>(ratio * static_cast<float>(buckets - exact));
-  return first + std::min(exact + further, buckets - 1);
-}
 
 at::Tensor detail::self_attention_reference(const at::Tensor& qkv, const at::Tensor& bias_table,
                                             const RelativeBias& bias, const RowLayout& layout,
@@ -122,57 +101,6 @@ at::Tensor detail::cross_attention_reference(const at::Tensor& q, const at::Tens
   }
   if (rows.empty()) return q;
   return at::cat(rows);
-}
-
-KvCache::KvCache(std::int64_t rows, std::int64_t max_steps, std::int64_t inner,
-                 const at::TensorOptions& options)
-    : keys(at::zeros({rows, max_steps, inner}, options)),
-      values(at::zeros({rows, max_steps, inner}, options)),
-      lengths(static_cast<std::size_t>(rows), 0) {}
-
-CrossCache::CrossCache(const at::Tensor& encoder, const at::Tensor& wk, const at::Tensor& wv,
-                       const RowLayout& encoder_layout)
-    : keys(at::matmul(encoder.detach(), wk.detach().t())),
-      values(at::matmul(encoder.detach(), wv.detach().t())),
-      layout(encoder_layout) {}
-
-at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
-                               const RelativeBias& bias, std::int64_t heads) {
-  const c10::NoGradGuard no_grad;
-  const auto rows = static_cast<std::int64_t>(cache.lengths.size());
-  TT_CHECK(qkv_new.size(0) == rows, "{} new tokens for a cache of {} rows", qkv_new.size(0), rows);
-  const std::vector<at::Tensor> parts = qkv_new.chunk(3, 1);
-  at::Tensor out = at::empty_like(parts[0], at::MemoryFormat::Contiguous);
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t at = cache.lengths[static_cast<std::size_t>(row)]++;
-    TT_CHECK(at < cache.keys.size(1), "row {} of the key-value cache is full: {} steps", row, at);
-    cache.keys[row][at].copy_(parts[1][row]);
-    cache.values[row][at].copy_(parts[2][row]);
-    at::Tensor scores_bias;
-    if (bias_table.defined()) scores_bias = looked_up(bias_table.detach(), bucket_grid(at, 1, at + 1, bias));
-    const at::Tensor keys = cache.keys[row].narrow(0, 0, at + 1);
-    const at::Tensor values = cache.values[row].narrow(0, 0, at + 1);
-    const at::Tensor query = parts[0].narrow(0, row, 1).contiguous();
-    out[row].copy_(side_by_side(
-        attend(by_head(query, heads), by_head(keys, heads), by_head(values, heads), scores_bias, {}))[0]);
-  }
-  return out;
-}
-
-at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, std::int64_t heads) {
-  const c10::NoGradGuard no_grad;
-  TT_CHECK(q.size(0) == cache.layout.rows(), "{} new tokens for a cache of {} rows", q.size(0),
-           cache.layout.rows());
-  at::Tensor out = at::empty_like(q, at::MemoryFormat::Contiguous);
-  for (std::int64_t row = 0; row < q.size(0); ++row) {
-    const std::int64_t begin = cache.layout.begin(row);
-    const std::int64_t length = cache.layout.length(row);
-    TT_CHECK(length > 0, "row {} has no encoder token", row);
-    out[row].copy_(side_by_side(attend(by_head(q.narrow(0, row, 1).contiguous(), heads),
-                                       by_head(cache.keys.narrow(0, begin, length), heads),
-                                       by_head(cache.values.narrow(0, begin, length), heads), {}, {}))[0]);
-  }
-  return out;
 }
 
 }  // namespace trimtab

@@ -33,6 +33,9 @@ at::Tensor self_attention(const at::Tensor& qkv, const at::Tensor& bias_table, c
                           const RowLayout& layout, std::int64_t heads, const at::Tensor& key_mask);
 
 namespace detail {
+// The bias of every distance -(longest - 1) .. longest - 1 from a float32 table: [heads, 2 * longest - 1].
+at::Tensor bias_by_distance(const at::Tensor& table, const RelativeBias& bias, std::int64_t longest);
+
 at::Tensor self_attention_reference(const at::Tensor& qkv, const at::Tensor& bias_table,
                                     const RelativeBias& bias, const RowLayout& layout, std::int64_t heads,
                                     const at::Tensor& key_mask);
