@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every model family offers to the rest of the program: a stage (the part of the model that this rank runs), and
-// the sites at which a tuning method can attach something trainable. The base weights of a stage never require a
-// gradient unless `trainable_base()` was called.
+// What every model family offers to the rest of the program: a stage (the part of the model that this rank
+// runs), and the sites at which a tuning method can attach something trainable. The base weights of a stage
+// never require a gradient unless `trainable_base()` was called.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,17 +24,21 @@ struct StageIO {
   at::Tensor decoder;
 };
 
-// What a forward pass depends on beside weights and rows. Dropout masks are a pure function of (seed, step, sample, site).
+// What a forward pass depends on beside weights and rows. Dropout masks are a pure function of (seed, step,
+// sample, site).
 struct ForwardContext {
   bool training = false;
   double dropout = 0.0;  // used only when training
   std::uint64_t seed = 0;
   std::int64_t step = 0;
+  // Sees every layer's output by name ("encoder.layer.3"): for parity tests and for finding the first NaN.
+  std::function<void(const std::string& name, const at::Tensor& x_td)> observe;
 };
 
 // Sums over the target tokens of a micro-batch; the caller divides as it likes (the reference: not at all).
 struct LossSums {
-  at::Tensor loss;          // float32 scalar with gradient: cross entropy + z_loss * log(Z)^2, summed over target tokens
+  at::Tensor
+      loss;  // float32 scalar with gradient: cross entropy + z_loss * log(Z)^2, summed over target tokens
   std::int64_t tokens = 0;  // target tokens
 };
 
@@ -60,11 +65,14 @@ class ModelStage {
 
   // Runs this stage's layers. The first stage ignores `in` and embeds the ids of `batch`.
   virtual StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) = 0;
+  // Last stage only: this tensor rank's share of the vocabulary, float32 [target tokens, vocabulary / ranks].
+  virtual at::Tensor logits(const StageIO& out) = 0;
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) = 0;
-  // Greedy decoding of a whole batch at once with key/value caches: for each row the ids up to and without the end of
-  // sequence, at most `max_tokens`. `batch` needs only its encoder part, lanes and samples.
-  virtual std::vector<std::vector<std::int32_t>> generate(const MicroBatch& batch, std::int64_t max_tokens) = 0;
+  // Greedy decoding of a whole batch at once with key/value caches: for each row the ids up to and without
+  // the end of sequence, at most `max_tokens`. `batch` needs only its encoder part, lanes and samples.
+  virtual std::vector<std::vector<std::int32_t>> generate(const MicroBatch& batch,
+                                                          std::int64_t max_tokens) = 0;
 
   // Rows of the embedding table, float32 [ids.size(), d_model], detached.
   virtual at::Tensor embeddings(const std::vector<std::int64_t>& ids) const = 0;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/t5/t5_decoding.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include "models/ops/decode_attention.h"
+#include "models/ops/feed_forward.h"
+#include "models/ops/rms_norm.h"
+
+namespace trimtab {
+namespace {
+
+struct LayerCache {
+  KvCache self;
+  CrossCache cross;
+};
+
+std::vector<LayerCache> make_caches(const T5Decoding& model, const at::Tensor& encoder_td,
+                                    const RowLayout& encoder, std::int64_t max_tokens) {
+  std::vector<LayerCache> caches;
+  for (const T5DecoderLayer& layer : model.layers) {
+    const std::int64_t inner = layer.cross.kv.size(0) / 2;
+    const at::Tensor kv = layer.cross.kv.to(encoder_td.scalar_type());
+    caches.push_back({KvCache(encoder.rows(), max_tokens, inner, encoder_td.options()),
+                      CrossCache(encoder_td, kv.narrow(0, 0, inner), kv.narrow(0, inner, inner), encoder)});
+  }
+  return caches;
+}
+
+// One token of each row, x [rows, d], through one layer.
+at::Tensor layer_step(const T5DecoderLayer& layer, at::Tensor x, LayerCache& cache,
+                      const at::Tensor& bias_table, const RelativeBias& bias) {
+  const T5SelfAttention& self = layer.attention;
+  x = x + self.o(self_attention_step(self.qkv(rms_norm(x, self.norm, self.epsilon)), cache.self, bias_table,
+                                     bias, self.heads));
+  const T5CrossAttention& cross = layer.cross;
+  x = x + cross.o(cross_attention_step(cross.q(rms_norm(x, cross.norm, cross.epsilon)), cache.cross,
+                                       cross.heads));
+  const T5FeedForward& ff = layer.feed_forward;
+  const at::Tensor inner = ff.wi(rms_norm(x, ff.norm, ff.epsilon));
+  const RowLayout one_each(std::vector<std::int64_t>(static_cast<std::size_t>(x.size(0)), 1));
+  return x + ff.wo(ff.gated ? gated_gelu(inner, {}, one_each) : relu_dropout(inner, {}, one_each));
+}
+
+}  // namespace
+
+std::vector<std::vector<std::int32_t>> decode_greedily(const T5Decoding& model, const at::Tensor& encoder_td,
+                                                       const RowLayout& encoder, std::int64_t max_tokens) {
+  const c10::NoGradGuard no_grad;
+  const auto rows = static_cast<std::size_t>(encoder.rows());
+  std::vector<std::vector<std::int32_t>> result(rows);
+  std::vector<bool> done(rows, false);
+  std::vector<LayerCache> caches = make_caches(model, encoder_td, encoder, max_tokens);
+  const RelativeBias bias{model.config.buckets, model.config.max_distance, /*bidirectional=*/false,
+                          /*causal=*/true};
+  at::Tensor ids = at::full({encoder.rows()}, model.config.pad_id, at::TensorOptions(at::kLong));
+  for (std::int64_t step = 0; step < max_tokens; ++step) {
+    at::Tensor x = model.embed(ids.to(encoder_td.device()));
+    for (std::size_t i = 0; i < caches.size(); ++i)
+      x = layer_step(model.layers[i], x, caches[i], model.bias_table, bias);
+    ids = model.most_likely(rms_norm(x, model.norm, model.config.norm_epsilon)).cpu();
+    const std::int64_t* next = ids.const_data_ptr<std::int64_t>();
+    for (std::size_t row = 0; row < rows; ++row) {
+      if (done[row]) continue;
+      if (next[row] == model.config.eos_id)
+        done[row] = true;
+      else
+        result[row].push_back(static_cast<std::int32_t>(next[row]));
+    }
+    if (std::all_of(done.begin(), done.end(), [](bool d) { return d; })) break;
+  }
+  return result;
+}
+
+}  // namespace trimtab

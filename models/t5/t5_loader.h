@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads the slabs of T5's weights that one tensor rank holds, straight into the tensors that the layers
+// multiply with. Matrices that multiply the same input are stacked along their rows, so that they are one
+// multiplication; the loader remembers which rows are which logical weight.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "models/model.h"
+#include "runtime/communicator.h"
+#include "runtime/tensor_source.h"
+
+namespace trimtab {
+
+class T5Loader {
+ public:
+  // Both must outlive the loader.
+  T5Loader(const TensorSource& source, const Communicator& tensor, DType compute);
+
+  // A vector or matrix that every tensor rank holds whole, in float32 (norms) or the compute type.
+  at::Tensor whole(const std::string& name, DType type);
+  // This rank's share of the rows of each matrix [out, in], stacked: [sum of shares, in].
+  at::Tensor row_shares(const std::vector<std::string>& names);
+  // This rank's share of the columns: [out, in / ranks].
+  at::Tensor column_share(const std::string& name);
+  // The same in float32, for the relative-bias table [buckets, heads].
+  at::Tensor column_share_float(const std::string& name);
+
+  // All that was loaded, by logical name; the views share storage with the tensors handed out above.
+  std::vector<ModelStage::NamedTensor> weights() const;
+  // Makes all of it trainable.
+  Parameters make_trainable();
+
+ private:
+  struct Part {
+    std::string name;
+    std::int64_t row, rows;
+  };
+  struct Leaf {
+    at::Tensor tensor;
+    std::vector<Part> parts;
+  };
+  at::Tensor keep(at::Tensor tensor, std::vector<Part> parts);
+  at::Tensor columns(const std::string& name, DType type);
+
+  const TensorSource& source_;
+  const Communicator& tensor_;
+  DType compute_;
+  std::vector<Leaf> leaves_;
+};
+
+}  // namespace trimtab

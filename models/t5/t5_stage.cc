@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/t5/t5_stage.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <optional>
+
+#include "models/ops/dropout.h"
+#include "models/ops/rms_norm.h"
+#include "models/t5/t5_decoding.h"
+#include "models/t5/t5_layers.h"
+#include "parallel/collectives.h"
+#include "parallel/tensor.h"
+#include "parallel/vocab.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+constexpr const char* kEncoderBias = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+constexpr const char* kDecoderBias = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+
+void check_divisible(const T5Config& config, std::int64_t tensor) {
+  std::string legal;
+  const auto fits = [&](std::int64_t n) {
+    return config.heads % n == 0 && config.d_ff % n == 0 && config.vocab % n == 0;
+  };
+  for (std::int64_t n = 1; n <= config.heads; ++n)
+    if (fits(n)) legal += (legal.empty() ? "" : ", ") + std::to_string(n);
+  if (!fits(tensor))
+    fail_config(
+        "mesh.tensor: {} does not divide {} heads, d_ff {} and {} vocabulary rows of this model; legal "
+        "degrees are {}",
+        tensor, config.heads, config.d_ff, config.vocab, legal);
+}
+
+class T5Stage : public ModelStage {
+ public:
+  T5Stage(const T5Config& config, const TensorSource& weights, World& world, const T5StageOptions& options);
+
+  std::int64_t width() const override { return config_.d_model; }
+  std::int64_t vocabulary() const override { return config_.vocab; }
+  std::int64_t pad_id() const override { return config_.pad_id; }
+  std::int64_t eos_id() const override { return config_.eos_id; }
+  std::int64_t parameter_count() const override { return trimtab::parameter_count(config_); }
+
+  StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) override;
+  at::Tensor logits(const StageIO& out) override { return head(out.decoder); }
+  LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) override;
+  std::vector<std::vector<std::int32_t>> generate(const MicroBatch& batch, std::int64_t max_tokens) override;
+  at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
+  void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
+  Parameters trainable_base() override { return loader_.make_trainable(); }
+  std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
+
+ private:
+  bool embeds_encoder() const { return range_.encoder_begin == 0 && range_.encoder_end > 0; }
+  bool ends_encoder() const {
+    return range_.encoder_begin < range_.encoder_end && range_.encoder_end == config_.encoder_layers;
+  }
+  bool embeds_decoder() const { return range_.decoder_begin == 0 && range_.decoder_end > 0; }
+  bool ends_decoder() const {
+    return range_.decoder_begin < range_.decoder_end && range_.decoder_end == config_.decoder_layers;
+  }
+  RowLayout encoder_layout(const MicroBatch& batch) const;
+  at::Tensor embed_encoder(const MicroBatch& batch, const RowLayout& layout) const;
+  at::Tensor embed(const at::Tensor& ids) const;
+  at::Tensor head(const at::Tensor& decoder_td) const;
+  void run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+                   const ForwardContext& context, const T5Dropout& dropout) const;
+  void run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+                   const ForwardContext& context, const T5Dropout& dropout) const;
+
+  T5Config config_;
+  T5StageRange range_;
+  Communicator& tensor_;
+  T5Loader loader_;
+  at::Tensor embedding_, head_, encoder_bias_, decoder_bias_, encoder_norm_, decoder_norm_;
+  std::vector<T5EncoderLayer> encoder_;
+  std::vector<T5DecoderLayer> decoder_;
+  InputAdapter* adapter_ = nullptr;
+};
+
+T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& world,
+                 const T5StageOptions& options)
+    : config_(config),
+      range_(options.range),
+      tensor_(world.along(Axis::kTensor)),
+      loader_(weights, tensor_, options.compute) {
+  check_divisible(config, tensor_.size());
+  if (embeds_encoder() || embeds_decoder() || (ends_decoder() && config.tied_head))
+    embedding_ = loader_.row_shares({"shared.weight"});
+  if (range_.encoder_end > range_.encoder_begin) encoder_bias_ = loader_.column_share_float(kEncoderBias);
+  for (std::int64_t i = range_.encoder_begin; i < range_.encoder_end; ++i)
+    encoder_.push_back(load_encoder_layer(i, config, loader_, tensor_));
+  if (ends_encoder()) encoder_norm_ = loader_.whole("encoder.final_layer_norm.weight", DType::kFloat32);
+  if (range_.decoder_end > range_.decoder_begin) decoder_bias_ = loader_.column_share_float(kDecoderBias);
+  for (std::int64_t i = range_.decoder_begin; i < range_.decoder_end; ++i)
+    decoder_.push_back(load_decoder_layer(i, config, loader_, tensor_));
+  if (ends_decoder()) {
+    decoder_norm_ = loader_.whole("decoder.final_layer_norm.weight", DType::kFloat32);
+    head_ = config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"});
+  }
+}
+
+// Activations are float32 on the host, whose fused kernels are float32, and of the weights' type on other
+// devices.
+at::Tensor T5Stage::embed(const at::Tensor& ids) const {
+  const at::Tensor x = vocab_parallel_embedding(embedding_, ids, tensor_);
+  return x.is_cpu() ? x.to(at::kFloat) : x;
+}
+
+RowLayout T5Stage::encoder_layout(const MicroBatch& batch) const {
+  if (!adapter_) return batch.encoder;
+  std::vector<std::int64_t> extra;
+  for (const std::int32_t lane : batch.lanes) extra.push_back(adapter_->positions(lane));
+  return extended(batch.encoder, extra);
+}
+
+// Text tokens from the table with the rows of the lane's prompt in front (prompts.py: prefix_prompt), picked
+// from [all prompts | all text tokens] by index, so that autograd sums a prompt's gradient over the rows that
+// share it.
+at::Tensor T5Stage::embed_encoder(const MicroBatch& batch, const RowLayout& layout) const {
+  const at::Tensor text = embed(batch.encoder_ids);
+  if (!adapter_) return text;
+  std::vector<at::Tensor> parts;
+  std::vector<std::int64_t> lane_begin;
+  std::int64_t prompts = 0;
+  const std::int32_t lanes = 1 + *std::max_element(batch.lanes.begin(), batch.lanes.end());
+  for (std::int32_t lane = 0; lane < lanes; ++lane) {
+    lane_begin.push_back(prompts);
+    prompts += adapter_->positions(lane);
+    parts.push_back(adapter_->rows(lane).to(text.scalar_type()));
+  }
+  parts.push_back(text);
+  std::vector<std::int64_t> index;
+  index.reserve(static_cast<std::size_t>(layout.tokens()));
+  for (std::int64_t row = 0; row < layout.rows(); ++row) {
+    const std::int32_t lane = batch.lanes[static_cast<std::size_t>(row)];
+    for (std::int64_t i = 0; i < adapter_->positions(lane); ++i)
+      index.push_back(lane_begin[static_cast<std::size_t>(lane)] + i);
+    for (std::int64_t i = batch.encoder.begin(row); i < batch.encoder.begin(row + 1); ++i)
+      index.push_back(prompts + i);
+  }
+  return at::cat(parts).index_select(0, at::tensor(index, at::kLong).to(text.device()));
+}
+
+void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+                          const ForwardContext& context, const T5Dropout& dropout) const {
+  if (embeds_encoder())
+    io.encoder = dropout_rows(embed_encoder(batch, layout), dropout.residual(encoder_site(-1, 0)), layout);
+  const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/true, /*causal=*/false};
+  for (std::size_t i = 0; i < encoder_.size(); ++i) {
+    const std::int64_t layer = range_.encoder_begin + static_cast<std::int64_t>(i);
+    const std::int64_t site = encoder_site(layer, 0);
+    io.encoder = encoder_[i].attention(io.encoder, encoder_bias_, bias, layout, dropout, site);
+    io.encoder = encoder_[i].feed_forward(io.encoder, layout, dropout, site);
+    if (context.observe) context.observe(fmt::format("encoder.layer.{}", layer), io.encoder);
+  }
+  if (!ends_encoder()) return;
+  io.encoder = dropout_rows(rms_norm(io.encoder, encoder_norm_, config_.norm_epsilon),
+                            dropout.residual(encoder_site(-1, 1)), layout);
+  if (context.observe) context.observe("encoder.final", io.encoder);
+}
+
+void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+                          const ForwardContext& context, const T5Dropout& dropout) const {
+  if (decoder_.empty()) return;
+  if (embeds_decoder())
+    io.decoder = dropout_rows(embed(batch.decoder_ids), dropout.residual(decoder_site(-1, 0)), batch.decoder);
+  const at::Tensor encoder = enter_tensor_region(io.encoder, tensor_);
+  const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/false, /*causal=*/true};
+  for (std::size_t i = 0; i < decoder_.size(); ++i) {
+    const std::int64_t layer = range_.decoder_begin + static_cast<std::int64_t>(i);
+    const std::int64_t site = decoder_site(layer, 0);
+    io.decoder = decoder_[i].attention(io.decoder, decoder_bias_, bias, batch.decoder, dropout, site);
+    io.decoder = decoder_[i].cross(io.decoder, encoder, batch.decoder, layout, dropout, site);
+    io.decoder = decoder_[i].feed_forward(io.decoder, batch.decoder, dropout, site);
+    if (context.observe) context.observe(fmt::format("decoder.layer.{}", layer), io.decoder);
+  }
+  if (!ends_decoder()) return;
+  io.decoder = dropout_rows(rms_norm(io.decoder, decoder_norm_, config_.norm_epsilon),
+                            dropout.residual(decoder_site(-1, 1)), batch.decoder);
+  if (context.observe) context.observe("decoder.final", io.decoder);
+}
+
+StageIO T5Stage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
+  const RowLayout layout = encoder_layout(batch);
+  const T5Dropout dropout(context, batch, config_, tensor_);
+  run_encoder(io, batch, layout, context, dropout);
+  run_decoder(io, batch, layout, context, dropout);
+  return io;
+}
+
+// Logits of this rank's share of the vocabulary, float32 [decoder tokens, vocab / ranks].
+at::Tensor T5Stage::head(const at::Tensor& decoder_td) const {
+  const at::Tensor entered = enter_tensor_region(decoder_td, tensor_);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(config_.d_model));
+  return linear_in_weight_type(config_.scale_decoder_output ? entered * scale : entered, head_)
+      .to(at::kFloat);
+}
+
+LossSums T5Stage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
+  return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, tensor_),
+          batch.decoder.tokens()};
+}
+
+std::vector<std::vector<std::int32_t>> T5Stage::generate(const MicroBatch& batch, std::int64_t max_tokens) {
+  const c10::NoGradGuard no_grad;
+  const RowLayout layout = encoder_layout(batch);
+  const ForwardContext context;
+  StageIO io;
+  run_encoder(io, batch, layout, context, T5Dropout(context, batch, config_, tensor_));
+  const T5Decoding model{
+      config_,
+      decoder_,
+      decoder_bias_,
+      decoder_norm_,
+      [this](const at::Tensor& ids) { return embed(ids); },
+      [this](const at::Tensor& decoder_td) { return vocab_parallel_argmax(head(decoder_td), tensor_); }};
+  return decode_greedily(model, io.encoder, layout, max_tokens);
+}
+
+at::Tensor T5Stage::embeddings(const std::vector<std::int64_t>& ids) const {
+  const c10::NoGradGuard no_grad;
+  TT_CHECK(embedding_.defined(), "this stage does not hold the embedding table");
+  return embed(at::tensor(ids, at::kLong).to(embedding_.device())).to(at::kFloat);
+}
+
+}  // namespace
+
+T5StageRange whole_model(const T5Config& config) {
+  return {0, config.encoder_layers, 0, config.decoder_layers};
+}
+
+std::unique_ptr<ModelStage> make_t5_stage(const T5Config& config, const TensorSource& weights, World& world,
+                                          const T5StageOptions& options) {
+  check(config);
+  return std::make_unique<T5Stage>(config, weights, world, options);
+}
+
+}  // namespace trimtab

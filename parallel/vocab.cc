@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallel/vocab.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "parallel/collectives.h"
+#include "parallel/tensor.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+void reduce(const at::Tensor& x, ReduceOp op, Communicator& tensor) {
+  if (tensor.size() > 1) tensor.all_reduce(buffer_of(x), op, Traffic::kTensor);
+}
+
+void check_ids(const at::Tensor& ids, std::int64_t vocabulary) {
+  if (ids.numel() == 0) return;
+  const std::int64_t low = ids.min().item<std::int64_t>(), high = ids.max().item<std::int64_t>();
+  TT_CHECK(low >= 0 && high < vocabulary, "token id {} in a vocabulary of {}", low < 0 ? low : high,
+           vocabulary);
+}
+
+// Ids as rows of this rank's share; those of other ranks become row 0 and are false in `mine`.
+struct LocalIds {
+  at::Tensor rows, mine;
+};
+LocalIds local_ids(const at::Tensor& ids, std::int64_t share, std::int64_t rank) {
+  const at::Tensor shifted = ids - rank * share;
+  const at::Tensor mine = shifted.ge(0).logical_and(shifted.lt(share));
+  return {shifted.masked_fill(mine.logical_not(), 0), mine};
+}
+
+// Keeps the gradient itself instead of the logits: it is needed once, and only scaled by then.
+class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
+                            const at::Tensor& targets, double z_loss, Communicator* tensor) {
+    const LocalIds local = local_ids(targets, logits.size(1), tensor->rank());
+    const at::Tensor index = local.rows.unsqueeze(1);
+    at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
+    reduce(highest, ReduceOp::kMax, *tensor);
+    at::Tensor softmax = (logits - highest).exp_();
+    // [sum of exponentials | logit of the target], so that one message carries both.
+    at::Tensor sums = at::stack({softmax.sum(1), logits.gather(1, index).squeeze(1) * local.mine});
+    reduce(sums, ReduceOp::kSum, *tensor);
+    const at::Tensor log_z = sums[0].log() + highest.squeeze(1);
+    const at::Tensor loss = (log_z - sums[1] + z_loss * log_z.square()).sum();
+    // d/dlogits = softmax * (1 + 2 z log Z) - onehot
+    softmax.mul_(((1 + 2 * z_loss * log_z) / sums[0]).unsqueeze(1));
+    softmax.scatter_add_(1, index, -local.mine.to(at::kFloat).unsqueeze(1));
+    context->save_for_backward({softmax});
+    return loss;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grads) {
+    return {context->get_saved_variables()[0] * grads[0], at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& ids, Communicator& tensor) {
+  check_ids(ids, table.size(0) * tensor.size());
+  if (tensor.size() == 1) return at::embedding(table, ids);
+  const LocalIds local = local_ids(ids, table.size(0), tensor.rank());
+  const at::Tensor rows = at::embedding(table, local.rows) * local.mine.to(table.scalar_type()).unsqueeze(1);
+  return leave_tensor_region(rows, tensor);
+}
+
+at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
+                                        Communicator& tensor) {
+  TT_CHECK(logits.scalar_type() == at::kFloat && logits.dim() == 2 && logits.size(0) == targets.numel(),
+           "cross entropy of {} targets with {} logits", targets.numel(), logits.numel());
+  check_ids(targets, logits.size(1) * tensor.size());
+  return CrossEntropy::apply(logits, targets, z_loss, &tensor);
+}
+
+at::Tensor vocab_parallel_argmax(const at::Tensor& logits, Communicator& tensor) {
+  auto [value, index] = logits.max(1);
+  if (tensor.size() == 1) return index;
+  at::Tensor best = value.contiguous().clone();
+  reduce(best, ReduceOp::kMax, tensor);
+  const std::int64_t vocabulary = logits.size(1) * tensor.size();
+  at::Tensor id = (index + tensor.rank() * logits.size(1)).masked_fill(value.lt(best), vocabulary).neg_();
+  reduce(id, ReduceOp::kMax, tensor);
+  return id.neg_();
+}
+
+}  // namespace trimtab

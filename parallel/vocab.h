@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The vocabulary split over the tensor ranks, rank r holding rows [r * v, (r + 1) * v): embedding, cross
+// entropy and argmax. Logits are never gathered: ranks exchange one maximum, one sum and one target logit for
+// each token.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "runtime/communicator.h"
+
+namespace trimtab {
+
+// table [v, d] (this rank's rows), ids int64 [t] over the whole vocabulary -> [t, d], the same on all tensor
+// ranks. Collective over them. Throws Error that names the id when one lies outside the vocabulary.
+at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& ids, Communicator& tensor);
+
+// Sum over tokens of  log Z - logit[target] + z_loss * (log Z)^2  as a float32 scalar (t5x/losses.py:
+// cross_entropy_with_logits). logits float32 [t, v], targets int64 [t]. Collective over the tensor ranks in
+// forward.
+at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
+                                        Communicator& tensor);
+
+// The id of the largest logit of each token, int64 [t]; of equal ones the lowest. Collective over the tensor
+// ranks.
+at::Tensor vocab_parallel_argmax(const at::Tensor& logits, Communicator& tensor);
+
+}  // namespace trimtab

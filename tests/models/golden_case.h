@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A golden case (tests/golden/README.md) as the model wants it, and the comparison with what was stored.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <vector>
+
+#include "models/formats/safetensors.h"
+#include "models/model.h"
+#include "models/t5/t5_stage.h"
+
+namespace trimtab::test {
+
+inline const std::vector<std::string>& golden_cases() {
+  static const std::vector<std::string> cases = {"t5_10", "t5_11", "t5_inner", "t5_depth"};
+  return cases;
+}
+
+class GoldenCase {
+ public:
+  explicit GoldenCase(const std::string& name);
+
+  const T5Config& config() const { return config_; }
+  const TensorSource& weights() const { return weights_; }
+  // Floats or int32, as stored.
+  at::Tensor stored(const std::string& name) const;
+  bool has(const std::string& name) const { return golden_.has(name); }
+  std::vector<std::string> names() const { return golden_.names(); }
+  // The rows [begin, end) as one micro-batch in lane 0; all rows by default.
+  MicroBatch batch(std::int64_t begin = 0, std::int64_t end = -1) const;
+  std::vector<std::vector<std::int32_t>> generated() const;
+
+ private:
+  std::vector<std::vector<std::int64_t>> rows_of(const std::string& ids, const std::string& lengths) const;
+
+  std::string folder_;
+  Safetensors golden_;
+  Safetensors weights_;
+  T5Config config_;
+};
+
+// max |a - b| / max |b|.
+double relative_error(const at::Tensor& actual, const at::Tensor& expected);
+
+// A trainable prompt in front of every row of lane 0.
+class FixedPrompt : public InputAdapter {
+ public:
+  explicit FixedPrompt(at::Tensor rows) : rows_(std::move(rows)) {}
+  std::int64_t positions(std::int32_t) const override { return rows_.size(0); }
+  at::Tensor rows(std::int32_t) const override { return rows_; }
+
+ private:
+  at::Tensor rows_;
+};
+
+}  // namespace trimtab::test

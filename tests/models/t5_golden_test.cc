@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The T5 stage against the reference implementation: every layer's output, logits, loss and gradients of tiny
+// models.
+#include <gtest/gtest.h>
+
+#include "models/golden_case.h"
+
+namespace trimtab::test {
+namespace {
+
+constexpr double kTolerance = 1e-5;
+constexpr double kZLoss = 1e-4;
+
+class T5Golden : public testing::TestWithParam<std::string> {
+ protected:
+  T5Golden()
+      : golden_(GetParam()),
+        world_(solo_world()),
+        stage_(make_t5_stage(golden_.config(), golden_.weights(), world_, {whole_model(golden_.config())})) {}
+
+  at::Tensor prompt() const { return golden_.stored("prompt").set_requires_grad(true); }
+
+  GoldenCase golden_;
+  World world_;
+  std::unique_ptr<ModelStage> stage_;
+};
+
+TEST_P(T5Golden, EveryLayerAndTheLogits) {
+  FixedPrompt adapter(prompt());
+  stage_->attach_input(&adapter);
+  ForwardContext context;
+  int seen = 0;
+  context.observe = [&](const std::string& name, const at::Tensor& x) {
+    EXPECT_LT(relative_error(x, golden_.stored(name)), kTolerance) << name;
+    ++seen;
+  };
+  const StageIO out = stage_->forward({}, golden_.batch(), context);
+  EXPECT_EQ(seen, golden_.config().encoder_layers + golden_.config().decoder_layers + 2);
+  EXPECT_LT(relative_error(stage_->logits(out), golden_.stored("logits")), kTolerance);
+}
+
+TEST_P(T5Golden, LossAndPromptGradient) {
+  const at::Tensor rows = prompt();
+  FixedPrompt adapter(rows);
+  stage_->attach_input(&adapter);
+  const LossSums sums = stage_->loss(stage_->forward({}, golden_.batch(), {}), golden_.batch(), kZLoss);
+  EXPECT_EQ(sums.tokens, 15);
+  EXPECT_LT(relative_error(sums.loss, golden_.stored("loss")), kTolerance);
+  sums.loss.backward();
+  EXPECT_LT(relative_error(rows.grad(), golden_.stored("prompt.grad")), kTolerance);
+}
+
+TEST_P(T5Golden, MicroBatchesSumToTheBatch) {
+  const at::Tensor rows = prompt();
+  FixedPrompt adapter(rows);
+  stage_->attach_input(&adapter);
+  double loss = 0;
+  for (const auto& [begin, end] : {std::pair{0, 1}, {1, 3}, {3, 4}}) {
+    const MicroBatch batch = golden_.batch(begin, end);
+    const LossSums sums = stage_->loss(stage_->forward({}, batch, {}), batch, kZLoss);
+    loss += sums.loss.item<double>();
+    sums.loss.backward();
+  }
+  EXPECT_LT(std::abs(loss / golden_.stored("loss").item<double>() - 1), kTolerance);
+  EXPECT_LT(relative_error(rows.grad(), golden_.stored("prompt.grad")), kTolerance);
+}
+
+TEST_P(T5Golden, EveryWeightsGradientInModelTuning) {
+  const Parameters parameters = stage_->trainable_base();
+  const LossSums sums = stage_->loss(stage_->forward({}, golden_.batch(), {}), golden_.batch(), kZLoss);
+  EXPECT_LT(relative_error(sums.loss, golden_.stored("full.loss")), kTolerance);
+  sums.loss.backward();
+  EXPECT_EQ(parameters.size(), t5_weights(golden_.config()).size());
+  for (const Parameter& parameter : parameters) {
+    ASSERT_TRUE(parameter.grad().defined()) << parameter.name;
+    EXPECT_LT(relative_error(parameter.grad(), golden_.stored("full.grad." + parameter.name)), kTolerance)
+        << parameter.name;
+  }
+}
+
+TEST_P(T5Golden, FrozenWeightsHaveNoGradient) {
+  FixedPrompt adapter(prompt());
+  stage_->attach_input(&adapter);
+  stage_->loss(stage_->forward({}, golden_.batch(), {}), golden_.batch(), kZLoss).loss.backward();
+  for (const auto& weight : stage_->base_weights()) {
+    EXPECT_FALSE(weight.value.requires_grad()) << weight.name;
+    EXPECT_FALSE(weight.value.grad().defined()) << weight.name;
+  }
+}
+
+TEST_P(T5Golden, GreedyDecoding) {
+  FixedPrompt adapter(golden_.stored("prompt"));
+  stage_->attach_input(&adapter);
+  EXPECT_EQ(stage_->generate(golden_.batch(), 12), golden_.generated());
+}
+
+// The masks of a row depend on (seed, step, sample) and on nothing else, so any cut into micro-batches trains
+// the same.
+TEST_P(T5Golden, DropoutDoesNotDependOnTheMicroBatch) {
+  const ForwardContext context{.training = true, .dropout = 0.1, .seed = 7, .step = 3, .observe = {}};
+  const auto run = [&](const std::vector<std::pair<int, int>>& cuts) {
+    const at::Tensor rows = prompt();
+    FixedPrompt adapter(rows);
+    stage_->attach_input(&adapter);
+    double loss = 0;
+    for (const auto& [begin, end] : cuts) {
+      const MicroBatch batch = golden_.batch(begin, end);
+      const LossSums sums = stage_->loss(stage_->forward({}, batch, context), batch, kZLoss);
+      loss += sums.loss.item<double>();
+      sums.loss.backward();
+    }
+    stage_->attach_input(nullptr);
+    return std::pair{loss, rows.grad()};
+  };
+  const auto [whole_loss, whole_grad] = run({{0, 4}});
+  const auto [cut_loss, cut_grad] = run({{2, 4}, {0, 1}, {1, 2}});
+  EXPECT_GT(std::abs(whole_loss - golden_.stored("loss").item<double>()), 1e-3) << "dropout had no effect";
+  EXPECT_LT(std::abs(cut_loss / whole_loss - 1), kTolerance);
+  EXPECT_LT(relative_error(cut_grad, whole_grad), kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, T5Golden, testing::ValuesIn(golden_cases()),
+                         [](const auto& test) { return test.param; });
+
+}  // namespace
+}  // namespace trimtab::test
