@@ -63,6 +63,8 @@ void philox_lanes(std::uint64_t first_block, std::uint32_t counter2, std::uint32
     c3[i] = counter3;
   }
   for (int round = 0; round < kRounds; ++round) {
+// g++ would unroll the loop before it looks for vectors, and then find none.
+#pragma GCC unroll 1
     for (std::size_t i = 0; i < kLanes; ++i) {
       const std::uint64_t product0 = static_cast<std::uint64_t>(kMultiplier0) * c0[i];
       const std::uint64_t product1 = static_cast<std::uint64_t>(kMultiplier1) * c2[i];
