@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/checkpoint.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "experiments/base_hash.h"
+#include "parallel/tensor.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+constexpr std::string_view kValue = "value:";
+constexpr std::string_view kState = "state:";
+
+// A store's names have no '/', an optimizer's do.
+std::string swapped(std::string name, char from, char to) {
+  std::ranges::replace(name, from, to);
+  return name;
+}
+
+void write(TensorStoreWriter& writer, const std::string& name, const at::Tensor& tensor) {
+  const at::Tensor bytes = tensor.detach().cpu().contiguous();
+  writer.write(name, {dtype_of(bytes), bytes.sizes().vec()}, bytes.const_data_ptr());
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
+                     const OptimizerState* state) {
+  TensorStoreWriter writer(path);
+  for (const Parameter& parameter : parameters)
+    write(writer, std::string(kValue) + parameter.name, parameter.value());
+  if (state != nullptr)
+    for (const auto& [name, tensor] : state->tensors)
+      write(writer, std::string(kState) + swapped(name, '/', '|'), tensor);
+  writer.set("content", std::string("checkpoint"));
+  writer.set("method", info.method);
+  writer.set("config", info.config);
+  writer.set("weights", info.weights);
+  writer.set("base_sha256", info.base_hash);
+  writer.set("vocabulary_sha256", info.vocabulary_hash);
+  writer.set("step", info.step);
+  writer.set("best_step", info.best_step);
+  writer.set("best_score", info.best_score);
+  writer.set("evaluations_without_gain", info.evaluations_without_gain);
+  writer.set("evaluated_step", info.evaluated_step);
+  writer.set("optimizer_step", state != nullptr ? state->step : std::int64_t{-1});
+  writer.commit();
+}
+
+Checkpoint::Checkpoint(const std::string& path) : store_(path) {
+  if (!store_.attributes().contains("content") || store_.text("content") != "checkpoint")
+    fail("{}: is no checkpoint of a run (a model's weights go to model.weights)", path);
+  store_.verify();
+  info_.method = store_.text("method");
+  info_.config = store_.text("config");
+  info_.weights = store_.text("weights");
+  info_.base_hash = store_.text("base_sha256");
+  info_.vocabulary_hash = store_.text("vocabulary_sha256");
+  info_.step = store_.integer("step");
+  info_.best_step = store_.integer("best_step");
+  info_.best_score = store_.real("best_score");
+  info_.evaluations_without_gain = store_.integer("evaluations_without_gain");
+  info_.evaluated_step = store_.integer("evaluated_step");
+}
+
+void Checkpoint::check_base(const std::string& hash, const std::string& weights) const {
+  if (hash == info_.base_hash) return;
+  fail_config(
+      "{}: was trained on another base model: {} with SHA-256 {}..., but {} has {}...; set model.weights "
+      "(and "
+      "model.compute) to what it was trained on",
+      store_.path(), info_.weights, short_hash(info_.base_hash), weights, short_hash(hash));
+}
+
+void Checkpoint::check_vocabulary(const std::string& hash, const std::string& path) const {
+  if (hash == info_.vocabulary_hash) return;
+  fail_config("{}: was trained with another vocabulary (SHA-256 {}...) than {} ({}...); set model.vocabulary",
+              store_.path(), short_hash(info_.vocabulary_hash), path, short_hash(hash));
+}
+
+void Checkpoint::check_method(const std::string& method) const {
+  if (method == info_.method) return;
+  fail_config("{}: holds a run of the method {}, but method.name is {}; use another output folder or method",
+              store_.path(), info_.method, method);
+}
+
+void Checkpoint::load_values(const Parameters& parameters) const {
+  std::vector<std::string> problems, unknown = values();
+  for (const Parameter& parameter : parameters) {
+    const std::string name = std::string(kValue) + parameter.name;
+    const at::Tensor here = parameter.value();
+    std::erase(unknown, parameter.name);
+    if (!store_.has(name)) {
+      problems.push_back(fmt::format("{} is missing", parameter.name));
+      continue;
+    }
+    const TensorInfo stored = store_.info(name);
+    if (stored.shape != here.sizes().vec()) {
+      problems.push_back(fmt::format("{} is [{}] in the file but [{}] in this run", parameter.name,
+                                     fmt::join(stored.shape, ", "), fmt::join(here.sizes().vec(), ", ")));
+      continue;
+    }
+    at::Tensor value = parameter.value();
+    value.copy_(read(name, stored.dtype));
+  }
+  if (!unknown.empty()) problems.push_back("not known in this run: " + joined(unknown));
+  if (!problems.empty())
+    fail("{}: does not fit this run's method: {}; use the method options it was trained with", store_.path(),
+         fmt::join(problems, "; "));
+}
+
+bool Checkpoint::has_state() const { return store_.integer("optimizer_step") >= 0; }
+
+OptimizerState Checkpoint::state() const {
+  if (!has_state())
+    fail("{}: holds no optimizer state: it can be evaluated but not trained further", store_.path());
+  OptimizerState out;
+  out.step = store_.integer("optimizer_step");
+  for (const std::string& name : store_.names())
+    if (name.starts_with(kState))
+      out.tensors.emplace_back(swapped(name.substr(kState.size()), '|', '/'), read(name, DType::kFloat32));
+  return out;
+}
+
+std::vector<std::string> Checkpoint::values() const {
+  std::vector<std::string> out;
+  for (const std::string& name : store_.names())
+    if (name.starts_with(kValue)) out.push_back(name.substr(kValue.size()));
+  return out;
+}
+
+at::Tensor Checkpoint::value(const std::string& name) const {
+  return read(std::string(kValue) + name, DType::kFloat32);
+}
+
+at::Tensor Checkpoint::read(const std::string& stored_name, DType type) const {
+  at::Tensor out = at::empty(store_.info(stored_name).shape, scalar_type(type));
+  store_.read(stored_name, {}, type, out.mutable_data_ptr());
+  return out;
+}
+
+}  // namespace trimtab

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A run's state in one tensor store: what is trained, the optimizer's state, and what both belong to. The
+// base model is not in it, only its hash, so that a prompt's checkpoint is a few kilobytes and is refused
+// beside another model.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "parallel/optimizer.h"
+#include "parallel/parameter.h"
+#include "runtime/tensor_store.h"
+
+namespace trimtab {
+
+// No times: the same run gives the same bytes, however often it was stopped.
+struct CheckpointInfo {
+  std::string method;           // "prompt_tuning", ... or "pretraining"
+  std::string config;           // the resolved experiment
+  std::string weights;          // where the base model was read from
+  std::string base_hash;        // of the base as it was read (base_hash.h)
+  std::string vocabulary_hash;  // of the SentencePiece model
+  std::int64_t step = 0;        // steps made
+  std::int64_t best_step = -1;
+  double best_score = 0.0;
+  std::int64_t evaluations_without_gain = 0;  // for early stopping
+  std::int64_t evaluated_step = -1;           // the last step that was scored
+};
+
+// Appears under `path` whole or not at all. `state` may be null. Throws Error that names the file.
+void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
+                     const OptimizerState* state);
+
+class Checkpoint {
+ public:
+  // Reads all of it once: throws Error that names file and tensor when a byte is not what was written.
+  explicit Checkpoint(const std::string& path);
+
+  const CheckpointInfo& info() const { return info_; }
+  const TensorStore& store() const { return store_; }
+
+  // Throw ConfigError that says what the file was made with, what is there now, and what to change.
+  void check_base(const std::string& hash, const std::string& weights) const;
+  void check_vocabulary(const std::string& hash, const std::string& path) const;
+  void check_method(const std::string& method) const;
+
+  // Overwrites the values. Throws Error that names each parameter that is missing, unknown or of another
+  // shape.
+  void load_values(const Parameters& parameters) const;
+  bool has_state() const;
+  OptimizerState state() const;
+
+  // Names of the trained tensors, as their parameters are called.
+  std::vector<std::string> values() const;
+  // A trained tensor in float32.
+  at::Tensor value(const std::string& name) const;
+
+ private:
+  at::Tensor read(const std::string& stored_name, DType type) const;
+
+  TensorStore store_;
+  CheckpointInfo info_;
+};
+
+}  // namespace trimtab

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/experiment.h"
+
+#include <algorithm>
+
+#include "data/labels.h"
+#include "data/tasks/registry.h"
+#include "experiments/base_hash.h"
+#include "experiments/checkpoint.h"
+#include "experiments/machine.h"
+#include "experiments/memory_plan.h"
+#include "experiments/to_micro_batch.h"
+#include "experiments/vocabulary_file.h"
+#include "models/t5/t5_files.h"
+#include "models/t5/t5_stage.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {
+  if (rows > 0 && static_cast<std::size_t>(rows) < examples.size())
+    examples.resize(static_cast<std::size_t>(rows));
+}
+
+bool has_targets(const std::vector<TextExample>& examples) {
+  return std::ranges::none_of(examples, [](const TextExample& example) {
+    return example.target.empty() || example.target == kNoLabel;
+  });
+}
+
+// Learning rates that are known to train badly with what is trained; "" if there is nothing to say.
+std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& method) {
+  if (!method.trains()) return "";
+  const double rate = optimizer.learning_rate;
+  const std::string what = fmt::format("optimizer.learning_rate {} with {}", rate, optimizer.name);
+  if (method.trains_base())
+    return rate > 0.02
+               ? what + " is far too high for training a whole model (0.001 is usual): the loss will blow up"
+               : "";
+  if (rate < 0.01)
+    return what +
+           " is far too low for prompts, which are large numbers (0.3 is usual): they will hardly move";
+  return "";
+}
+
+}  // namespace
+
+struct Experiment::Model {
+  explicit Model(const ModelConfig& config) : files(open_t5(config.weights)) {}
+  T5Files files;
+};
+
+Experiment::Experiment(ExperimentConfig config, World& world, TrainingData training)
+    : config_(std::move(config)), world_(world) {
+  check(config_, world.all().size());
+  method_ = make_method(config_.method);
+  task_ = make_task(config_.task);
+  const OptimizerConfig optimizer = config_.optimizer.resolved(method_->suggested_learning_rate());
+  config_.optimizer.learning_rate = optimizer.learning_rate;
+  if (const std::string warning = rate_warning(optimizer, *method_); !warning.empty())
+    warnings_.push_back(warning);
+  prepare_threads(static_cast<int>(config_.model.threads));
+  open_model();
+  if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
+  if (training == TrainingData::kLoad) find_scored_splits();
+  check_memory();
+  attach();
+}
+
+ExperimentConfig resolved(ExperimentConfig config) {
+  const auto method = make_method(config.method);
+  make_task(config.task);
+  config.optimizer.learning_rate = config.optimizer.resolved(method->suggested_learning_rate()).learning_rate;
+  return config;
+}
+
+Experiment::~Experiment() = default;
+
+void Experiment::open_model() {
+  model_ = std::make_unique<Model>(config_.model);
+  const T5Config& shape = model_->files.config;
+  if (config_.mesh.pipe > shape.encoder_layers + shape.decoder_layers)
+    fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
+                shape.encoder_layers + shape.decoder_layers);
+  tokenizer_ =
+      std::make_unique<Tokenizer>(vocabulary_file(config_.model.vocabulary, model_->files, config_.output));
+  tokenizer_->check_fits(shape.vocab);
+  RecipeOptions options;
+  options.text = method_->input_template();
+  options.max_input = static_cast<int>(config_.text.max_input);
+  options.max_target = static_cast<int>(config_.text.max_target);
+  recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
+  // A label that is cut can never be predicted.
+  recipe_->encode_labels(task_->labels());
+  const std::int64_t longest = config_.text.max_input + method_->extra_positions() + config_.text.max_target;
+  if (method_->extra_positions() > 16 * config_.text.max_input)
+    fail_config(
+        "method.length: {} positions in front of inputs of at most {} tokens (text.max_input) leave nothing "
+        "of "
+        "the input; the paper's length is 100",
+        method_->extra_positions(), config_.text.max_input);
+  if (config_.evaluate.batch_tokens < longest)
+    warnings_.push_back(fmt::format("evaluate.batch_tokens {} is less than one row can have ({})",
+                                    config_.evaluate.batch_tokens, longest));
+}
+
+void Experiment::load_training_rows() {
+  const auto splits = task_->splits();
+  if (std::ranges::find(splits, config_.evaluate.split) == splits.end() && config_.train.evaluate_every > 0)
+    fail_config(
+        "evaluate.split: the task {} has no split '{}' but {}; choose one, or set train.evaluate_every: 0",
+        task_->name(), config_.evaluate.split, fmt::join(splits, ", "));
+  train_examples_ = task_->load("train");
+  keep_first(train_examples_, config_.text.train_rows);
+  RecipeCounts counts;
+  train_store_ = recipe_->encode(train_examples_, counts);
+  if (counts.cut_inputs > 0)
+    warnings_.push_back(
+        fmt::format("{} of {} training inputs are longer than text.max_input = {} and were cut",
+                    counts.cut_inputs, counts.examples, config_.text.max_input));
+  if (counts.cut_targets > 0)
+    warnings_.push_back(
+        fmt::format("{} of {} training targets are longer than text.max_target = {} and were cut",
+                    counts.cut_targets, counts.examples, config_.text.max_target));
+  check_token_budget(train_store_, config_.train.micro_batch_tokens, method_->extra_positions());
+  batcher_ = std::make_unique<Batcher>(train_store_, static_cast<std::size_t>(config_.train.batch),
+                                       static_cast<std::uint64_t>(config_.train.seed));
+}
+
+void Experiment::check_memory() const {
+  MemoryPlan plan;
+  plan.trains_base = method_->trains_base();
+  plan.element_bytes = config_.model.compute == "bfloat16" ? 2 : 4;
+  // Rows of a step may be fewer than the budget allows.
+  const std::int64_t row = config_.text.max_input + method_->extra_positions();
+  plan.tokens = std::min(batcher_ ? config_.train.micro_batch_tokens : config_.evaluate.batch_tokens,
+                         config_.train.batch * row);
+  plan.target_tokens = std::min(config_.train.batch * config_.text.max_target, plan.tokens);
+  check_fits_memory(planned_bytes(model_->files.config, plan), available_memory(), plan);
+}
+
+void Experiment::attach() {
+  const T5Config& shape = model_->files.config;
+  const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
+  stage_ = make_t5_stage(shape, *model_->files.weights, world_, {whole_model(shape), compute});
+  base_hash_ = trimtab::base_hash(*stage_);
+  MethodContext context;
+  context.labels = task_->labels();
+  context.encode = [this](const std::string& text) { return tokenizer_->encode(text); };
+  context.pieces = tokenizer_->size() - tokenizer_->extra_ids();
+  context.seed = static_cast<std::uint64_t>(config_.train.seed);
+  parameters_ = method_->attach(*stage_, context);
+}
+
+std::int64_t Experiment::trained_count() const {
+  std::int64_t count = 0;
+  for (const Parameter& parameter : parameters_) count += parameter.value().numel();
+  return count;
+}
+
+std::vector<MicroBatch> Experiment::train_micro_batches(std::int64_t step) {
+  TT_CHECK(batcher_ != nullptr, "this experiment was opened without training rows");
+  const Batch batch = batcher_->step(static_cast<std::uint64_t>(step));
+  return to_micro_batches(micro_batches(batch, config_.train.micro_batch_tokens, method_->extra_positions()),
+                          stage_->pad_id());
+}
+
+std::string Experiment::train_row_name(std::int64_t step, std::uint64_t sample) {
+  const Batch batch = batcher_->step(static_cast<std::uint64_t>(step));
+  for (std::size_t row = 0; row < batch.rows(); ++row)
+    if (batch.samples[row] == sample) return train_examples_.at(batch.examples[row]).id;
+  return fmt::format("row {}", sample);
+}
+
+void Experiment::load_trained(const std::string& checkpoint) {
+  const Checkpoint file(checkpoint);
+  file.check_method(config_.method.name());
+  file.check_vocabulary(tokenizer_->hash(), tokenizer_->path());
+  file.check_base(base_hash_, config_.model.weights);
+  file.load_values(parameters_);
+}
+
+void Experiment::find_scored_splits() {
+  const auto splits = task_->splits();
+  const auto has = [&](const std::string& split) { return std::ranges::find(splits, split) != splits.end(); };
+  const std::string& dev = config_.evaluate.split;
+  if (has(dev)) scored_splits_.push_back(dev);
+  if (dev == "test" || !has("test")) return;
+  try {
+    if (has_targets(task_->load("test"))) scored_splits_.push_back("test");
+  } catch (const Error& error) {
+    // Many data sets come without it.
+    warnings_.push_back(fmt::format("the test split will not be scored: {}", error.what()));
+  }
+}
+
+const Evaluator& Experiment::evaluator(const std::string& split) {
+  std::unique_ptr<Evaluator>& evaluator = evaluators_[split];
+  if (evaluator) return *evaluator;
+  std::vector<TextExample> examples = task_->load(split);
+  keep_first(examples, config_.evaluate.max_examples);
+  if (split == config_.evaluate.split) keep_first(examples, config_.text.dev_rows);
+  if (!has_targets(examples))
+    fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", split, task_->name());
+  EvaluatorOptions options;
+  options.max_target = config_.text.max_target;
+  options.batch_tokens = config_.evaluate.batch_tokens;
+  options.extra_positions = method_->extra_positions();
+  evaluator = std::make_unique<Evaluator>(*task_, *tokenizer_, *recipe_, std::move(examples), options);
+  return *evaluator;
+}
+
+}  // namespace trimtab

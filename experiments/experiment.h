@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An experiment file put together: the only place that knows which concrete model, method and task there are.
+// Built in the order of cost, so that what cannot work is said before a weight is read.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/batcher.h"
+#include "data/task.h"
+#include "data/text_recipe.h"
+#include "data/tokenizer.h"
+#include "experiments/evaluator.h"
+#include "experiments/experiment_config.h"
+#include "models/methods/tuning_method.h"
+#include "models/model.h"
+#include "runtime/world.h"
+
+namespace trimtab {
+
+// What the training split is read for; `kNone` for evaluating and predicting only.
+enum class TrainingData { kNone, kLoad };
+
+// The config with every default that method and task have. Throws ConfigError for unknown names and options.
+ExperimentConfig resolved(ExperimentConfig config);
+
+class Experiment {
+ public:
+  // Throws ConfigError for what cannot work, Error for files that are not as they should be. `world` must
+  // outlive this.
+  Experiment(ExperimentConfig config, World& world, TrainingData training);
+  ~Experiment();
+
+  const ExperimentConfig& config() const { return config_; }
+  World& world() { return world_; }
+  ModelStage& stage() { return *stage_; }
+  TuningMethod& method() { return *method_; }
+  const Task& task() const { return *task_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const TextRecipe& recipe() const { return *recipe_; }
+  const Parameters& parameters() const { return parameters_; }
+
+  // Trained numbers of this run.
+  std::int64_t trained_count() const;
+  // SHA-256 of the base as it was read.
+  const std::string& base_hash() const { return base_hash_; }
+  // Things worth saying before the run starts: settings that are known to train badly, cut texts.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // The rows of a step, as a pure function of (seed, step).
+  std::vector<MicroBatch> train_micro_batches(std::int64_t step);
+  // Id of the example behind a row of that step.
+  std::string train_row_name(std::int64_t step, std::uint64_t sample);
+
+  // Puts what a run trained into the model. Throws ConfigError when the checkpoint is of another base,
+  // vocabulary or method.
+  void load_trained(const std::string& checkpoint);
+
+  // What a trained run is scored on at its end: evaluate.split, and the test split if it is there with its
+  // targets.
+  const std::vector<std::string>& scored_splits() const { return scored_splits_; }
+  // Read on first use. `max_examples` 0: all.
+  const Evaluator& evaluator(const std::string& split);
+
+ private:
+  void open_model();
+  void load_training_rows();
+  void find_scored_splits();
+  void check_memory() const;
+  void attach();
+
+  ExperimentConfig config_;
+  World& world_;
+  std::unique_ptr<TuningMethod> method_;
+  std::unique_ptr<Task> task_;
+  struct Model;
+  std::unique_ptr<Model> model_;  // what is known of the weights before they are read
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<TextRecipe> recipe_;
+  std::vector<TextExample> train_examples_;
+  ExampleStore train_store_;
+  std::unique_ptr<Batcher> batcher_;
+  std::unique_ptr<ModelStage> stage_;
+  Parameters parameters_;
+  std::string base_hash_;
+  std::vector<std::string> warnings_, scored_splits_;
+  std::map<std::string, std::unique_ptr<Evaluator>> evaluators_;
+};
+
+}  // namespace trimtab

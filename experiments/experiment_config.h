@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole run as checked plain structs, read from YAML. The defaults are the recipe of Lester et al. 2021,
+// section 3.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "experiments/optimizer_section.h"
+#include "runtime/config.h"
+
+namespace trimtab {
+
+struct MeshConfig {
+  std::int64_t data = 1, pipe = 1, tensor = 1;
+};
+
+struct ModelConfig {
+  std::string family = "t5";
+  std::string weights;
+  std::string vocabulary;
+  std::string compute = "float32";
+  std::string device = "cpu";
+  std::int64_t threads = 0;
+};
+
+struct TextConfig {
+  std::int64_t max_input = 512;
+  std::int64_t max_target = 8;
+  std::int64_t train_rows = 0;
+  std::int64_t dev_rows = 0;
+};
+
+struct TrainConfig {
+  std::int64_t steps = 30000;
+  std::int64_t batch = 32;
+  std::int64_t micro_batch_tokens = 16384;
+  std::int64_t seed = 1;
+  double dropout = 0.1;
+  double z_loss = 1e-4;
+  std::int64_t evaluate_every = 1000;
+  std::int64_t checkpoint_every = 1000;
+  std::int64_t patience = 0;
+  std::int64_t log_every = 1;
+  double log_seconds = 30.0;
+  bool check_finite = true;
+};
+
+struct EvaluateConfig {
+  std::string split = "validation";
+  std::int64_t max_examples = 0;
+  std::int64_t batch_tokens = 16384;
+};
+
+struct ExperimentConfig {
+  std::string name = "experiment";
+  std::string output;
+  MeshConfig mesh;
+  ModelConfig model;
+  Subtree method{"prompt_tuning"};
+  Subtree task;
+  TextConfig text;
+  TrainConfig train;
+  OptimizerSection optimizer;
+  EvaluateConfig evaluate;
+};
+
+template <class V>
+void describe(V& v, MeshConfig& s) {
+  v.field("data", s.data, "Replicas of the model, each with its own rows.", {.min = 1, .unit = "ranks"});
+  v.field("pipe", s.pipe, "Stages that the layers are cut into.", {.min = 1, .unit = "ranks"});
+  v.field("tensor", s.tensor, "Ranks that share each layer.", {.min = 1, .unit = "ranks"});
+}
+
+template <class V>
+void describe(V& v, ModelConfig& s) {
+  v.field("family", s.family, "Kind of model.", {.choices = {"t5"}});
+  v.field("weights", s.weights, "Folder of a Hugging Face model, or an .h5 of ours.",
+          {.required = true, .min_size = 1});
+  v.field("vocabulary", s.vocabulary, "SentencePiece model; empty: the one beside or in the weights.");
+  v.field("compute", s.compute, "Type of frozen weights and activations.",
+          {.choices = {"float32", "bfloat16"}});
+  v.field("device", s.device, "Where it computes.", {.choices = {"cpu", "cuda"}});
+  v.field("threads", s.threads, "Threads that compute; 0: all cores.", {.min = 0});
+}
+
+template <class V>
+void describe(V& v, TextConfig& s) {
+  v.field("max_input", s.max_input, "Longer inputs are cut; counted with end of sequence, without prompt.",
+          {.min = 2, .max = 65536, .unit = "tokens"});
+  v.field("max_target", s.max_target, "Longer targets are cut; also the most that is generated.",
+          {.min = 2, .max = 65536, .unit = "tokens"});
+  v.field("train_rows", s.train_rows, "Of the training split the first rows are used; 0: all.", {.min = 0});
+  v.field("dev_rows", s.dev_rows,
+          "Of the split that is scored while training the first rows are used; 0: all.", {.min = 0});
+}
+
+template <class V>
+void describe(V& v, TrainConfig& s) {
+  v.field("steps", s.steps, "Steps of the run.", {.min = 1, .unit = "steps"});
+  v.field("batch", s.batch, "Rows of a step.", {.min = 1, .unit = "rows"});
+  v.field("micro_batch_tokens", s.micro_batch_tokens,
+          "Most positions (inputs, prompts and targets) computed at once.", {.min = 1, .unit = "tokens"});
+  v.field("seed", s.seed, "Of initial values, data order and dropout.", {.min = 0});
+  v.field("dropout", s.dropout, "Share of activations that is dropped.", {.min = 0, .max = 0.9});
+  v.field("z_loss", s.z_loss, "Weight of log(Z)^2.", {.min = 0});
+  v.field("evaluate_every", s.evaluate_every, "Steps between scores; 0: never while training.",
+          {.min = 0, .unit = "steps"});
+  v.field("checkpoint_every", s.checkpoint_every, "Steps between checkpoints; 0: at the end.",
+          {.min = 0, .unit = "steps"});
+  v.field("patience", s.patience, "Stop after so many scores without gain; 0: never.", {.min = 0});
+  v.field("log_every", s.log_every, "Steps between lines of metrics.jsonl.", {.min = 1, .unit = "steps"});
+  v.field("log_seconds", s.log_seconds, "Between progress lines when not on a terminal.",
+          {.min = 0, .unit = "seconds"});
+  v.field("check_finite", s.check_finite, "Stop at the first loss that is NaN or infinite, and say where.");
+}
+
+template <class V>
+void describe(V& v, EvaluateConfig& s) {
+  v.field("split", s.split, "Split that is scored while training and chooses the best checkpoint.",
+          {.min_size = 1});
+  v.field("max_examples", s.max_examples, "Of each split that is scored the first rows are used; 0: all.",
+          {.min = 0});
+  v.field("batch_tokens", s.batch_tokens,
+          "Most positions (inputs, prompts and targets) generated from at once.",
+          {.min = 1, .unit = "tokens"});
+}
+
+template <class V>
+void describe(V& v, ExperimentConfig& s) {
+  v.field("name", s.name, "Name of the run.", {.min_size = 1});
+  v.field("output", s.output, "Run folder.", {.required = true, .min_size = 1});
+  v.field("mesh", s.mesh, "How the ranks share the work.");
+  v.field("model", s.model, "The frozen model.");
+  v.field("method", s.method, "What is trained, by `name`, and its options.");
+  v.field("task", s.task, "What for, by `name`, and its options.", {.required = true});
+  v.field("text", s.text, "Lengths and numbers of rows.");
+  v.field("train", s.train, "The loop.");
+  v.field("optimizer", s.optimizer, "The optimizer.");
+  v.field("evaluate", s.evaluate, "Scoring.");
+}
+
+// What concerns more than one key. Throws ConfigError.
+void check(const ExperimentConfig& config, int world_size);
+
+}  // namespace trimtab

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/machine.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <H5public.h>
+#include <malloc.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <torch/headeronly/version.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+
+#include "models/ops/flush_denormals.h"
+
+namespace trimtab {
+namespace {
+
+// A number at the start of a one-line file; `otherwise` for "max" and for files that are not there.
+std::uint64_t number_in(const std::string& path, std::uint64_t otherwise) {
+  std::ifstream file(path);
+  std::uint64_t value = 0;
+  return file >> value ? value : otherwise;
+}
+
+// "Key:   123 kB" of /proc files, in bytes.
+std::uint64_t kilobytes_of(const std::string& path, const std::string& key) {
+  std::ifstream file(path);
+  std::string word;
+  while (file >> word) {
+    std::uint64_t value = 0;
+    if (word == key && file >> value) return value * 1024;
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+std::uint64_t available_memory() {
+  constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t machine = kilobytes_of("/proc/meminfo", "MemAvailable:");
+  const std::uint64_t limit = number_in("/sys/fs/cgroup/memory.max", kNoLimit);
+  if (limit == kNoLimit) return machine;
+  // Page cache counts as used in a control group, but it gives way.
+  std::uint64_t cache = 0;
+  std::ifstream stat("/sys/fs/cgroup/memory.stat");
+  for (std::string key; stat >> key;) {
+    std::uint64_t value = 0;
+    stat >> value;
+    if (key == "inactive_file") cache = value;
+  }
+  const std::uint64_t used = number_in("/sys/fs/cgroup/memory.current", 0);
+  const std::uint64_t held = used > cache ? used - cache : 0;
+  const std::uint64_t left = limit > held ? limit - held : 0;
+  return machine == 0 ? left : std::min(machine, left);
+}
+
+std::uint64_t peak_memory() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::uint64_t>(usage.ru_maxrss) * 1024 : 0;
+}
+
+std::string instruction_sets() {
+#if defined(__x86_64__)
+  std::string out = "x86-64:";
+  if (__builtin_cpu_supports("avx2")) out += " avx2";
+  if (__builtin_cpu_supports("fma")) out += " fma";
+  if (__builtin_cpu_supports("avx512f")) out += " avx512f";
+  if (__builtin_cpu_supports("avx512vnni")) out += " avx512vnni";
+  if (__builtin_cpu_supports("avx512bf16")) out += " avx512bf16";
+  return out;
+#else
+  return "unknown";
+#endif
+}
+
+bool has_cuda() { return at::hasCUDA(); }
+
+std::vector<std::pair<std::string, std::string>> versions() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return {
+      {"trimtab", TRIMTAB_VERSION},
+      {"compiler", std::string("g++ ") + __VERSION__},
+      {"libtorch", TORCH_VERSION},
+      {"hdf5", std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release)},
+  };
+}
+
+int prepare_threads(int threads) {
+  const int chosen = threads > 0 ? threads : usable_cores();
+  at::set_num_threads(chosen);
+  // mallopt knows ints only; 1 GiB is above every temporary of a step. Older C libraries allow 32 MiB at
+  // most.
+  if (mallopt(M_MMAP_THRESHOLD, 1 << 30) == 0) mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  flush_denormals();
+  return chosen;
+}
+
+}  // namespace trimtab

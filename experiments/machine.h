@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What this machine and this build are: for run records, for `doctor`, and for saying no before memory runs
+// out. All numbers are read anew at each call; what cannot be read is 0 or "unknown".
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace trimtab {
+
+std::string host_name();
+// Cores that this process may use (its CPU affinity, not the machine's).
+int usable_cores();
+// Bytes that can still be used: the smaller of the machine's and the control group's.
+std::uint64_t available_memory();
+// Most bytes that this process ever held.
+std::uint64_t peak_memory();
+// "x86-64: avx2 avx512f bf16 ..." of those that matter for speed.
+std::string instruction_sets();
+// Whether LibTorch was built with CUDA and finds a device.
+bool has_cuda();
+
+// (what, version) of the program, the compiler and the libraries.
+std::vector<std::pair<std::string, std::string>> versions();
+
+// Sets the number of threads that compute (0: all usable cores), makes them flush denormals, and returns it.
+// Tells the C library to keep large freed blocks, since giving them back and faulting them in again costs
+// more than the arithmetic.
+int prepare_threads(int threads);
+
+}  // namespace trimtab

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/run_record.h"
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "experiments/machine.h"
+#include "runtime/atomic_file.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const SplitScores& scores) {
+  Json metrics = Json::object();
+  for (const auto& [name, value] : scores.metrics) metrics[name] = value;
+  return {{"main", scores.main},
+          {"metrics", metrics},
+          {"examples", scores.examples},
+          {"invalid_labels", scores.invalid},
+          {"cut_inputs", scores.cut_inputs}};
+}
+
+SplitScores scores_from(const Json& json) {
+  SplitScores out;
+  out.main = json.at("main");
+  for (const auto& [name, value] : json.at("metrics").items()) out.metrics.emplace_back(name, value);
+  out.examples = json.at("examples");
+  out.invalid = json.at("invalid_labels");
+  out.cut_inputs = json.at("cut_inputs");
+  return out;
+}
+
+RunRecord record_from(const Json& json) {
+  RunRecord out;
+  out.name = json.at("name");
+  out.status = json.at("status");
+  out.method = json.at("method");
+  out.task = json.at("task");
+  out.weights = json.at("weights");
+  out.base_hash_before = json.at("base_sha256_before");
+  out.base_hash_after = json.at("base_sha256_after");
+  out.base_parameters = json.at("base_parameters");
+  out.trained_parameters = json.at("trained_parameters");
+  out.steps = json.at("steps");
+  out.best_step = json.at("best_step");
+  out.best_score = json.at("best_score");
+  out.seconds = json.at("seconds");
+  out.threads = json.at("threads");
+  out.peak_memory = json.at("peak_memory_bytes");
+  for (const auto& [split, scores] : json.at("scores").items()) out.scores[split] = scores_from(scores);
+  return out;
+}
+
+}  // namespace
+
+double SplitScores::main_value() const {
+  for (const auto& [name, value] : metrics)
+    if (name == main) return value;
+  fail("scores without their main metric '{}'", main);
+}
+
+double RunRecord::share_percent() const {
+  return base_parameters > 0
+             ? 100.0 * static_cast<double>(trained_parameters) / static_cast<double>(base_parameters)
+             : 0.0;
+}
+
+void save_record(const RunRecord& record, const std::string& path) {
+  Json json = {{"name", record.name},
+               {"status", record.status},
+               {"method", record.method},
+               {"task", record.task},
+               {"weights", record.weights},
+               {"base_sha256_before", record.base_hash_before},
+               {"base_sha256_after", record.base_hash_after},
+               {"base_parameters", record.base_parameters},
+               {"trained_parameters", record.trained_parameters},
+               {"trained_share_percent", record.share_percent()},
+               {"steps", record.steps},
+               {"best_step", record.best_step},
+               {"best_score", record.best_score},
+               {"seconds", record.seconds},
+               {"host", host_name()},
+               {"threads", record.threads},
+               {"processor", instruction_sets()},
+               {"peak_memory_bytes", record.peak_memory}};
+  for (const auto& [what, version] : versions()) json["versions"][what] = version;
+  json["scores"] = Json::object();
+  for (const auto& [split, scores] : record.scores) json["scores"][split] = to_json(scores);
+  write_file_atomically(path, json.dump(2) + "\n");
+}
+
+std::optional<RunRecord> load_record(const std::string& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  std::ifstream file(path);
+  try {
+    return record_from(Json::parse(file));
+  } catch (const Json::exception& error) {
+    fail("{}: is no run record ({}): delete the run folder to start anew", path, error.what());
+  }
+}
+
+}  // namespace trimtab

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/run_report.h"
+
+#include <chrono>
+
+#include "experiments/machine.h"
+
+namespace trimtab {
+namespace {
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+ProgressOptions progress_options(const Console& console, std::string label, std::int64_t done,
+                                 std::int64_t total) {
+  ProgressOptions out;
+  out.label = std::move(label);
+  out.first = done;
+  out.total = total;
+  out.terminal = console.terminal;
+  out.line_seconds = console.line_seconds;
+  return out;
+}
+
+}  // namespace
+
+RunReport::RunReport(const RunFolder& folder, Console& console, std::string label, std::int64_t done,
+                     std::int64_t total)
+    : console_(console),
+      log_(folder.metrics()),
+      board_(folder.tensorboard(), host_name(), unix_seconds, done == 0 ? 0 : done + 1),
+      progress_(progress_options(console, std::move(label), done, total), steady_seconds, console.out) {
+  // A run that starts anew says again what it was before training, too.
+  log_.truncate_after(done == 0 ? -1 : done);
+}
+
+void RunReport::metrics(std::int64_t steps_made, const std::string& kind,
+                        const nlohmann::ordered_json& values) {
+  log_.write(steps_made, kind, values);
+  for (const auto& [key, value] : values.items())
+    if (value.is_number()) board_.add_scalar(kind + "/" + key, steps_made, value.get<double>());
+  board_.flush();
+}
+
+void RunReport::say(const std::string& text) {
+  progress_.clear();
+  console_.out << text << '\n' << std::flush;
+}
+
+}  // namespace trimtab

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything that a run says while it goes: metrics.jsonl, TensorBoard, the progress line, and words. The
+// stream belongs to whoever started the run (launch/), since nothing else prints.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+
+#include "experiments/metrics_log.h"
+#include "experiments/progress.h"
+#include "experiments/run_record.h"
+#include "experiments/tensorboard.h"
+
+namespace trimtab {
+
+// Where words go. `terminal`: the progress line may be redrawn in place.
+struct Console {
+  std::ostream& out;
+  bool terminal = false;
+  double line_seconds = 30.0;  // between progress lines when it is no terminal
+};
+
+class RunReport {
+ public:
+  // `done` steps were made before; what earlier files say of later steps is dropped, since it will be said
+  // again.
+  RunReport(const RunFolder& folder, Console& console, std::string label, std::int64_t done,
+            std::int64_t total);
+
+  // Writes numbers after so many steps to metrics.jsonl and, under "<kind>/<key>", to TensorBoard.
+  void metrics(std::int64_t steps_made, const std::string& kind, const nlohmann::ordered_json& values);
+  // Moves the progress line.
+  void progress(std::int64_t done, double loss) { progress_.update(done, loss); }
+  // A line of its own.
+  void say(const std::string& text);
+  // Ends the progress line.
+  void finish() { progress_.finish(); }
+
+ private:
+  Console& console_;
+  MetricsLog log_;
+  TensorBoardWriter board_;
+  Progress progress_;
+};
+
+}  // namespace trimtab

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/same_run.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "runtime/check.h"
+#include "runtime/config.h"
+
+namespace trimtab {
+namespace {
+
+// A key, or a section with all that is in it.
+constexpr std::array<std::string_view, 21> kFree = {
+    "name",
+    "output",
+    "mesh",
+    "export",
+    "evaluate",
+    "model.threads",
+    "model.device",
+    "model.weights",     // compared by the hash of what is in it
+    "model.vocabulary",  // the same
+    "data.cache",
+    "text.dev_rows",
+    "train.steps",
+    "train.micro_batch_tokens",
+    "train.evaluate_every",
+    "train.validate_every",
+    "train.validation_batches",
+    "train.checkpoint_every",
+    "train.patience",
+    "train.log_every",
+    "train.log_seconds",
+    "train.check_finite",
+};
+
+bool is_free(std::string_view path) {
+  return std::ranges::any_of(kFree, [&](std::string_view key) {
+    return path.starts_with(key) && (path.size() == key.size() || path[key.size()] == '.');
+  });
+}
+
+}  // namespace
+
+void check_same_run(const std::string& stored, const std::string& wanted, const std::string& checkpoint) {
+  std::vector<std::string> differences;
+  for (const Difference& d : difference(parse_yaml(stored, checkpoint), parse_yaml(wanted, "this run")))
+    if (!is_free(d.key))
+      differences.push_back(fmt::format("{} was {} and is now {}", d.key, d.before, d.after));
+  if (!differences.empty())
+    fail_config("{}: holds a run with other settings: {}; set them back, or set output to another folder",
+                checkpoint, fmt::join(differences, "; "));
+}
+
+}  // namespace trimtab

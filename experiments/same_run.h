@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whether a run that is there already is the one that is asked for: a trajectory must not change its learning
+// rate, its data or its model half-way without anybody noticing.
+#pragma once
+
+#include <string>
+
+namespace trimtab {
+
+// Both are resolved configs as YAML. Keys that do not change what a step computes (length of the run,
+// evaluation, names, threads, logging) may differ. Throws ConfigError that names `checkpoint`, and every key
+// that differs, with both values.
+void check_same_run(const std::string& stored, const std::string& wanted, const std::string& checkpoint);
+
+}  // namespace trimtab

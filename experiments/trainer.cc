@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <filesystem>
+#include <numeric>
+#include <utility>
+
+#include "experiments/base_hash.h"
+#include "experiments/machine.h"
+#include "experiments/probe.h"
+#include "experiments/same_run.h"
+#include "parallel/learning_rate.h"
+#include "runtime/atomic_file.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+// A prompt that works moves by more than its own size within some hundred steps.
+constexpr std::int64_t kMovesWithin = 100;
+constexpr double kHasMoved = 1e-3;
+constexpr std::int64_t kFallsWithin = 500;
+constexpr std::int64_t kWindow = 100;  // steps that losses are averaged over
+
+std::string score_line(const std::string& split, const Evaluation& evaluation) {
+  std::string metrics;
+  for (const auto& [name, value] : evaluation.scores.metrics)
+    metrics += fmt::format("{}{} {:.2f}", metrics.empty() ? "" : ", ", name, value);
+  return fmt::format("{}: {} ({} examples, {} invalid labels, {} cut inputs, {:.1f} s)", split, metrics,
+                     evaluation.scores.examples, evaluation.scores.invalid, evaluation.scores.cut_inputs,
+                     evaluation.seconds);
+}
+
+nlohmann::ordered_json score_values(const Evaluation& evaluation) {
+  nlohmann::ordered_json out;
+  for (const auto& [name, value] : evaluation.scores.metrics) out[name] = value;
+  out["score"] = evaluation.scores.main_value();
+  out["invalid_labels"] = evaluation.scores.invalid;
+  out["seconds"] = evaluation.seconds;
+  return out;
+}
+
+std::int64_t steps_done(const RunFolder& folder) {
+  return std::filesystem::exists(folder.last()) ? Checkpoint(folder.last()).info().step : 0;
+}
+
+TrainStepOptions step_options(const TrainConfig& train) {
+  return {train.dropout, train.z_loss, static_cast<std::uint64_t>(train.seed), train.check_finite};
+}
+
+double mean(const double* first, std::int64_t count) {
+  return std::accumulate(first, first + count, 0.0) / static_cast<double>(count);
+}
+
+}  // namespace
+
+Trainer::Trainer(Experiment& experiment, Console& console)
+    : experiment_(experiment),
+      folder_(experiment.config().output),
+      sync_(experiment.world().along(Axis::kData)),
+      train_step_(experiment.stage(), experiment.parameters(), sync_,
+                  step_options(experiment.config().train)),
+      movement_(experiment.parameters(), experiment.method().trains() && !experiment.method().trains_base()),
+      report_(folder_, console, "train", steps_done(folder_), experiment.config().train.steps) {
+  const ExperimentConfig& config = experiment.config();
+  info_.method = config.method.name();
+  info_.config = dump_config(config);
+  info_.weights = config.model.weights;
+  info_.base_hash = experiment.base_hash();
+  info_.vocabulary_hash = experiment.tokenizer().hash();
+  record_.name = config.name;
+  record_.method = info_.method;
+  record_.task = experiment.task().name();
+  record_.weights = info_.weights;
+  record_.base_hash_before = info_.base_hash;
+  record_.base_parameters = experiment.stage().parameter_count();
+  record_.trained_parameters = experiment.trained_count();
+  record_.threads = at::get_num_threads();
+  for (const std::string& warning : experiment.warnings()) report_.say("warning: " + warning);
+  if (experiment.method().trains()) {
+    optimizer_ = make_optimizer(config.optimizer.resolved());
+    probe_ = first_rows(experiment.train_micro_batches(0), kProbeRows);
+  }
+  resume();
+  write_file_atomically(folder_.config(), info_.config);
+}
+
+void Trainer::resume() {
+  if (const auto record = load_record(folder_.record())) seconds_before_ = record->seconds;
+  if (!std::filesystem::exists(folder_.last())) return;
+  const Checkpoint checkpoint(folder_.last());
+  checkpoint.check_method(info_.method);
+  checkpoint.check_vocabulary(info_.vocabulary_hash, experiment_.tokenizer().path());
+  checkpoint.check_base(info_.base_hash, info_.weights);
+  check_same_run(checkpoint.info().config, info_.config, folder_.last());
+  checkpoint.load_values(experiment_.parameters());
+  optimizer_->load_state(experiment_.parameters(), checkpoint.state());
+  const std::string config = info_.config;
+  info_ = checkpoint.info();
+  info_.config = config;
+  saved_ = {info_.step, info_.evaluated_step};
+}
+
+bool Trainer::run(const std::function<bool()>& should_stop) {
+  start_ = std::chrono::steady_clock::now();
+  report_.say(fmt::format("{}: {} trains {} of {} parameters ({:.4f} %), {} threads, step {} of {}",
+                          record_.name, record_.method, record_.trained_parameters, record_.base_parameters,
+                          record_.share_percent(), record_.threads, info_.step,
+                          experiment_.method().trains() ? experiment_.config().train.steps : 0));
+  try {
+    if (experiment_.method().trains() && !train(should_stop)) throw Interrupted("stopped");
+    score_splits(should_stop);
+  } catch (const Interrupted&) {
+    report_.finish();
+    write_record("interrupted");
+    report_.say(fmt::format("stopped after step {}; the same command goes on from there", info_.step));
+    return false;
+  } catch (const Error&) {
+    report_.finish();
+    write_record("failed");
+    throw;
+  }
+  check_base_unchanged();
+  write_record("finished");
+  return true;
+}
+
+bool Trainer::train(const std::function<bool()>& should_stop) {
+  const TrainConfig& train = experiment_.config().train;
+  for (;;) {
+    try {
+      if (evaluation_due()) evaluate(should_stop);
+    } catch (const Interrupted&) {
+      if (info_.step > 0) save();  // the evaluation is done again before the next step
+      throw;
+    }
+    const bool last = info_.step >= train.steps || gave_up();
+    const bool stopped = !last && should_stop && should_stop();
+    const bool due = train.checkpoint_every > 0 && info_.step % train.checkpoint_every == 0;
+    if (info_.step > 0 && (last || stopped || due)) save();
+    if (last || stopped) {
+      report_.finish();
+      if (gave_up())
+        report_.say(fmt::format("stopped early: no gain in {} evaluations", info_.evaluations_without_gain));
+      return !stopped;
+    }
+    make_step(info_.step);
+    ++info_.step;
+  }
+}
+
+void Trainer::make_step(std::int64_t n) {
+  const ExperimentConfig& config = experiment_.config();
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<MicroBatch> batches = experiment_.train_micro_batches(n);
+  const StepTotals totals = train_step_.run(
+      n, batches, [&](std::uint64_t sample) { return experiment_.train_row_name(n, sample); });
+  const double rate = learning_rate_at(config.optimizer.resolved(), n, config.train.steps);
+  movement_.before_step();
+  optimizer_->step(experiment_.parameters(), rate);
+  const double loss = totals.loss / static_cast<double>(totals.tokens);
+  if (n % config.train.log_every == 0 || n + 1 == config.train.steps) {
+    std::int64_t input_tokens = 0;
+    for (const MicroBatch& batch : batches) input_tokens += batch.encoder.tokens();
+    nlohmann::ordered_json values = {
+        {"loss", loss},
+        {"target_tokens", totals.tokens},
+        {"tokens", totals.tokens + input_tokens},
+        {"gradient_norm", totals.gradient_norm},
+        {"learning_rate", rate},
+        {"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()}};
+    movement_.add_to(values);
+    report_.metrics(n + 1, "train", values);
+  }
+  report_.progress(n + 1, loss);
+  watch(n, loss);
+}
+
+// Says once, in plain words, what would otherwise be found out hours later.
+void Trainer::watch(std::int64_t n, double loss) {
+  losses_.push_back(loss);
+  if (movement_.enabled() && n + 1 == kMovesWithin && movement_.moved_share() < kHasMoved)
+    report_.say(
+        fmt::format("warning: after {} steps the trained values have moved by {:.2g} of their size: the "
+                    "learning rate is far too low "
+                    "(the paper's is 0.3 with adafactor)",
+                    kMovesWithin, movement_.moved_share()));
+  if (n + 1 == kFallsWithin && static_cast<std::int64_t>(losses_.size()) == kFallsWithin) {
+    const double before = mean(losses_.data(), kWindow),
+                 now = mean(&losses_[losses_.size() - kWindow], kWindow);
+    if (now >= before)
+      report_.say(fmt::format("warning: the loss is not falling: {:.4f} in the first {} steps, {:.4f} now",
+                              before, kWindow, now));
+  }
+}
+
+bool Trainer::evaluation_due() const {
+  const TrainConfig& train = experiment_.config().train;
+  return train.evaluate_every > 0 && info_.evaluated_step < info_.step &&
+         (info_.step % train.evaluate_every == 0 || info_.step == train.steps);
+}
+
+void Trainer::evaluate(const std::function<bool()>& should_stop) {
+  const std::string& split = experiment_.config().evaluate.split;
+  const Evaluation evaluation = experiment_.evaluator(split).run(experiment_.stage(), should_stop);
+  const double score = evaluation.scores.main_value();
+  info_.evaluated_step = info_.step;
+  std::string best = "before training";
+  // What was there before training is a point of the curve, not a candidate.
+  if (info_.step > 0) {
+    if (info_.best_step < 0 || score > info_.best_score) {
+      info_.best_score = score;
+      info_.best_step = info_.step;
+      info_.evaluations_without_gain = 0;
+      save_and_verify(folder_.best(), nullptr);
+      best = "best so far";
+    } else {
+      ++info_.evaluations_without_gain;
+      best = fmt::format("best {:.2f} at step {}", info_.best_score, info_.best_step);
+    }
+  }
+  report_.metrics(info_.step, split, score_values(evaluation));
+  report_.say(fmt::format("step {}: {}; {}", info_.step, score_line(split, evaluation), best));
+}
+
+bool Trainer::gave_up() const {
+  const std::int64_t patience = experiment_.config().train.patience;
+  return patience > 0 && info_.evaluations_without_gain >= patience;
+}
+
+void Trainer::save() {
+  const std::pair now(info_.step, info_.evaluated_step);
+  if (saved_ == now) return;
+  const OptimizerState state = optimizer_->state(experiment_.parameters());
+  save_and_verify(folder_.last(), &state);
+  saved_ = now;
+  write_record("running");
+}
+
+void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
+  save_checkpoint(path, info_, experiment_.parameters(), state);
+  verify_saved(path, experiment_.stage(), experiment_.method(), experiment_.parameters(),
+               [&] { return train_step_.score(probe_); });
+}
+
+void Trainer::score_splits(const std::function<bool()>& should_stop) {
+  if (info_.best_step >= 0) experiment_.load_trained(folder_.best());
+  for (const std::string& split : experiment_.scored_splits()) {
+    const Evaluation evaluation = experiment_.evaluator(split).run(experiment_.stage(), should_stop);
+    record_.scores[split] = evaluation.scores;
+    report_.say(score_line(split, evaluation));
+  }
+}
+
+void Trainer::check_base_unchanged() {
+  record_.base_hash_after = base_hash(experiment_.stage());
+  if (experiment_.method().trains_base() || record_.base_hash_after == record_.base_hash_before) return;
+  write_record("failed");
+  fail("the frozen base model is not what it was: SHA-256 {}... before the run, {}... after it",
+       short_hash(record_.base_hash_before), short_hash(record_.base_hash_after));
+}
+
+void Trainer::write_record(const std::string& status) {
+  record_.status = status;
+  record_.steps = info_.step;
+  record_.best_step = info_.best_step;
+  record_.best_score = info_.best_score;
+  record_.seconds =
+      seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  record_.peak_memory = peak_memory();
+  save_record(record_, folder_.record());
+}
+
+}  // namespace trimtab

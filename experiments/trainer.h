@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loop. A step is a pure function of the experiment file and the step's number, so a run that was stopped
+// or killed goes on from its last checkpoint and ends with the same bytes.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "experiments/checkpoint.h"
+#include "experiments/experiment.h"
+#include "experiments/movement.h"
+#include "experiments/run_record.h"
+#include "experiments/run_report.h"
+#include "experiments/train_step.h"
+#include "parallel/gradient_sync.h"
+#include "parallel/optimizer.h"
+
+namespace trimtab {
+
+class Trainer {
+ public:
+  // Goes on from output/last.h5 if it is there; throws ConfigError if that run had other settings. Both must
+  // outlive this.
+  Trainer(Experiment& experiment, Console& console);
+
+  // Trains, evaluates, keeps the best and the last checkpoint, scores the best on every split that has
+  // targets, and writes the record. Returns false when `should_stop` said so: the state is saved, the same
+  // command goes on.
+  bool run(const std::function<bool()>& should_stop);
+
+  const RunRecord& record() const { return record_; }
+
+ private:
+  bool train(const std::function<bool()>& should_stop);
+  void make_step(std::int64_t n);
+  bool evaluation_due() const;
+  void evaluate(const std::function<bool()>& should_stop);
+  bool gave_up() const;
+  void save();
+  void save_and_verify(const std::string& path, const OptimizerState* state);
+  void score_splits(const std::function<bool()>& should_stop);
+  void check_base_unchanged();
+  void watch(std::int64_t n, double loss);
+  void resume();
+  void write_record(const std::string& status);
+
+  Experiment& experiment_;
+  RunFolder folder_;
+  std::unique_ptr<Optimizer> optimizer_;
+  GradientSync sync_;
+  TrainStep train_step_;
+  Movement movement_;
+  std::vector<MicroBatch> probe_;  // a few rows on which saved files are verified
+  CheckpointInfo info_;
+  RunRecord record_;
+  double seconds_before_ = 0.0;
+  std::chrono::steady_clock::time_point start_;
+  std::pair<std::int64_t, std::int64_t> saved_ = {-1, -1};  // steps made and scored in last.h5
+  std::vector<double> losses_;                              // per token, of the steps of this process
+  RunReport report_;
+};
+
+}  // namespace trimtab

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/console.h"
+
+#include <unistd.h>
+
+#include <iostream>
+
+namespace trimtab {
+
+Console console(double line_seconds) { return {std::cerr, isatty(STDERR_FILENO) != 0, line_seconds}; }
+
+void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments) {
+  verb.add_option("experiment", arguments.file, "YAML file")->required();
+  verb.add_option("--set", arguments.overrides,
+                  "key=value, any key of the file, as in --set train.steps=200; may be repeated")
+      ->allow_extra_args(false);
+}
+
+}  // namespace trimtab

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the verbs have in common: the stream that words go to, and an experiment file with its overrides.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "experiments/experiment_config.h"
+#include "experiments/run_report.h"
+
+namespace trimtab {
+
+// Standard error, redrawn in place if it is a terminal.
+Console console(double line_seconds = 30.0);
+
+struct ExperimentArguments {
+  std::string file;
+  std::vector<std::string> overrides;
+
+  ExperimentConfig load() const { return load_config<ExperimentConfig>(file, overrides); }
+};
+
+// FILE and --set.
+void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments);
+
+}  // namespace trimtab

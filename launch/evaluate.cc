@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "experiments/experiment.h"
+#include "experiments/run_record.h"
+#include "launch/console.h"
+#include "launch/guard.h"
+#include "launch/signals.h"
+#include "launch/verbs.h"
+#include "runtime/atomic_file.h"
+
+namespace trimtab {
+namespace {
+
+struct Options {
+  ExperimentArguments experiment;
+  std::string checkpoint;
+  std::string split;
+  std::string predictions;
+};
+
+void write_predictions(const std::string& path, const Evaluator& evaluator, const Evaluation& evaluation) {
+  std::string out;
+  for (std::size_t i = 0; i < evaluation.predictions.size(); ++i) {
+    const TextExample& example = evaluator.examples()[i];
+    const nlohmann::ordered_json row = {
+        {"id", example.id}, {"prediction", evaluation.predictions[i]}, {"target", example.target}};
+    out += row.dump() + "\n";
+  }
+  write_file_atomically(path, out);
+}
+
+int run(const Options& options) {
+  World world = solo_world();
+  Experiment experiment(options.experiment.load(), world, TrainingData::kNone);
+  const RunFolder folder(experiment.config().output);
+  if (experiment.method().trains())
+    experiment.load_trained(options.checkpoint.empty() ? folder.best() : options.checkpoint);
+  const std::string split = options.split.empty() ? experiment.config().evaluate.split : options.split;
+  const Evaluator& evaluator = experiment.evaluator(split);
+  const Evaluation evaluation = evaluator.run(experiment.stage(), stop_requested);
+  for (const auto& [name, value] : evaluation.scores.metrics)
+    std::printf("%-20s %.2f\n", name.c_str(), value);
+  std::printf("%-20s %lld\n", "examples", static_cast<long long>(evaluation.scores.examples));
+  std::printf("%-20s %lld\n", "invalid labels", static_cast<long long>(evaluation.scores.invalid));
+  std::printf("%-20s %lld\n", "cut inputs", static_cast<long long>(evaluation.scores.cut_inputs));
+  if (!options.predictions.empty()) write_predictions(options.predictions, evaluator, evaluation);
+  return kSuccess;
+}
+
+}  // namespace
+
+Verb add_evaluate(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("evaluate", "Score a trained run on a split");
+  app->footer("Example:\n  trimtab evaluate rte-prompt.yaml --split validation --predictions rte.jsonl");
+  const auto options = std::make_shared<Options>();
+  add_experiment_arguments(*app, options->experiment);
+  app->add_option("--checkpoint", options->checkpoint,
+                  "What was trained; default: best.h5 of the output folder");
+  app->add_option("--split", options->split, "Default: evaluate.split of the experiment");
+  app->add_option("--predictions", options->predictions, "Write each prediction to this JSONL file");
+  return {app, [options] {
+            try {
+              return run(*options);
+            } catch (const Interrupted&) {
+              return static_cast<int>(kInterrupted);
+            }
+          }};
+}
+
+}  // namespace trimtab

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <vector>
+
+#include "launch/guard.h"
+#include "launch/signals.h"
+#include "launch/verbs.h"
+
+namespace {
+
+constexpr const char* kFooter = R"(Example:
+  trimtab train experiments/quickstart/sst2-prompt.yaml --set train.steps=200
+  trimtab evaluate experiments/quickstart/sst2-prompt.yaml
+  trimtab predict experiments/quickstart/sst2-prompt.yaml < reviews.txt
+
+Exit codes: 0 done; 1 something failed while running; 2 the request makes no sense (nothing was started);
+3 stopped by a signal with its state saved: the same command goes on from there.)";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace trimtab;
+  CLI::App app{"trimtab: prompt tuning of frozen T5 models"};
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  app.set_version_flag("--version", TRIMTAB_VERSION);
+  const std::vector<Verb> verbs = {add_train(app),      add_evaluate(app), add_predict(app), add_compare(app),
+                                   add_pretrain(app),   add_import(app),   add_export(app),  add_inspect(app),
+                                   add_vocabulary(app), add_doctor(app)};
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kSuccess : kImpossible;
+  }
+  catch_stop_signals();
+  return guarded([&] {
+    for (const Verb& verb : verbs)
+      if (verb.app->parsed()) return verb.run();
+    return static_cast<int>(kImpossible);
+  });
+}

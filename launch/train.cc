@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <memory>
+
+#include "experiments/trainer.h"
+#include "launch/console.h"
+#include "launch/guard.h"
+#include "launch/signals.h"
+#include "launch/verbs.h"
+
+namespace trimtab {
+namespace {
+
+struct Options {
+  ExperimentArguments experiment;
+  bool print_config = false;
+  bool dry_run = false;
+};
+
+int run(const Options& options) {
+  ExperimentConfig config = options.experiment.load();
+  if (options.print_config) {
+    std::fputs(dump_config(resolved(config)).c_str(), stdout);
+    return kSuccess;
+  }
+  World world = solo_world();
+  Console out = console(config.train.log_seconds);
+  Experiment experiment(std::move(config), world, TrainingData::kLoad);
+  if (options.dry_run) {
+    for (const std::string& warning : experiment.warnings()) out.out << "warning: " << warning << '\n';
+    out.out << "dry run: everything was read and checked, nothing was trained\n";
+    return kSuccess;
+  }
+  Trainer trainer(experiment, out);
+  return trainer.run(stop_requested) ? kSuccess : kInterrupted;
+}
+
+}  // namespace
+
+Verb add_train(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("train", "Train what an experiment file names, and score it");
+  app->footer(
+      "Example:\n  trimtab train rte-prompt.yaml --set method.length=20 --set output=runs/rte-20\n"
+      "The run folder then holds config.yaml, record.json, metrics.jsonl, tb/, best.h5 and last.h5. The same "
+      "command goes\n"
+      "on where a stopped or killed run was, with the same result as if it had not been stopped.");
+  const auto options = std::make_shared<Options>();
+  add_experiment_arguments(*app, options->experiment);
+  app->add_flag("--print-config", options->print_config, "Print the experiment with all defaults and end");
+  app->add_flag("--dry-run", options->dry_run, "Read and check everything, train nothing");
+  return {app, [options] { return run(*options); }};
+}
+
+}  // namespace trimtab

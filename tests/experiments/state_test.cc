@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checkpoints, their proof, the hash of the base and the step, on a tiny random T5.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "experiments/base_hash.h"
+#include "experiments/checkpoint.h"
+#include "experiments/probe.h"
+#include "experiments/stage_weights.h"
+#include "experiments/to_micro_batch.h"
+#include "experiments/train_step.h"
+#include "models/t5/t5_init.h"
+#include "models/t5/t5_stage.h"
+#include "runtime/check.h"
+#include "runtime/world.h"
+
+namespace trimtab {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+T5Config tiny() {
+  T5Config config;
+  config.vocab = 32;
+  config.d_model = 8;
+  config.d_kv = 4;
+  config.d_ff = 16;
+  config.heads = 2;
+  config.encoder_layers = 1;
+  config.decoder_layers = 1;
+  return config;
+}
+
+Batch two_rows() {
+  Batch batch;
+  batch.append(std::vector<TokenId>{5, 6, 7, 1}, std::vector<TokenId>{8, 9, 1}, 0, 40);
+  batch.append(std::vector<TokenId>{10, 1}, std::vector<TokenId>{11, 1}, 1, 41);
+  return batch;
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+class State : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        std::filesystem::temp_directory_path() /
+        ("trimtab-state-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+    std::filesystem::create_directories(folder_);
+    stage_ = make_stage(1);
+    method_ = make_prompt(3);
+    parameters_ = method_->attach(*stage_, context());
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<ModelStage> make_stage(std::uint64_t seed) {
+    return make_t5_stage(tiny(), T5RandomWeights(tiny(), seed), world_,
+                         {whole_model(tiny()), DType::kFloat32});
+  }
+  static std::unique_ptr<TuningMethod> make_prompt(int length) {
+    Subtree options =
+        Subtree::parse(fmt::format("name: prompt_tuning\nlength: {}\ninit: uniform\n", length), "method");
+    return make_method(options);
+  }
+  static MethodContext context() {
+    MethodContext out;
+    out.pieces = 20;
+    out.encode = [](const std::string&) { return std::vector<std::int32_t>{5}; };
+    return out;
+  }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::vector<MicroBatch> rows() const { return {to_micro_batch(two_rows(), 0)}; }
+  CheckpointInfo info() const {
+    CheckpointInfo out;
+    out.method = "prompt_tuning";
+    out.config = "name: x\n";
+    out.weights = "tiny.h5";
+    out.base_hash = base_hash(*stage_);
+    out.vocabulary_hash = "vvv";
+    out.step = 7;
+    out.best_step = 5;
+    out.best_score = 81.5;
+    return out;
+  }
+
+  std::filesystem::path folder_;
+  World world_ = solo_world();
+  std::unique_ptr<TuningMethod> method_;
+  std::unique_ptr<ModelStage> stage_;
+  Parameters parameters_;
+};
+
+TEST_F(State, DecoderReadsTargetsShiftedRightInEachRow) {
+  const MicroBatch batch = to_micro_batch(two_rows(), 0);
+  const auto ids = [](const at::Tensor& t) {
+    return std::vector<std::int64_t>(t.const_data_ptr<std::int64_t>(),
+                                     t.const_data_ptr<std::int64_t>() + t.numel());
+  };
+  EXPECT_THAT(ids(batch.targets), ElementsAre(8, 9, 1, 11, 1));
+  EXPECT_THAT(ids(batch.decoder_ids), ElementsAre(0, 8, 9, 0, 11));
+  EXPECT_EQ(batch.encoder.length(1), 2);
+  EXPECT_THAT(batch.samples, ElementsAre(0, 1));
+}
+
+TEST_F(State, HashIsThatOfTheWeightsAndNothingElse) {
+  const std::string hash = base_hash(*stage_);
+  EXPECT_EQ(base_hash(*make_stage(1)), hash);
+  EXPECT_NE(base_hash(*make_stage(2)), hash);
+  stage_->base_weights().front().value.view(-1)[0].add_(1e-3);
+  EXPECT_NE(base_hash(*stage_), hash);
+}
+
+TEST_F(State, CheckpointGivesBackEveryBit) {
+  OptimizerState state;
+  state.step = 7;
+  state.tensors = {{"prompt/v", at::rand({3, 8})}};
+  save_checkpoint(path("a.h5"), info(), parameters_, &state);
+  const Checkpoint checkpoint(path("a.h5"));
+  EXPECT_EQ(checkpoint.info().step, 7);
+  EXPECT_EQ(checkpoint.info().best_score, 81.5);
+  EXPECT_THAT(checkpoint.values(), ElementsAre("prompt"));
+  EXPECT_TRUE(at::equal(checkpoint.value("prompt"), parameters_[0].value()));
+  EXPECT_EQ(checkpoint.state().tensors[0].first, "prompt/v");
+  EXPECT_TRUE(at::equal(checkpoint.state().tensors[0].second, state.tensors[0].second));
+  save_checkpoint(path("b.h5"), info(), parameters_, nullptr);
+  EXPECT_THAT(message_of([&] { (void)Checkpoint(path("b.h5")).state(); }), HasSubstr("no optimizer state"));
+}
+
+TEST_F(State, CheckpointIsRefusedBesideWhatItWasNotMadeWith) {
+  save_checkpoint(path("a.h5"), info(), parameters_, nullptr);
+  const Checkpoint checkpoint(path("a.h5"));
+  EXPECT_THAT(message_of([&] { checkpoint.check_base(std::string(64, 'f'), "other.h5"); }),
+              AllOf(HasSubstr("tiny.h5"), HasSubstr("other.h5"), HasSubstr("ffffffffffff...")));
+  EXPECT_THAT(message_of([&] { checkpoint.check_method("model_tuning"); }), HasSubstr("prompt_tuning"));
+  EXPECT_THAT(message_of([&] { checkpoint.check_vocabulary("www", "spiece.model"); }),
+              HasSubstr("spiece.model"));
+  const auto other = make_stage(1);
+  const auto longer = make_prompt(4);
+  const Parameters parameters = longer->attach(*other, context());
+  EXPECT_THAT(message_of([&] { checkpoint.load_values(parameters); }),
+              AllOf(HasSubstr("prompt is [3, 8] in the file but [4, 8] in this run")));
+}
+
+TEST_F(State, EveryFlippedByteIsFoundOrHarmless) {
+  save_checkpoint(path("a.h5"), info(), parameters_, nullptr);
+  std::ifstream file(path("a.h5"), std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  const at::Tensor prompt = parameters_[0].value();
+  const std::string needle(static_cast<const char*>(prompt.const_data_ptr()), 16);
+  const std::size_t place = bytes.find(needle);
+  ASSERT_NE(place, std::string::npos);
+  std::string damaged = bytes;
+  damaged[place + 5] = static_cast<char>(damaged[place + 5] ^ 1);
+  std::ofstream(path("b.h5"), std::ios::binary) << damaged;
+  EXPECT_THAT(message_of([&] { Checkpoint{path("b.h5")}; }), AllOf(HasSubstr("b.h5"), HasSubstr("prompt")));
+}
+
+TEST_F(State, SavedFileIsProvedToBeUsed) {
+  GradientSync sync(world_.along(Axis::kData));
+  TrainStep step(*stage_, parameters_, sync, {});
+  const auto score = [&] { return step.score(rows()); };
+  save_checkpoint(path("a.h5"), info(), parameters_, nullptr);
+  const at::Tensor before = parameters_[0].value().clone();
+  verify_saved(path("a.h5"), *stage_, *method_, parameters_, score);
+  EXPECT_TRUE(at::equal(parameters_[0].value(), before));
+
+  parameters_[0].value().add_(1.0);
+  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), *stage_, *method_, parameters_, score); }),
+              HasSubstr("not what was trained"));
+
+  stage_->attach_input(nullptr);
+  const auto detached = [&] {
+    stage_->attach_input(nullptr);
+    return step.score(rows());
+  };
+  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), *stage_, *method_, parameters_, detached); }),
+              HasSubstr("not used by the model"));
+}
+
+TEST_F(State, GradientsAreSumsWhateverTheMicroBatches) {
+  GradientSync sync(world_.along(Axis::kData));
+  TrainStepOptions options;
+  options.dropout = 0.1;
+  TrainStep step(*stage_, parameters_, sync, options);
+  const RowName name = [](std::uint64_t sample) { return "row-" + std::to_string(sample); };
+  const StepTotals together = step.run(3, rows(), name);
+  const at::Tensor gradient = parameters_[0].grad().clone();
+  Batch first, second;
+  const Batch both = two_rows();
+  first.append(both.input(0), both.target(0), 0, 40);
+  second.append(both.input(1), both.target(1), 1, 41);
+  const StepTotals apart = step.run(3, {to_micro_batch(first, 0), to_micro_batch(second, 0)}, name);
+  EXPECT_EQ(together.tokens, 5);
+  EXPECT_EQ(apart.tokens, 5);
+  EXPECT_NEAR(together.loss, apart.loss, 1e-4);
+  EXPECT_LT((gradient - parameters_[0].grad()).abs().max().item<double>(), 1e-4);
+  EXPECT_GT(gradient.abs().max().item<double>(), 1e-4);
+}
+
+TEST_F(State, NaNNamesStepRowsAndLayer) {
+  GradientSync sync(world_.along(Axis::kData));
+  TrainStep step(*stage_, parameters_, sync, {});
+  // Only the second row has token 10.
+  for (const auto& [name, value] : stage_->base_weights())
+    if (name == "shared.weight") value[10].fill_(std::numeric_limits<float>::quiet_NaN());
+  const std::string message =
+      message_of([&] { step.run(12, rows(), [](std::uint64_t s) { return "row-" + std::to_string(s); }); });
+  EXPECT_THAT(message, AllOf(HasSubstr("step 12"), HasSubstr("encoder"), HasSubstr("row-1"),
+                             ::testing::Not(HasSubstr("row-0"))));
+}
+
+TEST_F(State, WeightsOfAStageReadAsTheyWereWritten) {
+  const T5RandomWeights source(tiny(), 1);
+  const StageWeights weights(*stage_);
+  EXPECT_EQ(weights.names(), [&] {
+    auto names = source.names();
+    std::ranges::sort(names);
+    return names;
+  }());
+  for (const std::string& name : source.names()) {
+    const Shape shape = source.info(name).shape;
+    ASSERT_EQ(weights.info(name).shape, shape) << name;
+    at::Tensor a = at::empty(shape), b = at::empty(shape);
+    source.read(name, {}, DType::kFloat32, a.mutable_data_ptr());
+    weights.read(name, {}, DType::kFloat32, b.mutable_data_ptr());
+    EXPECT_TRUE(at::equal(a, b)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace trimtab

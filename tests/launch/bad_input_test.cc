@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the program says to input that cannot work: the message, the exit code, and nothing half-done.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class BadInput : public ::testing::Test {
+ protected:
+  Outcome train(std::vector<std::string> overrides) {
+    std::vector<std::string> arguments = {"train", shop_.experiment()};
+    for (std::string& one : overrides) {
+      arguments.emplace_back("--set");
+      arguments.push_back(std::move(one));
+    }
+    return run_program(arguments);
+  }
+  void append(const std::string& text) {
+    shop_.write("experiment.yaml", shop_.read("experiment.yaml") + text);
+  }
+
+  Workshop shop_;
+};
+
+TEST_F(BadInput, UnknownKeyNamesTheNearest) {
+  const Outcome outcome = train({"train.stepps=3"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("train.stepps"), HasSubstr("steps")));
+}
+
+TEST_F(BadInput, DuplicateKeyNamesTheLine) {
+  append("name: again\n");
+  const Outcome outcome = train({});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("experiment.yaml:13"), HasSubstr("name")));
+}
+
+TEST_F(BadInput, NumberWhereTextIsWanted) {
+  const Outcome outcome = train({"model.weights=12"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("model.weights"), HasSubstr("12"), HasSubstr("text")));
+}
+
+TEST_F(BadInput, MissingWeights) {
+  const Outcome outcome = train({"model.weights=" + shop_.path("none.h5")});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("none.h5"));
+}
+
+TEST_F(BadInput, TruncatedWeights) {
+  std::filesystem::resize_file(shop_.model(), std::filesystem::file_size(shop_.model()) / 2);
+  const Outcome outcome = train({});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("model.h5"));
+}
+
+TEST_F(BadInput, EmptyDataSet) {
+  shop_.write("train.jsonl", "");
+  const Outcome outcome = train({});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("train.jsonl"));
+}
+
+TEST_F(BadInput, LabelThatIsNotInTheList) {
+  shop_.write("train.jsonl",
+              "{\"input\": \"a song\", \"target\": \"good\"}\n{\"input\": \"rain\", \"target\": \"grey\"}\n");
+  const Outcome outcome = train({});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("train.jsonl:2"), HasSubstr("grey"), HasSubstr("good")));
+}
+
+TEST_F(BadInput, RowThatIsNoJson) {
+  shop_.write("dev.jsonl", "{\"input\": \"a song\", \"target\": \"good\"}\n{\"input\": \"rain\", \"tar\n");
+  const Outcome outcome = train({});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("dev.jsonl:2"));
+}
+
+TEST_F(BadInput, PromptWithoutPositions) {
+  const Outcome outcome = train({"method.length=0"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("method.length"), HasSubstr("at least 1")));
+}
+
+TEST_F(BadInput, AbsurdPrompt) {
+  EXPECT_THAT(train({"method.length=100000"}).err, HasSubstr("method.length"));
+  const Outcome outcome = train({"method.length=4000"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("method.length"), HasSubstr("text.max_input")));
+}
+
+TEST_F(BadInput, OutputThatCannotBeWritten) {
+  shop_.write("file", "");
+  const Outcome outcome = train({"output=" + shop_.path("file/run")});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("file/run"));
+}
+
+TEST_F(BadInput, MoreRanksThanThereAre) {
+  const Outcome outcome = train({"mesh.tensor=2"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("mesh"));
+}
+
+TEST_F(BadInput, RowThatIsLongerThanTheBudget) {
+  const Outcome outcome = train({"train.micro_batch_tokens=8"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("8"));
+}
+
+TEST_F(BadInput, LabelThatIsCut) {
+  const Outcome outcome = train({"text.max_target=2", "task.labels=[good, the worst night of winter]"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("the worst night of winter"));
+}
+
+TEST_F(BadInput, CheckpointWithAFlippedByte) {
+  ASSERT_EQ(train({}).code, 0);
+  std::string bytes = shop_.read("run/last.h5");
+  // Somewhere in the middle of the prompt's 4 x 16 numbers, wherever HDF5 put them.
+  const Outcome good = run_program({"inspect", shop_.path("run/last.h5")});
+  EXPECT_EQ(good.code, 0) << good.err;
+  int refused = 0, silent = 0;
+  for (std::size_t place = 0; place < bytes.size(); place += 97) {
+    std::string damaged = bytes;
+    damaged[place] = static_cast<char>(damaged[place] ^ 0x10);
+    shop_.write("damaged.h5", damaged);
+    const Outcome outcome = run_program({"inspect", shop_.path("damaged.h5")});
+    if (outcome.code != 0) {
+      ++refused;
+      EXPECT_THAT(outcome.err, HasSubstr("damaged.h5"));
+    } else if (outcome.out != good.out) {
+      ++silent;
+    }
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(silent, 0);
+}
+
+TEST_F(BadInput, CheckpointOfAnotherModel) {
+  ASSERT_EQ(train({}).code, 0);
+  const std::string other = shop_.make_model("other.h5", 2);
+  const Outcome outcome = run_program({"evaluate", shop_.experiment(), "--set", "model.weights=" + other});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("best.h5"), HasSubstr("model.h5"), HasSubstr("other.h5"),
+                                 HasSubstr("SHA-256")));
+}
+
+TEST_F(BadInput, CheckpointOfAnotherLength) {
+  ASSERT_EQ(train({}).code, 0);
+  const Outcome outcome = run_program({"evaluate", shop_.experiment(), "--set", "method.length=5"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("[4, 16]"), HasSubstr("[5, 16]")));
+}
+
+TEST_F(BadInput, GoingOnWithOtherSettings) {
+  ASSERT_EQ(train({}).code, 0);
+  const Outcome outcome = train({"optimizer.learning_rate=0.1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("optimizer.learning_rate was 0.3 and is now 0.1")));
+}
+
+TEST_F(BadInput, LossThatIsNotFinite) {
+  const Outcome outcome =
+      train({"optimizer.name=sgd", "optimizer.learning_rate=1e39", "optimizer.weight_decay=0"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("step "), HasSubstr("train:"), HasSubstr("encoder")));
+}
+
+TEST_F(BadInput, InputThatIsNoJson) {
+  ASSERT_EQ(train({}).code, 0);
+  const Outcome outcome = run_program({"predict", shop_.experiment()}, "a song\n{\"input\": \n");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("standard input:2"));
+}
+
+TEST(Usage, NoVerbAndUnknownFlagAreErrorsOfTheUser) {
+  EXPECT_EQ(run_program({}).code, 2);
+  EXPECT_EQ(run_program({"train", "--no-such-flag"}).code, 2);
+  const Outcome help = run_program({"train", "--help"});
+  EXPECT_EQ(help.code, 0);
+  EXPECT_THAT(help.out, HasSubstr("Example"));
+}
+
+}  // namespace
+}  // namespace trimtab::testing

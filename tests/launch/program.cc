@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/program.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "data/tokenizer.h"
+#include "models/t5/t5_files.h"
+#include "models/t5/t5_init.h"
+#include "runtime/check.h"
+
+namespace trimtab::testing {
+namespace {
+
+constexpr const char* kExperiment = R"(name: tiny
+output: {0}/run
+model: {{weights: {0}/model.h5, threads: 1}}
+method: {{name: prompt_tuning, length: 4}}
+task:
+  name: jsonl
+  train: {0}/train.jsonl
+  validation: {0}/dev.jsonl
+  labels: [good, bad]
+text: {{max_input: 32, max_target: 4}}
+train: {{steps: 6, batch: 4, micro_batch_tokens: 256, evaluate_every: 3, checkpoint_every: 2, log_seconds: 0}}
+)";
+
+std::string rows(int count, int first) {
+  const char* good[] = {"a warm and happy song", "the best day of summer", "kind words and clear light"};
+  const char* bad[] = {"a cold and empty room", "the worst night of winter", "hard words and grey rain"};
+  std::string out;
+  for (int i = first; i < first + count; ++i)
+    out += fmt::format("{{\"input\": \"{} number {}\", \"target\": \"{}\"}}\n",
+                       i % 2 == 0 ? good[i / 2 % 3] : bad[i / 2 % 3], i, i % 2 == 0 ? "good" : "bad");
+  return out;
+}
+
+std::string corpus() {
+  const char* words[] = {"good",  "bad",  "warm",  "cold",  "happy", "empty", "song",
+                         "room",  "day",  "night", "best",  "kind",  "worst", "clear",
+                         "light", "rain", "grey",  "words", "hard",  "summer"};
+  std::string out;
+  unsigned state = 1;
+  for (int line = 0; line < 400; ++line) {
+    for (int word = 0; word < 9; ++word) {
+      state = state * 1664525u + 1013904223u;
+      out += std::string(word == 0 ? "" : " ") + words[(state >> 16) % 20];
+    }
+    out += fmt::format(" number {} of the and a\n", line);
+  }
+  return out;
+}
+
+struct Child {
+  pid_t process = 0;
+  int in = -1, out = -1, err = -1;
+};
+
+Child start(const std::vector<std::string>& arguments) {
+  int in[2], out[2], err[2];
+  if (pipe(in) != 0 || pipe(out) != 0 || pipe(err) != 0) fail("no pipe");
+  const pid_t process = fork();
+  if (process == 0) {
+    dup2(in[0], 0);
+    dup2(out[1], 1);
+    dup2(err[1], 2);
+    for (const int descriptor : {in[0], in[1], out[0], out[1], err[0], err[1]}) close(descriptor);
+    std::vector<char*> list = {const_cast<char*>(TRIMTAB_PROGRAM)};
+    for (const std::string& argument : arguments) list.push_back(const_cast<char*>(argument.c_str()));
+    list.push_back(nullptr);
+    execv(TRIMTAB_PROGRAM, list.data());
+    _exit(127);
+  }
+  close(in[0]);
+  close(out[1]);
+  close(err[1]);
+  return {process, in[1], out[0], err[0]};
+}
+
+// Reads both streams to their ends; sends the signal once `lines` lines of standard error were there.
+Outcome finish(Child child, const std::string& input, int lines, int signal) {
+  std::signal(SIGPIPE, SIG_IGN);
+  if (!input.empty() && write(child.in, input.data(), input.size()) < 0) fail("the program reads no input");
+  close(child.in);
+  Outcome outcome;
+  int seen = 0;
+  bool sent = false;
+  pollfd polled[2] = {{child.out, POLLIN, 0}, {child.err, POLLIN, 0}};
+  for (int open = 2; open > 0;) {
+    poll(polled, 2, -1);
+    for (pollfd& p : polled) {
+      if (p.fd < 0 || p.revents == 0) continue;
+      char bytes[4096];
+      const ssize_t count = read(p.fd, bytes, sizeof(bytes));
+      if (count <= 0) {
+        close(p.fd);
+        p.fd = -1;
+        --open;
+        continue;
+      }
+      (p.fd == child.out ? outcome.out : outcome.err).append(bytes, static_cast<std::size_t>(count));
+      if (p.fd != child.err) continue;
+      for (ssize_t i = 0; i < count; ++i) seen += bytes[i] == '\n' ? 1 : 0;
+      if (lines > 0 && seen >= lines && !sent) {
+        kill(child.process, signal);
+        sent = true;
+      }
+    }
+  }
+  int status = 0;
+  waitpid(child.process, &status, 0);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+}  // namespace
+
+Outcome run_program(const std::vector<std::string>& arguments, const std::string& standard_input) {
+  return finish(start(arguments), standard_input, 0, 0);
+}
+
+Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal) {
+  return finish(start(arguments), "", lines, signal);
+}
+
+Workshop::Workshop() {
+  std::string name = (std::filesystem::temp_directory_path() / "trimtab-cli-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) fail("no temporary folder");
+  folder_ = name;
+  write("corpus.txt", corpus());
+  VocabularyOptions options;
+  options.files = {path("corpus.txt")};
+  options.size = 120;
+  options.out = vocabulary();
+  train_vocabulary(options);
+  make_model("model.h5", 1);
+  write("train.jsonl", rows(16, 0));
+  write("dev.jsonl", rows(8, 16));
+  write("experiment.yaml", fmt::format(fmt::runtime(kExperiment), folder_));
+}
+
+Workshop::~Workshop() { std::filesystem::remove_all(folder_); }
+
+std::string Workshop::make_model(const std::string& name, unsigned seed) const {
+  T5Config config;
+  config.vocab = 256;
+  config.d_model = 16;
+  config.d_kv = 4;
+  config.d_ff = 32;
+  config.heads = 2;
+  config.encoder_layers = 2;
+  config.decoder_layers = 1;
+  std::ifstream file(vocabulary(), std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  save_t5(config, T5RandomWeights(config, seed), bytes.str(), path(name), DType::kFloat32);
+  return path(name);
+}
+
+std::string Workshop::write(const std::string& name, const std::string& text) const {
+  std::ofstream(path(name), std::ios::binary) << text;
+  return path(name);
+}
+
+std::string Workshop::read(const std::string& name) const {
+  std::ifstream file(path(name), std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  return bytes.str();
+}
+
+}  // namespace trimtab::testing

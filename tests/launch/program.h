@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs the built program as a user would, and makes it something to run on: a vocabulary, a tiny random T5
+// and a task of a few rows, in a folder of its own that is removed afterwards.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace trimtab::testing {
+
+struct Outcome {
+  int code = -1;  // 128 + signal if one ended it
+  std::string out, err;
+};
+
+// Arguments as they are, no shell.
+Outcome run_program(const std::vector<std::string>& arguments, const std::string& standard_input = "");
+
+// Starts it, ends it with `signal` as soon as it has written `lines` lines to standard error, and waits.
+Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal);
+
+class Workshop {
+ public:
+  Workshop();
+  ~Workshop();
+  Workshop(const Workshop&) = delete;
+  Workshop& operator=(const Workshop&) = delete;
+
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string write(const std::string& name, const std::string& text) const;
+  std::string read(const std::string& name) const;
+
+  std::string vocabulary() const { return path("spiece.model"); }
+  std::string model() const { return path("model.h5"); }
+  // An experiment on the model and a task of 24 rows of two classes: prompt tuning, 6 steps.
+  std::string experiment() const { return path("experiment.yaml"); }
+  // Another random model of the same shape.
+  std::string make_model(const std::string& name, unsigned seed) const;
+
+ private:
+  std::string folder_;
+};
+
+}  // namespace trimtab::testing

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole runs of the program on a tiny model: what they leave, and that stopping them changes nothing.
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(Train, LeavesARecordAndCanBeScoredAndAsked) {
+  const Workshop shop;
+  const Outcome outcome = run_program({"train", shop.experiment()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::string record = shop.read("run/record.json");
+  EXPECT_THAT(record, AllOf(HasSubstr("\"status\": \"finished\""), HasSubstr("\"trained_parameters\": 64")));
+  EXPECT_THAT(shop.read("run/metrics.jsonl"),
+              AllOf(HasSubstr("\"kind\":\"validation\""), HasSubstr("\"gradient_norm\""),
+                    HasSubstr("\"update_ratio\"")));
+  EXPECT_THAT(shop.read("run/config.yaml"), HasSubstr("learning_rate: 0.3"));
+
+  const Outcome score = run_program({"evaluate", shop.experiment(), "--predictions", shop.path("out.jsonl")});
+  EXPECT_EQ(score.code, 0) << score.err;
+  EXPECT_THAT(score.out, AllOf(HasSubstr("accuracy"), HasSubstr("examples             8")));
+  EXPECT_THAT(shop.read("out.jsonl"), HasSubstr("\"target\":\"good\""));
+
+  const Outcome answers = run_program({"predict", shop.experiment()}, "a song\n{\"input\": \"rain\"}\n");
+  EXPECT_EQ(answers.code, 0) << answers.err;
+  EXPECT_EQ(std::ranges::count(answers.out, '\n'), 2);
+}
+
+TEST(Train, KilledAndResumedGivesTheSameBytes) {
+  const Workshop shop;
+  ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
+  const std::string last = shop.read("run/last.h5"), best = shop.read("run/best.h5");
+  for (const int lines : {2, 4, 6, 7}) {
+    std::filesystem::remove_all(shop.path("run"));
+    const Outcome killed = run_and_signal({"train", shop.experiment()}, lines, SIGKILL);
+    EXPECT_EQ(killed.code, 128 + SIGKILL);
+    const Outcome resumed = run_program({"train", shop.experiment()});
+    EXPECT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_TRUE(shop.read("run/last.h5") == last) << "killed after " << lines << " lines";
+    EXPECT_TRUE(shop.read("run/best.h5") == best) << "killed after " << lines << " lines";
+    const std::string metrics = shop.read("run/metrics.jsonl");
+    for (int step = 1; step <= 6; ++step) {
+      const std::string line = "{\"step\":" + std::to_string(step) + ",\"kind\":\"train\"";
+      ASSERT_NE(metrics.find(line), std::string::npos) << line;
+      EXPECT_EQ(metrics.find(line), metrics.rfind(line)) << "said twice: " << line;
+    }
+  }
+}
+
+TEST(Train, StoppedBySignalSavesAndSaysSo) {
+  const Workshop shop;
+  const std::vector<std::string> arguments = {"train", shop.experiment(),         "--set", "train.steps=4000",
+                                              "--set", "train.checkpoint_every=0"};
+  const Outcome stopped = run_and_signal(arguments, 6, SIGTERM);
+  EXPECT_EQ(stopped.code, 3) << stopped.err;
+  EXPECT_THAT(stopped.err, HasSubstr("the same command goes on"));
+  EXPECT_TRUE(std::filesystem::exists(shop.path("run/last.h5")));
+  EXPECT_THAT(shop.read("run/record.json"), HasSubstr("\"status\": \"interrupted\""));
+}
+
+TEST(Train, ModelTuningAndMethodsThatTrainNothing) {
+  const Workshop shop;
+  const Outcome tuned = run_program({"train", shop.experiment(), "--set", "method={name: model_tuning}",
+                                     "--set", "output=" + shop.path("tuned")});
+  EXPECT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_THAT(shop.read("tuned/config.yaml"), HasSubstr("learning_rate: 0.001"));
+  const Outcome zero = run_program({"train", shop.experiment(), "--set", "method={name: zero_shot}", "--set",
+                                    "output=" + shop.path("zero")});
+  EXPECT_EQ(zero.code, 0) << zero.err;
+  EXPECT_THAT(shop.read("zero/record.json"), HasSubstr("\"trained_parameters\": 0"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("zero/last.h5")));
+}
+
+TEST(Compare, OneTableOnePictureAndNothingTwice) {
+  const Workshop shop;
+  const std::string file =
+      shop.write("compare.yaml", "name: tiny\noutput: " + shop.path("all") +
+                                     "\nbase: experiment.yaml\nruns:\n  - {name: prompt}\n"
+                                     "  - {name: zero, set: ['method={name: zero_shot}']}\n");
+  const Outcome first = run_program({"compare", file});
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_THAT(first.out,
+              AllOf(HasSubstr("| prompt |"), HasSubstr("| zero "), HasSubstr("share of the model")));
+  EXPECT_TRUE(std::filesystem::exists(shop.path("all/curves.gp")));
+  const Outcome second = run_program({"compare", file});
+  EXPECT_EQ(second.code, 0);
+  EXPECT_EQ(second.out, first.out);
+  EXPECT_THAT(second.err, HasSubstr("finished before"));
+}
+
+TEST(Pretrain, KilledAndResumedGivesTheSameModel) {
+  const Workshop shop;
+  const std::string recipe = shop.write(
+      "recipe.yaml",
+      "name: tiny\noutput: " + shop.path("pre") + "\nmodel: {vocabulary: " + shop.vocabulary() +
+          ", d_model: 16, d_kv: 4, d_ff: 32, heads: 2, encoder_layers: 1, decoder_layers: 1, threads: 1}\n"
+          "data: {corpora: [{path: " +
+          shop.path("corpus.txt") +
+          "}], input_length: 32, validation_percent: 10}\n"
+          "train: {steps: 6, batch: 4, checkpoint_every: 2, log_seconds: 0}\n"
+          "optimizer: {learning_rate: 0.01}\n");
+  const Outcome outcome = run_program({"pretrain", recipe});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("held-out loss"));
+  const std::string model = shop.read("pre/model.h5"), last = shop.read("pre/last.h5");
+  std::filesystem::remove_all(shop.path("pre"));
+  EXPECT_EQ(run_and_signal({"pretrain", recipe}, 4, SIGKILL).code, 128 + SIGKILL);
+  EXPECT_EQ(run_program({"pretrain", recipe}).code, 0);
+  EXPECT_TRUE(shop.read("pre/model.h5") == model);
+  EXPECT_TRUE(shop.read("pre/last.h5") == last);
+
+  const Outcome use =
+      run_program({"train", shop.experiment(), "--set", "model.weights=" + shop.path("pre/model.h5")});
+  EXPECT_EQ(use.code, 0) << use.err;
+}
+
+TEST(Files, PromptsGoOutAndAreShown) {
+  const Workshop shop;
+  ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
+  EXPECT_EQ(run_program({"export", shop.path("run/best.h5"), shop.path("prompt.npy")}).code, 0);
+  const Outcome shown = run_program({"inspect", shop.path("prompt.npy"), "--weights", shop.model()});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("[4, 16]"), HasSubstr("norm of a row"), HasSubstr("   3  ")));
+  EXPECT_EQ(run_program({"export", shop.model(), shop.path("hf")}).code, 0);
+  EXPECT_EQ(run_program({"import", shop.path("hf"), shop.path("again.h5")}).code, 0);
+  EXPECT_EQ(run_program({"doctor"}).code, 0);
+}
+
+}  // namespace
+}  // namespace trimtab::testing
