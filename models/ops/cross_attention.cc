@@ -96,8 +96,14 @@ class ProjectedAttention : public torch::autograd::Function<ProjectedAttention> 
   }
 };
 
-// The products of all pairs of a decoder and an encoder token of the same row.
+void check_rows(const RowLayout& decoder, const RowLayout& encoder) {
+  TT_CHECK(decoder.rows() == encoder.rows(), "{} decoder rows and {} encoder rows", decoder.rows(),
+           encoder.rows());
+}
+
+// The number of pairs of a decoder and an encoder token of the same row.
 double pairs_of(const RowLayout& decoder, const RowLayout& encoder) {
+  check_rows(decoder, encoder);
   double pairs = 0.0;
   for (std::int64_t row = 0; row < decoder.rows(); ++row)
     pairs += static_cast<double>(decoder.length(row)) * static_cast<double>(encoder.length(row));
@@ -114,8 +120,7 @@ CrossSetting detail::checked_setting(const at::Tensor& q, const at::Tensor& enco
            q.size(0), decoder_layout.tokens());
   TT_CHECK(encoder.dim() == 2 && encoder.size(0) == encoder_layout.tokens(),
            "{} encoder tokens laid out as {}", encoder.size(0), encoder_layout.tokens());
-  TT_CHECK(decoder_layout.rows() == encoder_layout.rows(), "{} decoder rows and {} encoder rows",
-           decoder_layout.rows(), encoder_layout.rows());
+  check_rows(decoder_layout, encoder_layout);
   TT_CHECK(q.size(1) % heads == 0, "a width of {} is not a multiple of {} heads", q.size(1), heads);
   for (const at::Tensor* weight : {&wk, &wv})
     TT_CHECK(weight->dim() == 2 && weight->size(0) == q.size(1) && weight->size(1) == encoder.size(1),
