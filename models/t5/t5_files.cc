@@ -33,6 +33,10 @@ constexpr const char* kAliases[] = {"encoder.embed_tokens.weight", "decoder.embe
 constexpr const char* kUnused = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
 constexpr const char* kConfigAttribute = "t5_config";
 constexpr const char* kTokenizerTensor = "tokenizer.model";
+constexpr const char* kTokenizerBytes = "tokenizer_bytes";
+
+// A store has no type of one byte, so four bytes go into an int32, little-endian as everything in it.
+constexpr std::size_t packed_words(std::size_t bytes) { return (bytes + 3) / 4; }
 
 bool is_real(DType type) { return type == DType::kFloat32 || type == DType::kBFloat16; }
 
@@ -191,17 +195,23 @@ T5Files open_folder(const std::string& folder) {
 
 std::string read_tokenizer(const TensorStore& store) {
   if (!store.has(kTokenizerTensor)) return "";
-  const TensorInfo info = store.info(kTokenizerTensor);
-  std::vector<std::int32_t> values(static_cast<std::size_t>(element_count(info.shape)));
-  store.read(kTokenizerTensor, {}, DType::kInt32, values.data());
-  std::string bytes;
-  bytes.reserve(values.size());
-  for (const std::int32_t value : values) {
-    if (value < 0 || value > 255)
-      fail("{}: {} holds {}, which is no byte", store.path(), kTokenizerTensor, value);
-    bytes.push_back(static_cast<char>(value));
-  }
-  return bytes;
+  std::vector<std::int32_t> words(
+      static_cast<std::size_t>(element_count(store.info(kTokenizerTensor).shape)));
+  store.read(kTokenizerTensor, {}, DType::kInt32, words.data());
+  const std::int64_t bytes = store.integer(kTokenizerBytes);
+  if (bytes < 0 || packed_words(static_cast<std::size_t>(bytes)) != words.size())
+    fail("{}: {} holds {} numbers, which is not what {} = {} bytes take", store.path(), kTokenizerTensor,
+         words.size(), kTokenizerBytes, bytes);
+  std::string model(static_cast<std::size_t>(bytes), '\0');
+  std::memcpy(model.data(), words.data(), model.size());
+  return model;
+}
+
+void write_tokenizer(TensorStoreWriter& writer, const std::string& model) {
+  std::vector<std::int32_t> words(packed_words(model.size()), 0);
+  std::memcpy(words.data(), model.data(), model.size());
+  writer.set(kTokenizerBytes, static_cast<std::int64_t>(model.size()));
+  writer.write(kTokenizerTensor, {DType::kInt32, {static_cast<std::int64_t>(words.size())}}, words.data());
 }
 
 T5Files open_store(const std::string& path) {
@@ -242,12 +252,7 @@ void save_t5(const T5Config& config, const TensorSource& weights, const std::str
       return true;
     });
   }
-  if (!tokenizer_model.empty()) {
-    std::vector<std::int32_t> values;
-    for (const char byte : tokenizer_model) values.push_back(static_cast<unsigned char>(byte));
-    writer.write(kTokenizerTensor, {DType::kInt32, {static_cast<std::int64_t>(values.size())}},
-                 values.data());
-  }
+  if (!tokenizer_model.empty()) write_tokenizer(writer, tokenizer_model);
   writer.commit();
 }
 

@@ -3,7 +3,8 @@
 // T5 models on disk, in two forms: (a) a Hugging Face folder (config.json, safetensors, spiece.model), (b)
 // one HDF5 file of ours, a TensorStore that holds the weights under their Hugging Face names, the config as
 // JSON in the attribute `t5_config`, and the SentencePiece model, if there is one, in the int32 tensor
-// `tokenizer.model`, a byte an element. Whoever opens a model owns what comes back.
+// `tokenizer.model`, four bytes an element, `tokenizer_bytes` of them. Whoever opens a model owns what comes
+// back.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/t5/t5_layers.h"
 
-#include <ATen/ops/cat.h>
-
 #include "models/ops/cross_attention.h"
 #include "models/ops/dropout.h"
 #include "models/ops/feed_forward.h"
@@ -51,18 +49,12 @@ at::Tensor T5Dropout::feed_forward(std::int64_t site) const {
   return all.narrow(1, tensor_rank_ * share, share).contiguous();
 }
 
-// Key j of a row takes the numbers [j * heads, (j + 1) * heads) of the row's stream, whatever rows are beside
-// it.
 at::Tensor T5Dropout::keys(std::int64_t site, const RowLayout& layout) const {
   if (!on_) return {};
-  std::vector<at::Tensor> rows;
-  for (std::int64_t row = 0; row < layout.rows(); ++row)
-    rows.push_back(dropout_mask({batch_.samples[static_cast<std::size_t>(row)]},
-                                layout.length(row) * config_.heads, context_.dropout, context_.seed,
-                                context_.step, static_cast<std::uint32_t>(site))
-                       .view({layout.length(row), config_.heads}));
+  const at::Tensor all = dropout_key_mask(batch_.samples, layout, config_.heads, context_.dropout,
+                                          context_.seed, context_.step, static_cast<std::uint32_t>(site));
   const std::int64_t share = config_.heads / tensor_size_;
-  return at::cat(rows).narrow(1, tensor_rank_ * share, share).contiguous();
+  return all.narrow(1, tensor_rank_ * share, share).contiguous();
 }
 
 T5FeedForward::T5FeedForward(const std::string& prefix, const T5Config& config, T5Loader& loader,
