@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "data/labels.h"
 #include "data/metrics.h"
-#include "data/tasks/labels.h"
 #include "runtime/check.h"
 
 namespace trimtab {

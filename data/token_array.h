@@ -41,6 +41,16 @@ struct CorpusOptions {
   bool replace_invalid = false;  // bytes that are no UTF-8 become U+FFFD rather than an error
 };
 
+template <class V>
+void describe(V& v, CorpusOptions& s) {
+  v.field("path", s.path, "Text: plain, gzip, or zip of text files.", {.required = true});
+  v.field("weight", s.weight, "Share of the rows of a batch, relative to the other corpora.",
+          {.min = 0, .above_min = true});
+  v.field("cache", s.cache, "Folder for the tokenised text; empty: the folder of the text.");
+  v.field("replace_invalid", s.replace_invalid,
+          "Replace bytes that are no UTF-8 by U+FFFD rather than refuse the text.");
+}
+
 // The array of a corpus: opened if it is cached, else tokenised and cached first. Lines are laid end to end
 // without separators, as T5's reduce_concat_tokens does with documents; form feeds, blank lines and "=== name
 // ===" headings are left out. Throws Error (file, line, reason) for bad text, a corpus without text, or a

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "data/tasks/labels.h"
+#include "data/labels.h"
 #include "data/tsv.h"
 #include "runtime/check.h"
 

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "data/jsonl.h"
-#include "data/tasks/labels.h"
+#include "data/labels.h"
 #include "runtime/check.h"
 
 namespace trimtab {

@@ -17,6 +17,14 @@ struct RteOptions {
   std::int64_t max_rows = 0;  // of each split the first rows; 0 for all
 };
 
+template <class V>
+void describe(V& v, RteOptions& s) {
+  v.field("path", s.path, "Folder with train.jsonl, val.jsonl and, for predictions, test.jsonl.",
+          {.required = true});
+  v.field("max_rows", s.max_rows, "Of each split the first rows are used; 0: all.",
+          {.min = 0, .unit = "rows"});
+}
+
 // superglue/rte: does the premise entail the hypothesis?
 std::unique_ptr<Task> make_rte(RteOptions options);
 

@@ -12,7 +12,7 @@
 #include <set>
 #include <unordered_set>
 
-#include "data/tasks/labels.h"
+#include "data/labels.h"
 #include "data/text_file.h"
 #include "runtime/check.h"
 

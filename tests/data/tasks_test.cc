@@ -9,7 +9,7 @@
 
 #include "data/task.h"
 #include "data/tasks/glue.h"
-#include "data/tasks/jsonl_task.h"
+#include "data/tasks/jsonl.h"
 #include "data/tasks/superglue.h"
 #include "data/tasks/wordnet.h"
 #include "data/temp_folder.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "data/tasks/labels.h"
+#include "data/labels.h"
 
 #include <fmt/ranges.h>
 

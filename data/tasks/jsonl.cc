@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "data/tasks/jsonl_task.h"
+#include "data/tasks/jsonl.h"
 
 #include <fmt/format.h>
 
 #include <set>
 
 #include "data/jsonl.h"
-#include "data/tasks/labels.h"
+#include "data/labels.h"
 #include "runtime/check.h"
 
 namespace trimtab {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All tasks by name. A new one is a line in registry.cc and a file of its suite ("superglue/rte" is in
+// superglue.cc).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/task.h"
+#include "runtime/config.h"
+#include "runtime/registry.h"
+
+namespace trimtab {
+
+struct TaskEntry {
+  std::unique_ptr<Task> (*make)(Subtree& options);  // reads the options strictly
+  std::string (*reference)();                       // Markdown table of the options
+};
+
+const Registry<TaskEntry>& task_registry();
+
+// The task that `options` names, with its options. Throws ConfigError "run.yaml:4: task.name: ..." for an
+// unknown name (with the known ones) or for options that it does not know.
+std::unique_ptr<Task> make_task(Subtree& options);
+
+}  // namespace trimtab
