@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Errors. A ConfigError says that the user asked for the impossible (exit code 2, before work starts); an Error says
-// that something failed while running (exit code 1). Messages name the file, key or values and the remedy.
+// Errors. A ConfigError says that the user asked for the impossible (exit code 2, before work starts); an
+// Error says that something failed while running (exit code 1). Messages name the file, key or values and the
+// remedy.
 #pragma once
 
 #include <fmt/format.h>
@@ -34,11 +35,11 @@ template <typename... Args>
 
 }  // namespace trimtab
 
-// A broken invariant of our own code, checked in release builds too. Errors that a user can cause use fail() or
-// fail_config(), whose texts need no place in the source.
-#define TT_CHECK(condition, ...)                                                                           \
-  do {                                                                                                     \
-    if (!(condition)) [[unlikely]]                                                                         \
-      throw ::trimtab::Error(fmt::format("{}:{}: check failed: {}: {}", __FILE__, __LINE__, #condition,    \
-                                         fmt::format(__VA_ARGS__)));                                       \
+// A broken invariant of our own code, checked in release builds too. Errors that a user can cause use fail()
+// or fail_config(), whose texts need no place in the source.
+#define TT_CHECK(condition, ...)                                                                        \
+  do {                                                                                                  \
+    if (!(condition)) [[unlikely]]                                                                      \
+      throw ::trimtab::Error(fmt::format("{}:{}: check failed: {}: {}", __FILE__, __LINE__, #condition, \
+                                         fmt::format(__VA_ARGS__)));                                    \
   } while (false)

@@ -100,6 +100,18 @@ class PeerFailure : public Error {
   std::string reason_;
 };
 
+// A rank waited longer than its deadline; the message says for whom and where.
+class DeadlineExceeded : public Error {
+ public:
+  using Error::Error;
+};
+
+// Ranks made different calls where they should have made the same; the message has both calls.
+class CallMismatch : public Error {
+ public:
+  using Error::Error;
+};
+
 class Communicator {
  public:
   virtual ~Communicator() = default;

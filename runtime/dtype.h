@@ -15,9 +15,12 @@ enum class DType { kFloat32, kBFloat16, kInt32, kInt64 };
 // Bytes of one element.
 constexpr std::size_t size_of(DType type) {
   switch (type) {
-    case DType::kBFloat16: return 2;
-    case DType::kInt64: return 8;
-    default: return 4;
+    case DType::kBFloat16:
+      return 2;
+    case DType::kInt64:
+      return 8;
+    default:
+      return 4;
   }
 }
 

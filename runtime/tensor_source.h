@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where weights come from: named logical tensors, of which any slab can be read. A rank reads only the slab that it
-// holds, so a file is never split beforehand. Implemented by TensorStore (HDF5) and by the safetensors reader.
+// Where weights come from: named logical tensors, of which any slab can be read. A rank reads only the slab
+// that it holds, so a file is never split beforehand. Implemented by TensorStore (HDF5) and by the
+// safetensors reader.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,9 @@ class TensorSource {
   virtual bool has(const std::string& name) const = 0;
   // Throws Error that names file, tensor and the nearest known name when it is not there.
   virtual TensorInfo info(const std::string& name) const = 0;
-  // Fills `out` (row-major, size_of(type) bytes an element of the slab), converted to `type` (float32 <-> bfloat16 and
-  // int32 <-> int64; anything else throws). Throws Error that names file, tensor, shape and slab when it does not fit.
+  // Fills `out` (row-major, size_of(type) bytes an element of the slab), converted to `type` (float32 <->
+  // bfloat16 and int32 <-> int64; anything else throws). Throws Error that names file, tensor, shape and slab
+  // when it does not fit.
   virtual void read(const std::string& name, const Slab& slab, DType type, void* out) const = 0;
 };
 

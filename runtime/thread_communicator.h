@@ -16,18 +16,6 @@
 
 namespace trimtab {
 
-// A rank waited longer than the deadline of its group; the message says for whom and where.
-class DeadlineExceeded : public Error {
- public:
-  using Error::Error;
-};
-
-// Ranks made different calls where they should have made the same; thrown on all of them with both calls.
-class CallMismatch : public Error {
- public:
-  using Error::Error;
-};
-
 inline constexpr std::chrono::milliseconds kThreadDeadline = std::chrono::seconds(60);
 
 class ThreadGroup {

@@ -9,7 +9,7 @@
 
 namespace trimtab {
 
-World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make)
+World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make, const DeviceCommunicatorMaker& device)
     : mesh_(mesh), here_(mesh.coordinate(rank)) {
   const auto made = [&](const std::vector<int>& members,
                         const std::string& name) -> std::unique_ptr<Communicator> {
@@ -19,8 +19,10 @@ World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make)
   std::vector<int> everyone;
   for (int r = 0; r < mesh.size(); ++r) everyone.push_back(r);
   all_ = made(everyone, "all");
-  for (const Axis axis : kAxes)
-    along_[static_cast<std::size_t>(axis)] = made(mesh.group(rank, axis), std::string(name_of(axis)));
+  for (const Axis axis : kAxes) {
+    std::unique_ptr<Communicator> along = made(mesh.group(rank, axis), std::string(name_of(axis)));
+    along_[static_cast<std::size_t>(axis)] = device ? device(std::move(along)) : std::move(along);
+  }
 }
 
 TrafficCounters World::traffic() const {
@@ -29,10 +31,51 @@ TrafficCounters World::traffic() const {
   return total;
 }
 
-World solo_world() {
-  return World(Mesh(), 0, [](const std::vector<int>& members, const std::string& name) {
-    return std::make_unique<SoloCommunicator>(name, members.front());
-  });
+World solo_world(const DeviceCommunicatorMaker& device) {
+  return World(
+      Mesh(), 0,
+      [](const std::vector<int>& members, const std::string& name) {
+        return std::make_unique<SoloCommunicator>(name, members.front());
+      },
+      device);
+}
+
+namespace {
+
+// Ranks whose meshes have the same size but another shape would wait for each other in different groups.
+void check_same_mesh(const Mesh& mesh, Communicator& all) {
+  constexpr std::int64_t kFactors = kAxes.size();
+  std::vector<std::int32_t> mine;
+  for (const Axis axis : kAxes) mine.push_back(mesh.size(axis));
+  std::vector<std::int32_t> every(mine.size() * static_cast<std::size_t>(all.size()));
+  all.all_gather({mine.data(), kFactors, DType::kInt32}, {every.data(), kFactors * all.size(), DType::kInt32},
+                 Traffic::kControl);
+  for (int rank = 0; rank < all.size(); ++rank) {
+    const std::int32_t* factors = every.data() + static_cast<std::size_t>(rank) * mine.size();
+    const Mesh theirs(factors[0], factors[1], factors[2]);
+    const Mesh first(every[0], every[1], every[2]);
+    if (theirs != first)
+      fail_config(
+          "rank {} was given the mesh {}, but rank 0 {}: start all ranks with the same file and --set", rank,
+          theirs.text(), first.text());
+  }
+}
+
+}  // namespace
+
+World mpi_world(const Mesh& mesh, MpiSession& session, const MpiOptions& options,
+                const DeviceCommunicatorMaker& device) {
+  // Before the size is checked: a rank that throws alone leaves the others waiting.
+  std::vector<int> everyone;
+  for (int rank = 0; rank < session.size(); ++rank) everyone.push_back(rank);
+  check_same_mesh(mesh, *mpi_communicator(session, everyone, "mesh", options));
+  mesh.check_world_size(session.size());
+  return World(
+      mesh, session.rank(),
+      [&](const std::vector<int>& members, const std::string& name) {
+        return mpi_communicator(session, members, name, options);
+      },
+      device);
 }
 
 std::vector<World> thread_worlds(ThreadGroup& group, const Mesh& mesh) {

@@ -11,6 +11,7 @@
 
 #include "runtime/communicator.h"
 #include "runtime/mesh.h"
+#include "runtime/mpi_communicator.h"
 #include "runtime/thread_communicator.h"
 
 namespace trimtab {
@@ -20,11 +21,17 @@ namespace trimtab {
 using CommunicatorMaker =
     std::function<std::unique_ptr<Communicator>(const std::vector<int>& members, const std::string& name)>;
 
+// Makes, of a communicator for host memory, one of the same ranks for the memory of this rank's device.
+using DeviceCommunicatorMaker =
+    std::function<std::unique_ptr<Communicator>(std::unique_ptr<Communicator> control)>;
+
 class World {
  public:
   // Collective over all ranks if `make` is. Lists of one rank become a SoloCommunicator without asking
-  // `make`.
-  World(const Mesh& mesh, int rank, const CommunicatorMaker& make);
+  // `make`. With `device`, the communicators along the axes move device memory; all() moves host memory
+  // always.
+  World(const Mesh& mesh, int rank, const CommunicatorMaker& make,
+        const DeviceCommunicatorMaker& device = {});
 
   const Mesh& mesh() const { return mesh_; }
   int rank() const { return mesh_.rank(here_); }
@@ -45,7 +52,13 @@ class World {
 };
 
 // A job of one rank.
-World solo_world();
+World solo_world(const DeviceCommunicatorMaker& device = {});
+
+// The World of this rank of an MPI job. Collective over all ranks of `session`, which outlives it. Throws
+// ConfigError on every rank, with the factor to change, if the mesh does not have exactly the job's ranks, or
+// if ranks were given different meshes.
+World mpi_world(const Mesh& mesh, MpiSession& session, const MpiOptions& options = {},
+                const DeviceCommunicatorMaker& device = {});
 
 // The World of each rank of a group of threads, by rank. `group` has mesh.size() ranks and outlives them.
 std::vector<World> thread_worlds(ThreadGroup& group, const Mesh& mesh);
