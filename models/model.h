@@ -13,16 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "parallel/greedy_rows.h"
 #include "parallel/micro_batch.h"
 #include "parallel/parameter.h"
+#include "parallel/pipeline_stage.h"
 
 namespace trimtab {
-
-// What passes from stage to stage, both token-major [tokens, d_model]. Undefined where not there yet.
-struct StageIO {
-  at::Tensor encoder;
-  at::Tensor decoder;
-};
 
 // What a forward pass depends on beside weights and rows. Dropout masks are a pure function of (seed, step,
 // sample, site).
@@ -33,13 +29,6 @@ struct ForwardContext {
   std::int64_t step = 0;
   // Sees every layer's output by name ("encoder.layer.3"): for parity tests and for finding the first NaN.
   std::function<void(const std::string& name, const at::Tensor& x_td)> observe;
-};
-
-// Sums over the target tokens of a micro-batch; the caller divides as it likes (the reference: not at all).
-struct LossSums {
-  at::Tensor
-      loss;  // float32 scalar with gradient: cross entropy + z_loss * log(Z)^2, summed over target tokens
-  std::int64_t tokens = 0;  // target tokens
 };
 
 // Rows that are put in front of the embedded encoder input of every row of a lane.
@@ -69,10 +58,24 @@ class ModelStage {
   virtual at::Tensor logits(const StageIO& out) = 0;
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) = 0;
-  // Greedy decoding of a whole batch at once with key/value caches: for each row the ids up to and without
-  // the end of sequence, at most `max_tokens`. `batch` needs only its encoder part, lanes and samples.
-  virtual std::vector<std::vector<std::int32_t>> generate(const MicroBatch& batch,
-                                                          std::int64_t max_tokens) = 0;
+  // What forward() receives from the stage before. Depends on the input adapter, which is attached to every
+  // stage for that reason.
+  virtual StageShape receive_shape(const MicroBatch& batch) const = 0;
+  // This stage embeds the input, so that the rows of an input adapter are used here: the first stage.
+  virtual bool embeds_input() const = 0;
+  // This stage has decoder layers, so that start_decoding() may be called.
+  virtual bool decodes() const = 0;
+  // The encoder's part of this stage, without dropout and autograd; hands on `encoder` only. `batch` needs
+  // only its encoder part, lanes and samples.
+  virtual StageIO encode(StageIO in, const MicroBatch& batch) = 0;
+  // Caches for greedy decoding of the rows of `batch`, at most `max_tokens` steps. `encoded` is what encode()
+  // gave, with the whole encoder done.
+  virtual std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
+                                                       std::int64_t max_tokens) = 0;
+
+  // Greedy decoding of a whole batch at once where this stage is the whole model: for each row the ids up to
+  // and without the end of sequence, at most `max_tokens`. Pipeline::generate does it over several stages.
+  TokenRows generate(const MicroBatch& batch, std::int64_t max_tokens);
 
   // Rows of the embedding table, float32 [ids.size(), d_model], detached.
   virtual at::Tensor embeddings(const std::vector<std::int64_t>& ids) const = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A trainable tensor. Frozen is the default: only what a tuning method returned as a Parameter is ever trained, reduced,
-// stepped or saved.
+// A trainable tensor. Frozen is the default: only what a tuning method returned as a Parameter is ever
+// trained, reduced, stepped or saved.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,11 +11,12 @@
 
 namespace trimtab {
 
-// `leaf` is the autograd leaf that collects the gradient. A leaf may hold several logical tensors stacked along dim 0
-// (queries, keys and values share one matrix multiplication); a Parameter is then the rows [row, row + rows) of it.
+// `leaf` is the autograd leaf that collects the gradient. A leaf may hold several logical tensors stacked
+// along dim 0 (queries, keys and values share one matrix multiplication); a Parameter is then the rows [row,
+// row + rows) of it.
 struct Parameter {
-  std::string name;      // logical name, unique in the model
-  at::Tensor leaf;       // requires_grad
+  std::string name;  // logical name, unique in the model
+  at::Tensor leaf;   // requires_grad
   std::int64_t row = 0;
   std::int64_t rows = -1;  // -1: the whole leaf
 

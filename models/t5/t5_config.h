@@ -10,28 +10,29 @@
 namespace trimtab {
 
 struct T5Config {
-  std::int64_t vocab = 32128;        // rows of the embedding table, sentinels and padding rows included
-  std::int64_t d_model = 512;        // width of the residual stream
-  std::int64_t d_kv = 64;            // width of one head; heads * d_kv need not equal d_model
-  std::int64_t d_ff = 1024;          // inner width of the feed-forward block
+  std::int64_t vocab = 32128;  // rows of the embedding table, sentinels and padding rows included
+  std::int64_t d_model = 512;  // width of the residual stream
+  std::int64_t d_kv = 64;      // width of one head; heads * d_kv need not equal d_model
+  std::int64_t d_ff = 1024;    // inner width of the feed-forward block
   std::int64_t heads = 6;
   std::int64_t encoder_layers = 8;
   std::int64_t decoder_layers = 8;
-  std::int64_t buckets = 32;         // relative-position buckets
-  std::int64_t max_distance = 128;   // distance from which all positions share the last bucket
+  std::int64_t buckets = 32;        // relative-position buckets
+  std::int64_t max_distance = 128;  // distance from which all positions share the last bucket
   double norm_epsilon = 1e-6;
   double dropout = 0.1;
-  bool gated_gelu = true;            // 1.1: gelu_new(x wi_0) * (x wi_1); 1.0: relu(x wi)
-  bool tied_head = false;            // the output head is the embedding table
-  bool scale_decoder_output = false; // multiply decoder states by d_model^-0.5 before the head (1.0)
-  std::int64_t pad_id = 0;           // also the first decoder input
+  bool gated_gelu = true;             // 1.1: gelu_new(x wi_0) * (x wi_1); 1.0: relu(x wi)
+  bool tied_head = false;             // the output head is the embedding table
+  bool scale_decoder_output = false;  // multiply decoder states by d_model^-0.5 before the head (1.0)
+  std::int64_t pad_id = 0;            // also the first decoder input
   std::int64_t eos_id = 1;
 
   std::int64_t inner() const { return heads * d_kv; }
   bool operator==(const T5Config&) const = default;
 };
 
-// "small", "base", "large", "xl", "xxl": T5 1.1 (paper_facts: Lester et al. 2021, section 3). ConfigError otherwise.
+// "small", "base", "large", "xl", "xxl": T5 1.1 (paper_facts: Lester et al. 2021, section 3). ConfigError
+// otherwise.
 T5Config t5_preset(const std::string& name);
 
 // Throws ConfigError that names the offending field when a number makes no sense.
@@ -45,8 +46,8 @@ struct T5Weight {
   std::string name;
   std::vector<std::int64_t> shape;
 };
-// All weights in a fixed order: shared.weight, encoder blocks, encoder norm, decoder blocks, decoder norm, lm_head.weight
-// (only when untied).
+// All weights in a fixed order: shared.weight, encoder blocks, encoder norm, decoder blocks, decoder norm,
+// lm_head.weight (only when untied).
 std::vector<T5Weight> t5_weights(const T5Config& config);
 
 }  // namespace trimtab

@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "models/ops/decode_attention.h"
 #include "models/ops/feed_forward.h"
@@ -45,34 +45,33 @@ at::Tensor layer_step(const T5DecoderLayer& layer, at::Tensor x, LayerCache& cac
   return x + ff.wo(ff.gated ? gated_gelu(inner, {}, one_each) : relu_dropout(inner, {}, one_each));
 }
 
+class T5StageDecoder final : public StageDecoder {
+ public:
+  T5StageDecoder(T5Decoding model, std::vector<LayerCache> caches)
+      : model_(std::move(model)), caches_(std::move(caches)) {}
+
+  at::Tensor step(const at::Tensor& in) override {
+    const c10::NoGradGuard no_grad;
+    const RelativeBias bias{model_.config.buckets, model_.config.max_distance, /*bidirectional=*/false,
+                            /*causal=*/true};
+    at::Tensor x = model_.embed ? model_.embed(in) : in;
+    for (std::size_t i = 0; i < caches_.size(); ++i)
+      x = layer_step(model_.layers[i], x, caches_[i], model_.bias_table, bias);
+    return model_.most_likely ? model_.most_likely(x) : x;
+  }
+
+ private:
+  T5Decoding model_;
+  std::vector<LayerCache> caches_;
+};
+
 }  // namespace
 
-std::vector<std::vector<std::int32_t>> decode_greedily(const T5Decoding& model, const at::Tensor& encoder_td,
-                                                       const RowLayout& encoder, std::int64_t max_tokens) {
+std::unique_ptr<StageDecoder> make_t5_decoder(T5Decoding model, const at::Tensor& encoder_td,
+                                              const RowLayout& encoder, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
-  const auto rows = static_cast<std::size_t>(encoder.rows());
-  std::vector<std::vector<std::int32_t>> result(rows);
-  std::vector<bool> done(rows, false);
   std::vector<LayerCache> caches = make_caches(model, encoder_td, encoder, max_tokens);
-  const RelativeBias bias{model.config.buckets, model.config.max_distance, /*bidirectional=*/false,
-                          /*causal=*/true};
-  at::Tensor ids = at::full({encoder.rows()}, model.config.pad_id, at::TensorOptions(at::kLong));
-  for (std::int64_t step = 0; step < max_tokens; ++step) {
-    at::Tensor x = model.embed(ids.to(encoder_td.device()));
-    for (std::size_t i = 0; i < caches.size(); ++i)
-      x = layer_step(model.layers[i], x, caches[i], model.bias_table, bias);
-    ids = model.most_likely(rms_norm(x, model.norm, model.config.norm_epsilon)).cpu();
-    const std::int64_t* next = ids.const_data_ptr<std::int64_t>();
-    for (std::size_t row = 0; row < rows; ++row) {
-      if (done[row]) continue;
-      if (next[row] == model.config.eos_id)
-        done[row] = true;
-      else
-        result[row].push_back(static_cast<std::int32_t>(next[row]));
-    }
-    if (std::all_of(done.begin(), done.end(), [](bool d) { return d; })) break;
-  }
-  return result;
+  return std::make_unique<T5StageDecoder>(std::move(model), std::move(caches));
 }
 
 }  // namespace trimtab

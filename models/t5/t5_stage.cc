@@ -49,7 +49,12 @@ class T5Stage : public ModelStage {
   StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) override;
   at::Tensor logits(const StageIO& out) override { return head(out.decoder); }
   LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) override;
-  std::vector<std::vector<std::int32_t>> generate(const MicroBatch& batch, std::int64_t max_tokens) override;
+  StageShape receive_shape(const MicroBatch& batch) const override;
+  bool embeds_input() const override { return embeds_encoder(); }
+  bool decodes() const override { return !decoder_.empty(); }
+  StageIO encode(StageIO in, const MicroBatch& batch) override;
+  std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
+                                               std::int64_t max_tokens) override;
   at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
   void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
   Parameters trainable_base() override { return loader_.make_trainable(); }
@@ -207,20 +212,35 @@ LossSums T5Stage::loss(const StageIO& out, const MicroBatch& batch, double z_los
           batch.decoder.tokens()};
 }
 
-std::vector<std::vector<std::int32_t>> T5Stage::generate(const MicroBatch& batch, std::int64_t max_tokens) {
+// Every stage but the first receives encoder states, for its encoder layers or to attend to.
+StageShape T5Stage::receive_shape(const MicroBatch& batch) const {
+  const ColumnParallelLinear& any = encoder_.empty() ? decoder_[0].attention.qkv : encoder_[0].attention.qkv;
+  StageShape shape;
+  if (range_.encoder_begin > 0) shape.encoder_tokens = encoder_layout(batch).tokens();
+  if (range_.decoder_begin > 0) shape.decoder_tokens = batch.decoder.tokens();
+  shape.width = config_.d_model;
+  shape.options = any.weight().options().requires_grad(false);
+  if (any.weight().is_cpu()) shape.options = shape.options.dtype(at::kFloat);
+  return shape;
+}
+
+StageIO T5Stage::encode(StageIO io, const MicroBatch& batch) {
   const c10::NoGradGuard no_grad;
-  const RowLayout layout = encoder_layout(batch);
   const ForwardContext context;
-  StageIO io;
-  run_encoder(io, batch, layout, context, T5Dropout(context, batch, config_, tensor_));
-  const T5Decoding model{
-      config_,
-      decoder_,
-      decoder_bias_,
-      decoder_norm_,
-      [this](const at::Tensor& ids) { return embed(ids); },
-      [this](const at::Tensor& decoder_td) { return vocab_parallel_argmax(head(decoder_td), tensor_); }};
-  return decode_greedily(model, io.encoder, layout, max_tokens);
+  run_encoder(io, batch, encoder_layout(batch), context, T5Dropout(context, batch, config_, tensor_));
+  return {io.encoder, {}};
+}
+
+std::unique_ptr<StageDecoder> T5Stage::start_decoding(const StageIO& encoded, const MicroBatch& batch,
+                                                      std::int64_t max_tokens) {
+  T5Decoding model{config_, decoder_, decoder_bias_, {}, {}};
+  if (embeds_decoder())
+    model.embed = [this](const at::Tensor& ids) { return embed(ids.to(embedding_.device())); };
+  if (ends_decoder())
+    model.most_likely = [this](const at::Tensor& decoder_td) {
+      return vocab_parallel_argmax(head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon)), tensor_);
+    };
+  return make_t5_decoder(std::move(model), encoded.encoder, encoder_layout(batch), max_tokens);
 }
 
 at::Tensor T5Stage::embeddings(const std::vector<std::int64_t>& ids) const {

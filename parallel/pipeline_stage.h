@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pipeline asks of the part of a model that it runs. Two tensors pass from stage to stage, so that an
+// encoder-decoder can be cut anywhere and the pipeline knows nothing of skip connections: a stage hands on
+// what later stages read, and autograd adds up what comes back for it. A decoder-only model leaves `encoder`
+// undefined.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/TensorOptions.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "parallel/micro_batch.h"
+
+namespace trimtab {
+
+// Both token-major [tokens, width]. Undefined where not there yet.
+struct StageIO {
+  at::Tensor encoder;
+  at::Tensor decoder;
+};
+
+// What a stage receives for a micro-batch. Every rank knows it by itself, since it knows the batch.
+struct StageShape {
+  std::int64_t encoder_tokens = -1;  // -1: nothing comes in this slot
+  std::int64_t decoder_tokens = -1;
+  std::int64_t width = 0;
+  at::TensorOptions options;  // type and device of activations
+};
+
+// Sums over the target tokens of a micro-batch; the caller divides as it likes (the reference: not at all).
+struct LossSums {
+  // float32 scalar with gradient: cross entropy + z_loss * log(Z)^2, summed over target tokens.
+  at::Tensor loss;
+  std::int64_t tokens = 0;  // target tokens
+};
+
+// A micro-batch while it is decoded greedily: the caches of this stage's decoder layers.
+class StageDecoder {
+ public:
+  virtual ~StageDecoder() = default;
+  // One token of each row. The first stage with decoder layers takes ids, int64 [rows], the others the
+  // activations [rows, width] of the one before. The last stage gives the most likely ids, int64 [rows] on
+  // any device, the others activations.
+  virtual at::Tensor step(const at::Tensor& in) = 0;
+};
+
+class PipelineStage {
+ public:
+  virtual ~PipelineStage() = default;
+
+  virtual StageShape receive_shape(const MicroBatch& batch) const = 0;
+  // The first stage ignores `in`.
+  virtual StageIO forward(StageIO in, const MicroBatch& batch) = 0;
+  // Last stage only.
+  virtual LossSums loss(const StageIO& out, const MicroBatch& batch) = 0;
+
+  // Decoding. encode() runs what comes before the first decoded token and hands on `encoder` only; afterwards
+  // start_decoding() is called on the stages that decode, which are the last ones of the pipeline.
+  virtual StageIO encode(StageIO in, const MicroBatch& batch) = 0;
+  virtual std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
+                                                       std::int64_t max_tokens) = 0;
+};
+
+}  // namespace trimtab

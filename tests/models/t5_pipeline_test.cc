@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// T5 over meshes of ranks against one rank: loss, the gradient of everything that is trained, and greedy
+// predictions, for a prompt and for the whole model, without and with dropout. And three faults that must
+// show.
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "models/golden_case.h"
+#include "models/model_pass.h"
+#include "models/t5/t5_cost.h"
+#include "parallel/gradient_sync.h"
+#include "parallel/pipeline.h"
+#include "parallel/shared_by_stages.h"
+
+namespace trimtab::test {
+namespace {
+
+constexpr double kTolerance = 1e-5;
+constexpr double kZLoss = 1e-4;
+
+struct Layout {
+  std::string name;
+  Mesh mesh;
+  // Layers of the stages, for a model with e encoder and d decoder layers.
+  std::function<std::vector<int>(int e, int d)> sizes;
+  std::string schedule = "1f1b";
+};
+
+std::vector<int> whole(int e, int d) { return {e + d}; }
+std::vector<int> between(int e, int d) { return {e, d}; }
+std::vector<int> in_encoder(int e, int d) { return {1, e - 1 + d}; }
+std::vector<int> in_decoder(int e, int d) { return {e + 1, d - 1}; }
+std::vector<int> in_both(int e, int d) { return {1, e, d - 1}; }
+std::vector<int> each_alone(int e, int d) { return {1, e - 1, 1, d - 1}; }
+
+const std::vector<Layout>& layouts() {
+  static const std::vector<Layout> all = {{"tp2", Mesh(1, 1, 2), whole},
+                                          {"pp2", Mesh(1, 2, 1), between},
+                                          {"pp2_gpipe", Mesh(1, 2, 1), in_encoder, "gpipe"},
+                                          {"pp3_uneven", Mesh(1, 3, 1), in_both},
+                                          {"pp4", Mesh(1, 4, 1), each_alone},
+                                          {"tp2_pp2", Mesh(1, 2, 2), in_decoder},
+                                          {"dp2", Mesh(2, 1, 1), whole},
+                                          {"dp2_pp2", Mesh(2, 2, 1), in_encoder},
+                                          {"dp2_pp2_tp2", Mesh(2, 2, 2), in_decoder}};
+  return all;
+}
+
+// Rows 0 to 3 of the golden batch; replicas get uneven micro-batches of uneven numbers of tokens.
+std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica) {
+  if (replicas == 1) return {golden.batch(0, 1), golden.batch(1, 3), golden.batch(3, 4)};
+  if (replica == 0) return {golden.batch(0, 1), golden.batch(1, 2), golden.batch(2, 3)};
+  return {golden.batch(3, 4)};
+}
+
+struct Setting {
+  bool whole_model = false;  // otherwise a prompt
+  double dropout = 0.0;
+  bool sum_shared = true;
+
+  ForwardContext context() const {
+    return {.training = true, .dropout = dropout, .seed = 7, .step = 3, .observe = {}};
+  }
+  std::string text() const { return fmt::format("{} dropout {}", whole_model ? "model" : "prompt", dropout); }
+};
+
+using PassMaker = std::function<std::unique_ptr<PipelineStage>(ModelStage&, const ForwardContext&)>;
+
+std::unique_ptr<PipelineStage> plain_pass(ModelStage& stage, const ForwardContext& context) {
+  return std::make_unique<ModelPass>(stage, context, kZLoss);
+}
+
+// One rank's part of a step.
+struct RankResult {
+  StepTotals totals;
+  Parameters parameters;  // with their gradients
+};
+
+RankResult run_rank(const GoldenCase& golden, const Layout& layout, const Setting& setting, World& world,
+                    const PassMaker& make_pass = plain_pass) {
+  at::set_num_threads(1);  // of this rank's thread: ranks that share the processors only wait for each other
+  const T5Config& config = golden.config();
+  const StagePlan plan(t5_cost_units(config, {}), layout.sizes(static_cast<int>(config.encoder_layers),
+                                                               static_cast<int>(config.decoder_layers)));
+  const auto stage =
+      make_t5_stage(config, golden.weights(), world, {t5_stage_range(config, plan, world.here().pipe)});
+  RankResult result;
+  const at::Tensor rows = golden.stored("prompt").set_requires_grad(true);
+  FixedPrompt prompt(rows);
+  if (setting.whole_model) {
+    result.parameters = stage->trainable_base();
+  } else {
+    stage->attach_input(&prompt);  // everywhere, since layouts depend on it
+    if (stage->embeds_input()) result.parameters = {{"prompt", rows}};
+  }
+  Communicator& pipe = world.along(Axis::kPipe);
+  Pipeline pipeline(pipe, {layout.schedule, !result.parameters.empty(), stage->decodes()});
+  const auto pass = make_pass(*stage, setting.context());
+  const auto batches = micro_batches(golden, world.mesh().size(Axis::kData), world.here().data);
+  const PassTotals totals = pipeline.train(*pass, batches);
+  if (setting.sum_shared) SharedByStages(result.parameters, pipe).sum(result.parameters);
+  result.totals =
+      GradientSync(world.along(Axis::kData)).reduce(result.parameters, totals.loss, totals.tokens);
+  return result;
+}
+
+// What one rank computes.
+struct Expected {
+  double loss = 0;
+  std::int64_t tokens = 0;
+  std::map<std::string, at::Tensor> gradients;
+};
+
+Expected on_one_rank(const GoldenCase& golden, const Setting& setting) {
+  World world = solo_world();
+  const RankResult result = run_rank(golden, {"one", Mesh(), whole}, setting, world);
+  Expected expected{result.totals.loss, result.totals.tokens, {}};
+  for (const Parameter& parameter : result.parameters)
+    expected.gradients[parameter.name] = parameter.grad().clone();
+  return expected;
+}
+
+// The part of a whole tensor that a tensor rank holds, told from the shape of its share.
+at::Tensor share_of(const at::Tensor& whole_tensor, const at::Tensor& share, int rank) {
+  at::Tensor part = whole_tensor;
+  for (std::int64_t dim = 0; dim < whole_tensor.dim(); ++dim)
+    if (share.size(dim) != whole_tensor.size(dim))
+      part = part.narrow(dim, rank * share.size(dim), share.size(dim));
+  return part;
+}
+
+double worst_error(const RankResult& result, const Expected& expected, int tensor_rank, std::string& where) {
+  double worst = 0;
+  for (const Parameter& parameter : result.parameters) {
+    if (!parameter.grad().defined()) return 1e30;
+    const at::Tensor& wanted = expected.gradients.at(parameter.name);
+    // Relative to the whole tensor: a share may be all but zero.
+    const at::Tensor part = share_of(wanted, parameter.grad(), tensor_rank);
+    const double error =
+        (parameter.grad() - part).abs().max().item<double>() / wanted.abs().max().item<double>();
+    if (error > worst) where = parameter.name;
+    worst = std::max(worst, error);
+  }
+  return worst;
+}
+
+class T5Pipeline : public testing::TestWithParam<Layout> {};
+
+TEST_P(T5Pipeline, LossAndGradientsAreThoseOfOneRank) {
+  for (const std::string& name : golden_cases()) {
+    const GoldenCase golden(name);
+    for (const Setting& setting :
+         {Setting{false, 0.0, true}, {true, 0.0, true}, {false, 0.1, true}, {true, 0.1, true}}) {
+      const Expected expected = on_one_rank(golden, setting);
+      std::mutex mutex;
+      std::set<std::string> seen;
+      run_ranks(GetParam().mesh, [&](World& world) {
+        const RankResult result = run_rank(golden, GetParam(), setting, world);
+        EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance)
+            << name << " " << setting.text();
+        EXPECT_EQ(result.totals.tokens, expected.tokens);
+        std::string where;
+        EXPECT_LT(worst_error(result, expected, world.here().tensor, where), kTolerance)
+            << name << " " << setting.text() << " rank " << world.rank() << " " << where;
+        const std::lock_guard lock(mutex);
+        for (const Parameter& parameter : result.parameters) seen.insert(parameter.name);
+      });
+      EXPECT_EQ(seen.size(), expected.gradients.size()) << "every trained tensor is on some stage";
+    }
+  }
+}
+
+TEST_P(T5Pipeline, GreedyPredictionsAreThoseOfTheReference) {
+  for (const std::string& name : golden_cases()) {
+    const GoldenCase golden(name);
+    const T5Config& config = golden.config();
+    const TokenRows all = golden.generated();
+    run_ranks(GetParam().mesh, [&](World& world) {
+      at::set_num_threads(1);
+      const StagePlan plan(
+          t5_cost_units(config, {}),
+          GetParam().sizes(static_cast<int>(config.encoder_layers), static_cast<int>(config.decoder_layers)));
+      const auto stage =
+          make_t5_stage(config, golden.weights(), world, {t5_stage_range(config, plan, world.here().pipe)});
+      FixedPrompt prompt(golden.stored("prompt"));
+      stage->attach_input(&prompt);
+      Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
+      ModelPass pass(*stage, {}, 0.0);
+      const auto batches = micro_batches(golden, world.mesh().size(Axis::kData), world.here().data);
+      TokenRows found;
+      for (const TokenRows& rows : pipeline.generate(pass, batches, {12, stage->pad_id(), stage->eos_id()}))
+        found.insert(found.end(), rows.begin(), rows.end());
+      const std::ptrdiff_t first = world.here().data == 0 ? 0 : 3;
+      EXPECT_EQ(found, TokenRows(all.begin() + first,
+                                 all.begin() + first + static_cast<std::ptrdiff_t>(found.size())))
+          << name << " rank " << world.rank();
+    });
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, T5Pipeline, testing::ValuesIn(layouts()),
+                         [](const auto& test) { return test.param.name; });
+
+// Passes everything on to another communicator, but for all_reduce while it is deaf.
+class DeafCommunicator : public Communicator {
+ public:
+  explicit DeafCommunicator(Communicator& inner)
+      : Communicator(inner.name(), inner.members(), inner.rank(), DeviceKind::kHost), inner_(inner) {}
+  bool deaf = false;
+
+ private:
+  void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override {
+    if (!deaf) inner_.all_reduce(buffer, op, traffic);
+  }
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
+    inner_.reduce_scatter(in, out, op, traffic);
+  }
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
+    inner_.all_gather(in, out, traffic);
+  }
+  void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override {
+    inner_.broadcast(buffer, root, traffic);
+  }
+  void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override {
+    inner_.exchange(sends, receives, traffic);
+  }
+  void do_barrier(Traffic traffic) override { inner_.barrier(traffic); }
+
+  Communicator& inner_;
+};
+
+// A pass with a hook before forward and one after the loss.
+class HookedPass : public ModelPass {
+ public:
+  HookedPass(ModelStage& stage, const ForwardContext& context, std::function<void(StageIO&)> before,
+             std::function<void()> after)
+      : ModelPass(stage, context, kZLoss), before_(std::move(before)), after_(std::move(after)) {}
+  StageIO forward(StageIO in, const MicroBatch& batch) override {
+    before_(in);
+    return ModelPass::forward(std::move(in), batch);
+  }
+  LossSums loss(const StageIO& out, const MicroBatch& batch) override {
+    const LossSums sums = ModelPass::loss(out, batch);
+    after_();
+    return sums;
+  }
+
+ private:
+  std::function<void(StageIO&)> before_;
+  std::function<void()> after_;
+};
+
+// Without the sum over tensor ranks in backward the loss is right and the gradient is not.
+TEST(T5PipelineFault, BackwardAllReduceRemoved) {
+  const GoldenCase golden("t5_11");
+  const Setting setting;
+  const Expected expected = on_one_rank(golden, setting);
+  for (const bool fault : {false, true})
+    run_ranks(Mesh(1, 1, 2), [&](World& good) {
+      DeafCommunicator* tensor = nullptr;
+      World world(good.mesh(), good.rank(), [&](const std::vector<int>&, const std::string& name) {
+        auto made =
+            std::make_unique<DeafCommunicator>(name == "tensor" ? good.along(Axis::kTensor) : good.all());
+        if (name == "tensor") tensor = made.get();
+        return made;
+      });
+      ASSERT_NE(tensor, nullptr);
+      const RankResult result = run_rank(golden, layouts()[0], setting, world,
+                                         [&](ModelStage& stage, const ForwardContext& context) {
+                                           return std::make_unique<HookedPass>(
+                                               stage, context, [tensor](StageIO&) { tensor->deaf = false; },
+                                               [tensor, fault] { tensor->deaf = fault; });
+                                         });
+      EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance);
+      std::string where;
+      const double error = worst_error(result, expected, world.here().tensor, where);
+      EXPECT_EQ(error < kTolerance, !fault) << error;
+      EXPECT_EQ(error > 1e-2, fault) << error;
+    });
+}
+
+// A stage that does not return the gradient of the encoder states it read: the loss is right, the gradient is
+// not.
+TEST(T5PipelineFault, EncoderSlotGradientDropped) {
+  const GoldenCase golden("t5_depth");
+  const Setting setting;
+  const Expected expected = on_one_rank(golden, setting);
+  const Layout layout{"pp3", Mesh(1, 3, 1), in_both};
+  for (const bool fault : {false, true})
+    run_ranks(layout.mesh, [&](World& world) {
+      const bool here = fault && world.here().pipe == 2;
+      const RankResult result =
+          run_rank(golden, layout, setting, world, [&](ModelStage& stage, const ForwardContext& context) {
+            return std::make_unique<HookedPass>(
+                stage, context,
+                [here](StageIO& in) {
+                  if (here) in.encoder = in.encoder.detach();
+                },
+                [] {});
+          });
+      EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance);
+      if (world.here().pipe != 0) return;
+      std::string where;
+      const double error = worst_error(result, expected, 0, where);
+      EXPECT_EQ(error < kTolerance, !fault) << error;
+      EXPECT_EQ(error > 1e-3, fault) << error;
+    });
+}
+
+// Tables that live on two stages and are not summed: each stage then has only its own part of the gradient.
+TEST(T5PipelineFault, SharedTablesNotSummed) {
+  const GoldenCase golden("t5_10");
+  const Layout layout{"pp2", Mesh(1, 2, 1), between};
+  const Expected expected = on_one_rank(golden, {true, 0.0, true});
+  for (const bool fault : {false, true})
+    run_ranks(layout.mesh, [&](World& world) {
+      const RankResult result = run_rank(golden, layout, {true, 0.0, !fault}, world);
+      std::string where;
+      const double error = worst_error(result, expected, 0, where);
+      EXPECT_EQ(error < kTolerance, !fault) << error;
+      EXPECT_EQ(where == "shared.weight" && error > 1e-2, fault) << where << " " << error;
+    });
+}
+
+}  // namespace
+}  // namespace trimtab::test

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A model of a few numbers that a pipeline can cut anywhere: each stage multiplies both slots by its weight,
+// and from a given stage on the decoder reads the encoder. What it decodes depends on every stage.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "parallel/pipeline_stage.h"
+#include "runtime/check.h"
+
+namespace trimtab::test {
+
+inline constexpr std::int64_t kToyWidth = 3;
+inline constexpr std::int64_t kToyEos = 3;
+
+inline MicroBatch toy_batch(int number) {
+  MicroBatch batch;
+  batch.encoder = RowLayout({1 + number % 3, 2});
+  batch.decoder = RowLayout({1, 1 + number % 2});
+  batch.encoder_ids = at::arange(batch.encoder.tokens(), at::kLong) + number;
+  batch.decoder_ids = at::arange(batch.decoder.tokens(), at::kLong) + 2 * number;
+  batch.targets = batch.decoder_ids;
+  batch.lanes = {0, 0};
+  batch.samples = {static_cast<std::uint64_t>(2 * number), static_cast<std::uint64_t>(2 * number + 1)};
+  return batch;
+}
+
+class ToyStage : public PipelineStage {
+ public:
+  // Stages from `first_decoding` on have the decoder.
+  ToyStage(int stage, int stages, int first_decoding)
+      : weight(at::tensor({0.5, 0.7, 0.9}, at::kFloat) + 0.1 * stage),
+        stage_(stage),
+        stages_(stages),
+        first_decoding_(first_decoding) {}
+
+  StageShape receive_shape(const MicroBatch& batch) const override {
+    StageShape shape;
+    shape.width = kToyWidth;
+    shape.options = at::kFloat;
+    if (stage_ > 0) shape.encoder_tokens = batch.encoder.tokens();
+    if (stage_ > first_decoding_) shape.decoder_tokens = batch.decoder.tokens();
+    return shape;
+  }
+  StageIO forward(StageIO io, const MicroBatch& batch) override {
+    if (stage_ == 0) io.encoder = embed(batch.encoder_ids);
+    if (stage_ < first_decoding_)
+      return {(io.encoder * weight).tanh(), {}};  // beyond, the slot is passed through
+    if (stage_ == first_decoding_) io.decoder = embed(batch.decoder_ids);
+    return {io.encoder, (io.decoder * weight + io.encoder.sum(0)).tanh()};
+  }
+  LossSums loss(const StageIO& out, const MicroBatch& batch) override {
+    return {(out.decoder + 0.5).square().sum(), batch.decoder.tokens()};
+  }
+
+  StageIO encode(StageIO in, const MicroBatch& batch) override {
+    if (stage_ == 0) in.encoder = embed(batch.encoder_ids);
+    return {in.encoder + 1, {}};
+  }
+  std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
+                                               std::int64_t) override;
+
+  at::Tensor weight;
+
+ private:
+  static at::Tensor embed(const at::Tensor& ids) {
+    return at::stack({ids, ids + 1, ids * ids}, 1).to(at::kFloat) * 0.01;
+  }
+  int stage_, stages_, first_decoding_;
+};
+
+// Carries [id, sample and encoder, stages passed]; the next id is a sum of them.
+class ToyDecoder : public StageDecoder {
+ public:
+  ToyDecoder(bool head, bool tail, at::Tensor row_numbers)
+      : head_(head), tail_(tail), rows_(std::move(row_numbers)) {}
+  at::Tensor step(const at::Tensor& in) override {
+    ++steps_;
+    at::Tensor x = head_ ? at::stack({in.to(at::kFloat), rows_, at::zeros_like(rows_)}, 1) : in.clone();
+    x.select(1, 2).add_(steps_);  // a cache that is not stepped in time gives other ids
+    if (!tail_) return x;
+    return (x.select(1, 0) * 5 + x.select(1, 1) + x.select(1, 2)).remainder(11).to(at::kLong);
+  }
+
+ private:
+  bool head_, tail_;
+  at::Tensor rows_;
+  int steps_ = 0;
+};
+
+inline std::unique_ptr<StageDecoder> ToyStage::start_decoding(const StageIO& encoded, const MicroBatch& batch,
+                                                              std::int64_t) {
+  TT_CHECK(encoded.encoder.size(0) == batch.encoder.tokens() && !encoded.decoder.defined(), "not encoded");
+  const double states = std::round(encoded.encoder.select(1, 0).sum().item<double>() * 100);
+  at::Tensor rows = at::empty({batch.rows()}, at::kFloat);
+  for (std::int64_t r = 0; r < batch.rows(); ++r)
+    rows[r] = states + static_cast<double>(batch.samples[static_cast<std::size_t>(r)]);
+  // Each decoding stage saw a further encode(); only the first one's states count.
+  return std::make_unique<ToyDecoder>(stage_ == first_decoding_, stage_ + 1 == stages_, rows);
+}
+
+}  // namespace trimtab::test
