@@ -23,3 +23,22 @@ function(trimtab_strict target)
     target_link_options(${target} PUBLIC -fsanitize=${TRIMTAB_SANITIZE})
   endif()
 endfunction()
+
+# LibTorch's headers take most of the time that a file of ours takes to compile, so they are compiled once. A file must still
+# include what it uses: clang-tidy reads it without this. Sources with optimisation flags of their own cannot share it.
+function(trimtab_share_torch_headers target)
+  if(NOT TARGET trimtab_torch_headers)
+    trimtab_precompiled(trimtab_torch_headers "" <ATen/ATen.h> <torch/csrc/autograd/custom_function.h> <fmt/ranges.h>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM trimtab_torch_headers)
+endfunction()
+
+# trimtab_precompiled(NAME OPTIONS HEADERS...): a target that exists for its precompiled headers.
+function(trimtab_precompiled name options)
+  file(CONFIGURE OUTPUT "${name}.cc" CONTENT "")
+  add_library(${name} OBJECT "${CMAKE_CURRENT_BINARY_DIR}/${name}.cc")
+  target_link_libraries(${name} PRIVATE trimtab::runtime trimtab_torch)
+  target_compile_options(${name} PRIVATE ${options})
+  trimtab_strict(${name})
+  target_precompile_headers(${name} PRIVATE ${ARGN})
+endfunction()

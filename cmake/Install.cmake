@@ -4,17 +4,11 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/trimtab")
 
-# A tree of which only some floors are checked out can still be configured; tests/package notices what is missing.
 foreach(floor runtime parallel models data experiments)
-  if(NOT TARGET trimtab_${floor})
-    continue()
-  endif()
   install(TARGETS trimtab_${floor} EXPORT trimtabTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
   install(DIRECTORY "${CMAKE_SOURCE_DIR}/${floor}" DESTINATION include/trimtab FILES_MATCHING PATTERN "*.h")
 endforeach()
-if(TARGET trimtab)
-  install(TARGETS trimtab RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-endif()
+install(TARGETS trimtab RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 
 install(EXPORT trimtabTargets NAMESPACE trimtab:: DESTINATION "${package_dir}")
 configure_package_config_file(cmake/trimtabConfig.cmake.in "${CMAKE_BINARY_DIR}/trimtabConfig.cmake"
