@@ -70,7 +70,8 @@ std::string plot_script(const Plot& plot, const std::string& data, const std::st
   std::string out = fmt::format(
       "set terminal pngcairo noenhanced size 1000,620 font 'Sans,11'\n"
       "set output {}\nset title {}\nset xlabel {}\nset ylabel {}\n"
-      "set grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset key outside right top\n",
+      "set grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset key outside right top\nset offsets 0, "
+      "0, 0.5, 0.5\n",
       quoted(png), quoted(plot.title), quoted(plot.x_label), quoted(plot.y_label));
   std::string items;
   int block = 0;

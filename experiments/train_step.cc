@@ -113,7 +113,7 @@ void TrainStep::stop_at_bad_loss(std::int64_t step, const MicroBatch& batch, dou
   fail(
       "step {}: the loss is {}; {}; rows: {}. The last saved checkpoint is as it was. A lower "
       "optimizer.learning_rate or model.compute=float32 usually helps",
-      step, loss,
+      step, std::isnan(loss) ? "NaN" : "infinite",
       fault.layer.empty() ? "all layers are finite, the loss itself is not"
                           : fmt::format("the first layer with a value that is not finite is {}", fault.layer),
       names_of(fault.layer.empty() ? all : fault.rows, batch, name));

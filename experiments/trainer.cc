@@ -106,10 +106,10 @@ void Trainer::resume() {
 
 bool Trainer::run(const std::function<bool()>& should_stop) {
   start_ = std::chrono::steady_clock::now();
-  report_.say(fmt::format("{}: {} trains {} of {} parameters ({:.4f} %), {} threads, step {} of {}",
-                          record_.name, record_.method, record_.trained_parameters, record_.base_parameters,
-                          record_.share_percent(), record_.threads, info_.step,
-                          experiment_.method().trains() ? experiment_.config().train.steps : 0));
+  report_.say(fmt::format("{}: {} trains {} of {} parameters ({:.4f} %), {} threads", record_.name,
+                          record_.method, record_.trained_parameters, record_.base_parameters,
+                          record_.share_percent(), record_.threads));
+  if (info_.step > 0) report_.say(fmt::format("going on after step {}", info_.step));
   try {
     if (experiment_.method().trains() && !train(should_stop)) throw Interrupted("stopped");
     score_splits(should_stop);
