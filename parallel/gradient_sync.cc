@@ -23,7 +23,8 @@ constexpr int kMostReplicas = 4096;
 Totals pack(double loss, std::int64_t tokens) {
   const auto high = static_cast<float>(loss);
   const float low = std::isfinite(loss) ? static_cast<float>(loss - static_cast<double>(high)) : 0.0f;
-  return {high, low, static_cast<float>(tokens / kTokenBase), static_cast<float>(tokens % kTokenBase)};
+  const std::int64_t multiples = tokens / kTokenBase, rest = tokens % kTokenBase;
+  return {high, low, static_cast<float>(multiples), static_cast<float>(rest)};
 }
 
 void unpack(const Totals& totals, StepTotals& out) {
@@ -45,12 +46,12 @@ double sum_of_squares(const at::Tensor& gradient) {
 [[noreturn]] void fail_not_finite(const std::string& name, const at::Tensor& gradient,
                                   const StepTotals& totals) {
   const at::Tensor bad = at::isfinite(gradient).logical_not().flatten();
-  fail(
+  throw NotFinite(fmt::format(
       "the gradient of {} is not finite: {} NaN and {} infinite of {} values, the first at element {} (loss "
       "{} over {} "
       "target tokens): lower optimizer.learning_rate, or compute in float32",
       name, at::isnan(gradient).sum().item<std::int64_t>(), at::isinf(gradient).sum().item<std::int64_t>(),
-      gradient.numel(), bad.nonzero()[0].item<std::int64_t>(), totals.loss, totals.tokens);
+      gradient.numel(), bad.nonzero()[0].item<std::int64_t>(), totals.loss, totals.tokens));
 }
 
 }  // namespace
@@ -60,8 +61,9 @@ StepTotals GradientSync::reduce(const Parameters& parameters, double loss, std::
   StepTotals totals{loss, tokens, 0.0};
   if (data_.size() > 1) sum_over_replicas(parameters, totals);
   if (!std::isfinite(totals.loss))
-    fail("the loss is {} over {} target tokens: lower optimizer.learning_rate, or compute in float32",
-         totals.loss, totals.tokens);
+    throw NotFinite(fmt::format(
+        "the loss is {} over {} target tokens: lower optimizer.learning_rate, or compute in float32",
+        totals.loss, totals.tokens));
   double squares = 0.0;
   for (const Parameter& parameter : parameters) {
     const at::Tensor gradient = parameter.grad();

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "parallel/parameter.h"
+#include "runtime/check.h"
 #include "runtime/communicator.h"
 
 namespace trimtab {
@@ -21,6 +22,12 @@ struct StepTotals {
   double gradient_norm = 0.0;  // L2 norm of all gradients together, after the sum
 };
 
+// A gradient or the loss is NaN or infinite.
+class NotFinite : public Error {
+ public:
+  using Error::Error;
+};
+
 class GradientSync {
  public:
   // `data` is the communicator along the data axis and must outlive this.
@@ -29,8 +36,8 @@ class GradientSync {
   // Replaces each gradient by its sum over the replicas. Collective over the data axis; every replica passes
   // the same parameters and gets the same bits. A missing gradient counts as zeros. Loss and count travel as
   // two floats each, so that both stay exact to about 48 bits. On one replica nothing is copied or sent.
-  // Throws Error that names the first parameter with a value that is not finite, or the loss, on all replicas
-  // alike.
+  // Throws NotFinite that names the first parameter with a value that is not finite, or the loss, on all
+  // replicas alike.
   StepTotals reduce(const Parameters& parameters, double loss, std::int64_t tokens);
 
  private:

@@ -53,8 +53,10 @@ std::vector<std::string> schedule_names() {
 double learning_rate_at(const OptimizerConfig& config, std::int64_t step, std::int64_t total_steps) {
   TT_CHECK(step >= 0, "step {}", step);
   double rate = config.learning_rate;
-  if (config.steps_per_decay > 0)
-    rate *= std::pow(config.decay_factor, static_cast<double>(step / config.steps_per_decay));
+  if (config.steps_per_decay > 0) {
+    const std::int64_t decays = step / config.steps_per_decay;  // a staircase
+    rate *= std::pow(config.decay_factor, static_cast<double>(decays));
+  }
   for (const Entry& entry : kSchedules)
     if (config.schedule == entry.name) return rate * entry.factor(config, step, total_steps);
   fail_config("optimizer.schedule: '{}' is not known: use one of {}", config.schedule,

@@ -35,8 +35,18 @@ TrafficCounters& TrafficCounters::operator+=(const TrafficCounters& other) {
   return *this;
 }
 
+TrafficCounters& TrafficCounters::operator-=(const TrafficCounters& other) {
+  for (std::size_t i = 0; i < kTrafficKinds; ++i) {
+    counts[i].calls -= other.counts[i].calls;
+    counts[i].messages -= other.counts[i].messages;
+    counts[i].bytes -= other.counts[i].bytes;
+  }
+  return *this;
+}
+
 PeerFailure::PeerFailure(int rank, std::string reason, std::string_view where)
-    : Error(fmt::format("{}: rank {} failed: {}", where, rank, reason)),
+    : Error(fmt::format("{}: {} failed: {}", where, rank < 0 ? "another rank" : fmt::format("rank {}", rank),
+                        reason)),
       rank_(rank),
       reason_(std::move(reason)) {}
 

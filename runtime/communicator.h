@@ -51,8 +51,9 @@ struct ConstBuffer {
   ConstBuffer() = default;
   ConstBuffer(const void* memory, std::int64_t elements, DType type, DeviceKind where = DeviceKind::kHost)
       : data(memory), count(elements), dtype(type), device(where) {}
-  // A Buffer goes wherever memory is only read.
-  ConstBuffer(const Buffer& b) : data(b.data), count(b.count), dtype(b.dtype), device(b.device) {}
+  // Implicit: a Buffer goes wherever memory is only read.
+  ConstBuffer(const Buffer& b)  // NOLINT(google-explicit-constructor)
+      : data(b.data), count(b.count), dtype(b.dtype), device(b.device) {}
 
   std::size_t bytes() const { return static_cast<std::size_t>(count) * size_of(dtype); }
 };
@@ -84,6 +85,7 @@ struct TrafficCounters {
 
   const TrafficCount& operator[](Traffic traffic) const { return counts[static_cast<std::size_t>(traffic)]; }
   TrafficCounters& operator+=(const TrafficCounters& other);
+  TrafficCounters& operator-=(const TrafficCounters& other);
 };
 
 // Another rank failed, so that what this rank waits for will never happen.

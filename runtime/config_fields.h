@@ -116,8 +116,8 @@ Fields fields_of(S& section);
 class FieldCollector {
  public:
   template <class T>
-  void field(std::string_view name, T& value, std::string_view sentence, FieldRules rules = {}) {
-    add(name, sentence, std::move(rules), target_of(value));
+  void field(std::string_view name, T& value, std::string_view sentence, const FieldRules& rules = {}) {
+    add(name, sentence, rules, target_of(value));
   }
 
   Fields take() { return std::move(fields_); }

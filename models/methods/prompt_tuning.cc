@@ -19,8 +19,10 @@ class PromptTuning final : public TuningMethod, private InputAdapter {
   }
 
   Parameters attach(ModelStage& stage, const MethodContext& context) override {
-    prompt_ = initial_prompt(options_, stage, context).set_requires_grad(true);
+    // Every stage needs to know how long it is, the first one has its rows.
     stage.attach_input(this);
+    if (!stage.embeds_input()) return {};
+    prompt_ = initial_prompt(options_, stage, context).set_requires_grad(true);
     return {{"prompt", prompt_}};
   }
 

@@ -149,7 +149,8 @@ TEST(RandomStream, NormalHasItsMoments) {
   EXPECT_NEAR(sum / count, 0, 5 / std::sqrt(count));
   EXPECT_NEAR(squares / count, 1, 5 * std::sqrt(2.0 / count));
   EXPECT_NEAR(fourth / count, 3, 5 * std::sqrt(96.0 / count));
-  EXPECT_NEAR(neighbours / (count / 2), 0, 5 / std::sqrt(count / 2)) << "the two of a pair are independent";
+  EXPECT_NEAR(neighbours / (count / 2.0), 0, 5 / std::sqrt(count / 2.0))
+      << "the two of a pair are independent";
 }
 
 TEST(RandomStream, BulkEqualsSingle) {
@@ -191,7 +192,7 @@ TEST(Permutation, EveryOrderIsEquallyLikely) {
   const int count = 24000;
   for (int i = 0; i < count; ++i) ++seen[permutation(4, RandomStream(1, Purpose::kShuffle, i))];
   ASSERT_EQ(seen.size(), 24u);
-  for (const auto& [order, times] : seen) EXPECT_NEAR(times, count / 24, 5 * std::sqrt(count / 24));
+  for (const auto& [order, times] : seen) EXPECT_NEAR(times, count / 24.0, 5 * std::sqrt(count / 24.0));
 }
 
 }  // namespace
