@@ -8,6 +8,7 @@
 #include "experiments/base_hash.h"
 #include "parallel/tensor.h"
 #include "runtime/check.h"
+#include "runtime/sha256.h"
 
 namespace trimtab {
 namespace {
@@ -53,6 +54,18 @@ void save_checkpoint(const std::string& path, const CheckpointInfo& info, const 
   writer.set("evaluated_step", info.evaluated_step);
   writer.set("optimizer_step", state != nullptr ? state->step : std::int64_t{-1});
   writer.commit();
+}
+
+std::string state_hash(const Parameters& parameters, const OptimizerState& state) {
+  Sha256 sha;
+  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+    const at::Tensor bytes = tensor.detach().cpu().contiguous();
+    sha.update(name);
+    sha.update(bytes.const_data_ptr(), static_cast<std::size_t>(bytes.nbytes()));
+  };
+  for (const Parameter& parameter : parameters) add(parameter.name, parameter.value());
+  for (const auto& [name, tensor] : state.tensors) add(name, tensor);
+  return sha.hex();
 }
 
 Checkpoint::Checkpoint(const std::string& path) : store_(path) {

@@ -32,6 +32,9 @@ struct CheckpointInfo {
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
                      const OptimizerState* state);
 
+// SHA-256 over what is trained and the optimizer's state: equal on ranks that hold the same.
+std::string state_hash(const Parameters& parameters, const OptimizerState& state);
+
 class Checkpoint {
  public:
   // Reads all of it once: throws Error that names file and tensor when a byte is not what was written.

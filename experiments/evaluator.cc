@@ -2,12 +2,40 @@
 #include "experiments/evaluator.h"
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "data/batcher.h"
 #include "experiments/to_micro_batch.h"
+#include "runtime/agreement.h"
 #include "runtime/check.h"
 
 namespace trimtab {
+namespace {
+
+// Every replica gets the answers of the others; each example must have been answered once.
+void share_predictions(Communicator& replicas, const std::vector<std::size_t>& answered,
+                       std::vector<std::string>& predictions) {
+  nlohmann::json mine = nlohmann::json::array();
+  // As bytes: what a model generates need not be valid UTF-8.
+  for (const std::size_t example : answered)
+    mine.push_back(
+        {example, std::vector<std::uint8_t>(predictions[example].begin(), predictions[example].end())});
+  std::size_t total = 0;
+  std::vector<bool> seen(predictions.size(), false);
+  for (const std::string& text : gather_texts(replicas, mine.dump())) {
+    for (const auto& row : nlohmann::json::parse(text)) {
+      const auto example = row[0].get<std::size_t>();
+      const auto bytes = row[1].get<std::vector<std::uint8_t>>();
+      predictions.at(example).assign(bytes.begin(), bytes.end());
+      TT_CHECK(!seen[example], "example {} was answered twice", example);
+      seen[example] = true;
+      ++total;
+    }
+  }
+  TT_CHECK(total == predictions.size(), "{} of {} examples were answered", total, predictions.size());
+}
+
+}  // namespace
 
 Evaluator::Evaluator(const Task& task, const Tokenizer& tokenizer, const TextRecipe& recipe,
                      std::vector<TextExample> examples, EvaluatorOptions options)
@@ -17,20 +45,41 @@ Evaluator::Evaluator(const Task& task, const Tokenizer& tokenizer, const TextRec
   batches_ = micro_batches(all.front(), options_.batch_tokens, options_.extra_positions);
 }
 
-Evaluation Evaluator::run(ModelStage& stage, const std::function<bool()>& should_stop) const {
+void Evaluator::answer(ModelRunner& runner, std::size_t begin, std::size_t end,
+                       std::vector<std::string>& predictions, std::vector<std::size_t>& answered) const {
+  const auto replicas = static_cast<std::size_t>(runner.world().mesh().size(Axis::kData));
+  const auto replica = static_cast<std::size_t>(runner.world().here().data);
+  std::vector<std::size_t> mine;
+  std::vector<MicroBatch> micro;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (i % replicas != replica) continue;
+    mine.push_back(i);
+    micro.push_back(to_micro_batch(batches_[i], runner.stage().pad_id()));
+  }
+  const std::vector<TokenRows> ids = runner.generate(micro, options_.max_target);
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    const Batch& batch = batches_[mine[i]];
+    TT_CHECK(ids[i].size() == batch.rows(), "{} answers to {} rows", ids[i].size(), batch.rows());
+    for (std::size_t row = 0; row < batch.rows(); ++row) {
+      predictions[batch.examples[row]] = tokenizer_.decode(ids[i][row]);
+      answered.push_back(batch.examples[row]);
+    }
+  }
+}
+
+Evaluation Evaluator::run(ModelRunner& runner, const std::function<bool()>& should_stop) const {
   const auto start = std::chrono::steady_clock::now();
+  World& world = runner.world();
   Evaluation out;
   out.predictions.resize(examples_.size());
-  std::size_t done = 0;
-  for (const Batch& batch : batches_) {
-    if (should_stop && should_stop()) throw Interrupted("stopped while evaluating");
-    const auto ids = stage.generate(to_micro_batch(batch, stage.pad_id()), options_.max_target);
-    TT_CHECK(ids.size() == batch.rows(), "{} answers to {} rows", ids.size(), batch.rows());
-    for (std::size_t row = 0; row < ids.size(); ++row)
-      out.predictions[batch.examples[row]] = tokenizer_.decode(ids[row]);
-    done += ids.size();
+  std::vector<std::size_t> answered;
+  const auto round =
+      static_cast<std::size_t>(world.mesh().size(Axis::kData) * world.mesh().size(Axis::kPipe));
+  for (std::size_t begin = 0; begin < batches_.size(); begin += round) {
+    if (any_of(world.all(), should_stop && should_stop())) throw Interrupted("stopped while evaluating");
+    answer(runner, begin, std::min(begin + round, batches_.size()), out.predictions, answered);
   }
-  TT_CHECK(done == examples_.size(), "{} of {} examples were answered", done, examples_.size());
+  share_predictions(world.along(Axis::kData), answered, out.predictions);
   const Scores scores = task_.score(out.predictions, examples_);
   for (const Metric& metric : scores.metrics) out.scores.metrics.emplace_back(metric.name, metric.value);
   out.scores.main = scores.main;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Scores a split: every example exactly once, sorted by length into micro-batches of a token budget, by
-// greedy generation and the task's own metrics. Owns the tokenised split, so that a run tokenises it once.
+// Scores a split by greedy generation and the task's own metrics: every example exactly once over all
+// replicas, sorted by length into micro-batches of a token budget. Owns the tokenised split, so that a run
+// tokenises it once.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
+#include "experiments/model_runner.h"
 #include "experiments/run_record.h"
-#include "models/model.h"
 
 namespace trimtab {
 
@@ -37,8 +38,9 @@ class Evaluator {
   Evaluator(const Task& task, const Tokenizer& tokenizer, const TextRecipe& recipe,
             std::vector<TextExample> examples, EvaluatorOptions options);
 
-  // `should_stop` is asked between micro-batches; when it says yes, Interrupted is thrown.
-  Evaluation run(ModelStage& stage, const std::function<bool()>& should_stop = {}) const;
+  // Collective over all ranks, each of which gets the whole result. `should_stop` is asked between rounds of
+  // micro-batches; when it says yes on any rank, Interrupted is thrown on all.
+  Evaluation run(ModelRunner& runner, const std::function<bool()>& should_stop = {}) const;
 
   const std::vector<TextExample>& examples() const { return examples_; }
   // What trimming took away.
@@ -51,6 +53,10 @@ class Evaluator {
   EvaluatorOptions options_;
   RecipeCounts counts_;
   std::vector<Batch> batches_;
+
+  // Answers the micro-batches [begin, end) that are this replica's turn.
+  void answer(ModelRunner& runner, std::size_t begin, std::size_t end, std::vector<std::string>& predictions,
+              std::vector<std::size_t>& answered) const;
 };
 
 // Not an error: somebody asked the program to end.

@@ -4,15 +4,20 @@
 #include <algorithm>
 
 #include "data/labels.h"
+#include "data/replica_share.h"
 #include "data/tasks/registry.h"
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
+#include "experiments/probe.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
+#include "models/t5/t5_cost.h"
 #include "models/t5/t5_files.h"
 #include "models/t5/t5_stage.h"
+#include "parallel/tensor.h"
+#include "runtime/agreement.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -60,11 +65,15 @@ Experiment::Experiment(ExperimentConfig config, World& world, TrainingData train
   config_.optimizer.learning_rate = optimizer.learning_rate;
   if (const std::string warning = rate_warning(optimizer, *method_); !warning.empty())
     warnings_.push_back(warning);
-  prepare_threads(static_cast<int>(config_.model.threads));
+  const auto hosts = gather_texts(world_.all(), host_name());
+  prepare_threads(static_cast<int>(config_.model.threads),
+                  static_cast<int>(std::ranges::count(hosts, host_name())));
+  if (config_.model.compute == "bfloat16" && !has_bfloat16()) warnings_.emplace_back(kEmulatedBFloat16);
   open_model();
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
   if (training == TrainingData::kLoad) find_scored_splits();
   check_memory();
+  check_ranks_agree();
   attach();
 }
 
@@ -83,6 +92,12 @@ void Experiment::open_model() {
   if (config_.mesh.pipe > shape.encoder_layers + shape.decoder_layers)
     fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
                 shape.encoder_layers + shape.decoder_layers);
+  if (method_->trains_base() && config_.mesh.pipe * config_.mesh.tensor > 1)
+    fail_config(
+        "mesh: {} keeps the whole model on every rank; set mesh.pipe and mesh.tensor to 1 and share the rows "
+        "by "
+        "mesh.data",
+        config_.method.name());
   tokenizer_ =
       std::make_unique<Tokenizer>(vocabulary_file(config_.model.vocabulary, model_->files, config_.output));
   tokenizer_->check_fits(shape.vocab);
@@ -140,20 +155,66 @@ void Experiment::check_memory() const {
   check_fits_memory(planned_bytes(model_->files.config, plan), available_memory(), plan);
 }
 
+// Ranks with different files train something that nobody asked for, or hang.
+void Experiment::check_ranks_agree() {
+  Communicator& all = world_.all();
+  require_same(all, "the version of trimtab", TRIMTAB_VERSION, "install the same one on every host");
+  require_same(all, "the experiment", dump_config(config_),
+               "give every rank the same file and --set options");
+  std::string weights;
+  if (all.rank() == 0) weights = weights_hash(*model_->files.weights);
+  base_hash_ = text_of_rank(all, weights);
+  // Sizes and types tell most differences without every rank reading every byte.
+  std::string inventory = tokenizer_->hash();
+  for (const std::string& name : model_->files.weights->names()) {
+    const TensorInfo info = model_->files.weights->info(name);
+    inventory += fmt::format(" {}:{}:{}", name, name_of(info.dtype), fmt::join(info.shape, "x"));
+  }
+  require_same(all, "the vocabulary or the list of weights", inventory,
+               "let model.weights be one file that all hosts see");
+}
+
+// Counted at the lengths of the rows that are trained on, where there are any.
+T5StageRange Experiment::stage_range() {
+  const T5Config& shape = model_->files.config;
+  if (config_.mesh.pipe == 1) return whole_model(shape);
+  T5Lengths lengths{static_cast<double>(config_.text.max_input),
+                    static_cast<double>(config_.text.max_target)};
+  if (batcher_) {
+    const Batch batch = batcher_->step(0);
+    const auto rows = static_cast<double>(batch.rows());
+    lengths = {static_cast<double>(batch.input_ids.size()) / rows,
+               static_cast<double>(batch.target_ids.size()) / rows};
+  }
+  lengths.input += static_cast<double>(method_->extra_positions());
+  const StagePlan plan = balanced_plan(t5_cost_units(shape, lengths), static_cast<int>(config_.mesh.pipe));
+  plan_ = plan.text();
+  return t5_stage_range(shape, plan, world_.here().pipe);
+}
+
 void Experiment::attach() {
   const T5Config& shape = model_->files.config;
   const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-  stage_ = make_t5_stage(shape, *model_->files.weights, world_, {whole_model(shape), compute});
-  base_hash_ = trimtab::base_hash(*stage_);
+  stage_ = make_t5_stage(shape, *model_->files.weights, world_, {stage_range(), compute});
   MethodContext context;
   context.labels = task_->labels();
   context.encode = [this](const std::string& text) { return tokenizer_->encode(text); };
   context.pieces = tokenizer_->size() - tokenizer_->extra_ids();
   context.seed = static_cast<std::uint64_t>(config_.train.seed);
   parameters_ = method_->attach(*stage_, context);
+  for (const Parameter& parameter : parameters_) {
+    const at::Tensor value = parameter.value();
+    at::Tensor same = value.contiguous();
+    // Replicas begin with the same bits, whatever their machines round to.
+    world_.along(Axis::kData).broadcast(buffer_of(same), 0, Traffic::kControl);
+    if (!method_->trains_base()) world_.along(Axis::kTensor).broadcast(buffer_of(same), 0, Traffic::kControl);
+    if (!same.is_same(value)) value.copy_(same);
+  }
+  runner_ = std::make_unique<ModelRunner>(*stage_, world_, config_.mesh.schedule, !parameters_.empty());
 }
 
 std::int64_t Experiment::trained_count() const {
+  if (method_->trains_base()) return stage_->parameter_count();
   std::int64_t count = 0;
   for (const Parameter& parameter : parameters_) count += parameter.value().numel();
   return count;
@@ -161,9 +222,14 @@ std::int64_t Experiment::trained_count() const {
 
 std::vector<MicroBatch> Experiment::train_micro_batches(std::int64_t step) {
   TT_CHECK(batcher_ != nullptr, "this experiment was opened without training rows");
-  const Batch batch = batcher_->step(static_cast<std::uint64_t>(step));
+  const Batch batch = replica_share(batcher_->step(static_cast<std::uint64_t>(step)),
+                                    world_.mesh().size(Axis::kData), world_.here().data);
   return to_micro_batches(micro_batches(batch, config_.train.micro_batch_tokens, method_->extra_positions()),
                           stage_->pad_id());
+}
+
+std::vector<MicroBatch> Experiment::probe_rows(std::int64_t rows) {
+  return first_rows(to_micro_batches({batcher_->step(0)}, stage_->pad_id()), rows);
 }
 
 std::string Experiment::train_row_name(std::int64_t step, std::uint64_t sample) {
@@ -178,7 +244,7 @@ void Experiment::load_trained(const std::string& checkpoint) {
   file.check_method(config_.method.name());
   file.check_vocabulary(tokenizer_->hash(), tokenizer_->path());
   file.check_base(base_hash_, config_.model.weights);
-  file.load_values(parameters_);
+  if (!parameters_.empty()) file.load_values(parameters_);
 }
 
 void Experiment::find_scored_splits() {

@@ -16,8 +16,10 @@
 #include "data/tokenizer.h"
 #include "experiments/evaluator.h"
 #include "experiments/experiment_config.h"
+#include "experiments/model_runner.h"
 #include "models/methods/tuning_method.h"
 #include "models/model.h"
+#include "models/t5/t5_stage.h"
 #include "runtime/world.h"
 
 namespace trimtab {
@@ -38,21 +40,26 @@ class Experiment {
   const ExperimentConfig& config() const { return config_; }
   World& world() { return world_; }
   ModelStage& stage() { return *stage_; }
+  ModelRunner& runner() { return *runner_; }
   TuningMethod& method() { return *method_; }
   const Task& task() const { return *task_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const TextRecipe& recipe() const { return *recipe_; }
   const Parameters& parameters() const { return parameters_; }
 
-  // Trained numbers of this run.
+  // Trained numbers of this run, on rank 0.
   std::int64_t trained_count() const;
-  // SHA-256 of the base as it was read.
+  // Which stage runs which layers, a line a stage; "" for one stage.
+  const std::string& plan() const { return plan_; }
+  // SHA-256 of the base as its file has it.
   const std::string& base_hash() const { return base_hash_; }
   // Things worth saying before the run starts: settings that are known to train badly, cut texts.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
-  // The rows of a step, as a pure function of (seed, step).
+  // This replica's rows of a step, as a pure function of (seed, step).
   std::vector<MicroBatch> train_micro_batches(std::int64_t step);
+  // A few rows of the first step, the same on every replica.
+  std::vector<MicroBatch> probe_rows(std::int64_t rows);
   // Id of the example behind a row of that step.
   std::string train_row_name(std::int64_t step, std::uint64_t sample);
 
@@ -71,6 +78,8 @@ class Experiment {
   void load_training_rows();
   void find_scored_splits();
   void check_memory() const;
+  void check_ranks_agree();
+  T5StageRange stage_range();
   void attach();
 
   ExperimentConfig config_;
@@ -85,8 +94,9 @@ class Experiment {
   ExampleStore train_store_;
   std::unique_ptr<Batcher> batcher_;
   std::unique_ptr<ModelStage> stage_;
+  std::unique_ptr<ModelRunner> runner_;
   Parameters parameters_;
-  std::string base_hash_;
+  std::string base_hash_, plan_;
   std::vector<std::string> warnings_, scored_splits_;
   std::map<std::string, std::unique_ptr<Evaluator>> evaluators_;
 };

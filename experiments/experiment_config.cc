@@ -8,10 +8,14 @@
 
 namespace trimtab {
 
+Mesh mesh_of(const ExperimentConfig& config) {
+  const MeshConfig& mesh = config.mesh;
+  return {static_cast<int>(mesh.data), static_cast<int>(mesh.pipe), static_cast<int>(mesh.tensor)};
+}
+
 void check(const ExperimentConfig& config, int world_size) {
   const MeshConfig& mesh = config.mesh;
-  Mesh(static_cast<int>(mesh.data), static_cast<int>(mesh.pipe), static_cast<int>(mesh.tensor))
-      .check_world_size(world_size);
+  mesh_of(config).check_world_size(world_size);
   if (config.model.device == "cuda" && !has_cuda())
     fail_config(
         "model.device: cuda, but no device is there or this program was built without CUDA; set it to cpu");

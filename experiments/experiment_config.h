@@ -9,11 +9,13 @@
 
 #include "experiments/optimizer_section.h"
 #include "runtime/config.h"
+#include "runtime/mesh.h"
 
 namespace trimtab {
 
 struct MeshConfig {
   std::int64_t data = 1, pipe = 1, tensor = 1;
+  std::string schedule = "1f1b";
 };
 
 struct ModelConfig {
@@ -42,9 +44,9 @@ struct TrainConfig {
   std::int64_t evaluate_every = 1000;
   std::int64_t checkpoint_every = 1000;
   std::int64_t patience = 0;
+  std::int64_t compare_every = 100;
   std::int64_t log_every = 1;
   double log_seconds = 30.0;
-  bool check_finite = true;
 };
 
 struct EvaluateConfig {
@@ -70,6 +72,8 @@ template <class V>
 void describe(V& v, MeshConfig& s) {
   v.field("data", s.data, "Replicas of the model, each with its own rows.", {.min = 1, .unit = "ranks"});
   v.field("pipe", s.pipe, "Stages that the layers are cut into.", {.min = 1, .unit = "ranks"});
+  v.field("schedule", s.schedule, "Order of micro-batches in a pipeline: 1f1b keeps the fewest in memory.",
+          {.choices = {"1f1b", "gpipe"}});
   v.field("tensor", s.tensor, "Ranks that share each layer.", {.min = 1, .unit = "ranks"});
 }
 
@@ -110,10 +114,12 @@ void describe(V& v, TrainConfig& s) {
   v.field("checkpoint_every", s.checkpoint_every, "Steps between checkpoints; 0: at the end.",
           {.min = 0, .unit = "steps"});
   v.field("patience", s.patience, "Stop after so many scores without gain; 0: never.", {.min = 0});
+  v.field("compare_every", s.compare_every,
+          "Steps between comparisons of what the replicas hold; 0: never. The run stops if it differs.",
+          {.min = 0, .unit = "steps"});
   v.field("log_every", s.log_every, "Steps between lines of metrics.jsonl.", {.min = 1, .unit = "steps"});
   v.field("log_seconds", s.log_seconds, "Between progress lines when not on a terminal.",
           {.min = 0, .unit = "seconds"});
-  v.field("check_finite", s.check_finite, "Stop at the first loss that is NaN or infinite, and say where.");
 }
 
 template <class V>
@@ -140,6 +146,8 @@ void describe(V& v, ExperimentConfig& s) {
   v.field("optimizer", s.optimizer, "The optimizer.");
   v.field("evaluate", s.evaluate, "Scoring.");
 }
+
+Mesh mesh_of(const ExperimentConfig& config);
 
 // What concerns more than one key. Throws ConfigError.
 void check(const ExperimentConfig& config, int world_size);

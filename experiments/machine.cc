@@ -90,6 +90,14 @@ std::string instruction_sets() {
 #endif
 }
 
+bool has_bfloat16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return true;
+#endif
+}
+
 bool has_cuda() { return at::hasCUDA(); }
 
 std::vector<std::pair<std::string, std::string>> versions() {
@@ -103,8 +111,8 @@ std::vector<std::pair<std::string, std::string>> versions() {
   };
 }
 
-int prepare_threads(int threads) {
-  const int chosen = threads > 0 ? threads : usable_cores();
+int prepare_threads(int threads, int ranks_here) {
+  const int chosen = threads > 0 ? threads : std::max(1, usable_cores() / ranks_here);
   at::set_num_threads(chosen);
   // mallopt knows ints only; 1 GiB is above every temporary of a step. Older C libraries allow 32 MiB at
   // most.

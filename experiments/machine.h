@@ -20,15 +20,22 @@ std::uint64_t available_memory();
 std::uint64_t peak_memory();
 // "x86-64: avx2 avx512f bf16 ..." of those that matter for speed.
 std::string instruction_sets();
+// Whether this processor multiplies bfloat16 by itself; where not, it is emulated and many times slower than
+// float32.
+bool has_bfloat16();
+inline constexpr const char* kEmulatedBFloat16 =
+    "model.compute: this processor has no bfloat16 instructions (avx512bf16), so that bfloat16 is emulated "
+    "and many times "
+    "slower than float32; set it to float32";
 // Whether LibTorch was built with CUDA and finds a device.
 bool has_cuda();
 
 // (what, version) of the program, the compiler and the libraries.
 std::vector<std::pair<std::string, std::string>> versions();
 
-// Sets the number of threads that compute (0: all usable cores), makes them flush denormals, and returns it.
-// Tells the C library to keep large freed blocks, since giving them back and faulting them in again costs
-// more than the arithmetic.
-int prepare_threads(int threads);
+// Sets the number of threads that compute (0: the usable cores, shared by the ranks on this machine), makes
+// them flush denormals, and returns it. Tells the C library to keep large freed blocks, since giving them
+// back and faulting them in again costs more than the arithmetic.
+int prepare_threads(int threads, int ranks_here = 1);
 
 }  // namespace trimtab

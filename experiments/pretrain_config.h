@@ -47,7 +47,6 @@ struct PretrainTrain {
   std::int64_t checkpoint_every = 500;
   std::int64_t log_every = 1;
   double log_seconds = 30.0;
-  bool check_finite = true;
 };
 
 struct PretrainExport {
@@ -116,7 +115,6 @@ void describe(V& v, PretrainTrain& s) {
   v.field("log_every", s.log_every, "Steps between lines of metrics.jsonl.", {.min = 1, .unit = "steps"});
   v.field("log_seconds", s.log_seconds, "Between progress lines when not on a terminal.",
           {.min = 0, .unit = "seconds"});
-  v.field("check_finite", s.check_finite, "Stop at the first loss that is NaN or infinite, and say where.");
 }
 
 template <class V>

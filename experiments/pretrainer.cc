@@ -90,15 +90,15 @@ Pretrainer::Pretrainer(PretrainConfig config, World& world, Console& console)
   prepare_threads(static_cast<int>(config_.model.threads));
   load_model(world);
   check_writable_folder(config_.output, static_cast<std::uint64_t>(stage_->parameter_count()) * 4 * 4);
+  if (!config_.data.cache.empty()) check_writable_folder(config_.data.cache, 1 << 20);
   data_ = std::make_unique<PretrainingData>(*tokenizer_, data_options(config_));
   parameters_ = stage_->trainable_base();
   optimizer_ = make_optimizer(optimizer_config());
-  sync_ = std::make_unique<GradientSync>(world.along(Axis::kData));
+  runner_ = std::make_unique<ModelRunner>(*stage_, world, "1f1b", true);
   const PretrainTrain& train = config_.train;
   train_step_ = std::make_unique<TrainStep>(
-      *stage_, parameters_, *sync_,
-      TrainStepOptions{train.dropout, train.z_loss, static_cast<std::uint64_t>(train.seed),
-                       train.check_finite});
+      *runner_, parameters_,
+      TrainStepOptions{train.dropout, train.z_loss, static_cast<std::uint64_t>(train.seed)});
   resume();
 }
 
@@ -159,6 +159,8 @@ bool Pretrainer::run(const std::function<bool()>& should_stop) {
   report_->say(fmt::format("{}: {} parameters, {} tokens of text, {} threads, step {} of {}", config_.name,
                            stage_->parameter_count(), data_->tokens(), at::get_num_threads(), info_.step,
                            train.steps));
+  if (config_.model.compute == "bfloat16" && !has_bfloat16())
+    report_->say(std::string("warning: ") + kEmulatedBFloat16);
   bool stopped = false;
   while (info_.step < train.steps && !stopped) {
     const std::int64_t n = info_.step;

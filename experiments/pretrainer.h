@@ -12,12 +12,12 @@
 #include "data/pretraining.h"
 #include "data/tokenizer.h"
 #include "experiments/checkpoint.h"
+#include "experiments/model_runner.h"
 #include "experiments/pretrain_config.h"
 #include "experiments/run_report.h"
 #include "experiments/train_step.h"
 #include "models/model.h"
 #include "models/t5/t5_config.h"
-#include "parallel/gradient_sync.h"
 #include "parallel/optimizer.h"
 #include "runtime/world.h"
 
@@ -51,7 +51,7 @@ class Pretrainer {
   Parameters parameters_;
   std::unique_ptr<PretrainingData> data_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::unique_ptr<GradientSync> sync_;
+  std::unique_ptr<ModelRunner> runner_;
   std::unique_ptr<TrainStep> train_step_;
   std::unique_ptr<RunReport> report_;
   CheckpointInfo info_;  // where the run is

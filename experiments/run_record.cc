@@ -45,6 +45,7 @@ RunRecord record_from(const Json& json) {
   out.base_hash_after = json.at("base_sha256_after");
   out.base_parameters = json.at("base_parameters");
   out.trained_parameters = json.at("trained_parameters");
+  out.mesh = json.value("mesh", "");
   out.steps = json.at("steps");
   out.best_step = json.at("best_step");
   out.best_score = json.at("best_score");
@@ -69,6 +70,19 @@ double RunRecord::share_percent() const {
              : 0.0;
 }
 
+std::string traffic_line(const RunRecord& record) {
+  std::string out;
+  for (std::size_t i = 0; i < kTrafficKinds && record.traffic_steps > 0; ++i) {
+    const TrafficCount& count = record.traffic.counts[i];
+    if (count.messages == 0) continue;
+    const auto steps = static_cast<double>(record.traffic_steps);
+    out += fmt::format("{}{} {:.4g} calls, {:.0f} bytes", out.empty() ? "" : "; ",
+                       name_of(static_cast<Traffic>(i)), static_cast<double>(count.calls) / steps,
+                       static_cast<double>(count.bytes) / steps);
+  }
+  return out;
+}
+
 void save_record(const RunRecord& record, const std::string& path) {
   Json json = {{"name", record.name},
                {"status", record.status},
@@ -80,6 +94,7 @@ void save_record(const RunRecord& record, const std::string& path) {
                {"base_parameters", record.base_parameters},
                {"trained_parameters", record.trained_parameters},
                {"trained_share_percent", record.share_percent()},
+               {"mesh", record.mesh},
                {"steps", record.steps},
                {"best_step", record.best_step},
                {"best_score", record.best_score},
@@ -89,6 +104,12 @@ void save_record(const RunRecord& record, const std::string& path) {
                {"processor", instruction_sets()},
                {"peak_memory_bytes", record.peak_memory}};
   for (const auto& [what, version] : versions()) json["versions"][what] = version;
+  json["traffic"] = {{"rank", 0}, {"steps", record.traffic_steps}};
+  for (std::size_t i = 0; i < kTrafficKinds; ++i) {
+    const TrafficCount& count = record.traffic.counts[i];
+    json["traffic"][std::string(name_of(static_cast<Traffic>(i)))] = {
+        {"calls", count.calls}, {"messages", count.messages}, {"bytes", count.bytes}};
+  }
   json["scores"] = Json::object();
   for (const auto& [split, scores] : record.scores) json["scores"][split] = to_json(scores);
   write_file_atomically(path, json.dump(2) + "\n");

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/communicator.h"
+
 namespace trimtab {
 
 class RunFolder {
@@ -49,6 +51,9 @@ struct RunRecord {
   std::string base_hash_before, base_hash_after;  // the latter only once the run has ended
   std::int64_t base_parameters = 0;
   std::int64_t trained_parameters = 0;
+  std::string mesh;         // "data 2 x pipe 1 x tensor 1"; "" for records of older programs
+  TrafficCounters traffic;  // of rank 0, by purpose, in the training steps of this process
+  std::int64_t traffic_steps = 0;
   std::int64_t steps = 0;       // made
   std::int64_t best_step = -1;  // -1: none yet
   double best_score = 0.0;
@@ -60,6 +65,10 @@ struct RunRecord {
   // Trained numbers for 100 numbers of the model.
   double share_percent() const;
 };
+
+// "gradient 1 call, 81928 bytes; tensor ..." of an average step, for each purpose that there was; "" if there
+// was none.
+std::string traffic_line(const RunRecord& record);
 
 // Atomically. Adds versions, host and the processor's instruction sets.
 void save_record(const RunRecord& record, const std::string& path);

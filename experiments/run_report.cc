@@ -30,25 +30,37 @@ ProgressOptions progress_options(const Console& console, std::string label, std:
 }  // namespace
 
 RunReport::RunReport(const RunFolder& folder, Console& console, std::string label, std::int64_t done,
-                     std::int64_t total)
-    : console_(console),
-      log_(folder.metrics()),
-      board_(folder.tensorboard(), host_name(), unix_seconds, done == 0 ? 0 : done + 1),
-      progress_(progress_options(console, std::move(label), done, total), steady_seconds, console.out) {
+                     std::int64_t total, bool speaks)
+    : console_(console) {
+  if (!speaks) return;
+  output_.reset(new Output{
+      MetricsLog(folder.metrics()),
+      TensorBoardWriter(folder.tensorboard(), host_name(), unix_seconds, done == 0 ? 0 : done + 1),
+      Progress(progress_options(console, std::move(label), done, total), steady_seconds, console.out)});
   // A run that starts anew says again what it was before training, too.
-  log_.truncate_after(done == 0 ? -1 : done);
+  output_->log.truncate_after(done == 0 ? -1 : done);
 }
 
 void RunReport::metrics(std::int64_t steps_made, const std::string& kind,
                         const nlohmann::ordered_json& values) {
-  log_.write(steps_made, kind, values);
+  if (!output_) return;
+  output_->log.write(steps_made, kind, values);
   for (const auto& [key, value] : values.items())
-    if (value.is_number()) board_.add_scalar(kind + "/" + key, steps_made, value.get<double>());
-  board_.flush();
+    if (value.is_number()) output_->board.add_scalar(kind + "/" + key, steps_made, value.get<double>());
+  output_->board.flush();
+}
+
+void RunReport::progress(std::int64_t done, double loss) {
+  if (output_) output_->progress.update(done, loss);
+}
+
+void RunReport::finish() {
+  if (output_) output_->progress.finish();
 }
 
 void RunReport::say(const std::string& text) {
-  progress_.clear();
+  if (!output_) return;
+  output_->progress.clear();
   console_.out << text << '\n' << std::flush;
 }
 

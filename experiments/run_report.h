@@ -4,6 +4,7 @@
 // stream belongs to whoever started the run (launch/), since nothing else prints.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
@@ -25,24 +26,28 @@ struct Console {
 class RunReport {
  public:
   // `done` steps were made before; what earlier files say of later steps is dropped, since it will be said
-  // again.
+  // again. Of many ranks one speaks; the others' reports write and print nothing.
   RunReport(const RunFolder& folder, Console& console, std::string label, std::int64_t done,
-            std::int64_t total);
+            std::int64_t total, bool speaks = true);
 
   // Writes numbers after so many steps to metrics.jsonl and, under "<kind>/<key>", to TensorBoard.
   void metrics(std::int64_t steps_made, const std::string& kind, const nlohmann::ordered_json& values);
   // Moves the progress line.
-  void progress(std::int64_t done, double loss) { progress_.update(done, loss); }
+  void progress(std::int64_t done, double loss);
   // A line of its own.
   void say(const std::string& text);
   // Ends the progress line.
-  void finish() { progress_.finish(); }
+  void finish();
 
  private:
+  struct Output {
+    MetricsLog log;
+    TensorBoardWriter board;
+    Progress progress;
+  };
+
   Console& console_;
-  MetricsLog log_;
-  TensorBoardWriter board_;
-  Progress progress_;
+  std::unique_ptr<Output> output_;  // null: silent
 };
 
 }  // namespace trimtab

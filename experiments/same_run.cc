@@ -31,9 +31,9 @@ constexpr std::array<std::string_view, 21> kFree = {
     "train.validation_batches",
     "train.checkpoint_every",
     "train.patience",
+    "train.compare_every",
     "train.log_every",
     "train.log_seconds",
-    "train.check_finite",
 };
 
 bool is_free(std::string_view path) {

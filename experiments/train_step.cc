@@ -2,10 +2,11 @@
 #include "experiments/train_step.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <numeric>
 
+#include "runtime/agreement.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -29,6 +30,12 @@ std::vector<std::int64_t> bad_rows(const at::Tensor& x_td, const RowLayout& layo
   return out;
 }
 
+std::vector<std::int64_t> all_rows(const MicroBatch& batch) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(batch.rows()));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  return rows;
+}
+
 std::string names_of(const std::vector<std::int64_t>& rows, const MicroBatch& batch, const RowName& name) {
   constexpr std::size_t kShown = 8;
   std::string out;
@@ -44,21 +51,26 @@ void clear_gradients(const Parameters& parameters) {
   for (const Parameter& parameter : parameters) parameter.leaf.mutable_grad() = at::Tensor();
 }
 
-Fault find_fault(ModelStage& stage, const MicroBatch& batch, ForwardContext context) {
-  const at::NoGradGuard no_grad;
+Fault find_fault(ModelRunner& runner, const MicroBatch& batch, ForwardContext context) {
   Fault fault;
   context.observe = [&](const std::string& name, const at::Tensor& x_td) {
     if (!fault.layer.empty() || x_td.isfinite().all().item<bool>()) return;
     fault.layer = name;
     fault.rows = bad_rows(x_td, name.starts_with("decoder") ? batch.decoder : batch.encoder);
   };
-  stage.forward({}, batch, context);
+  runner.evaluate({batch}, context, 0.0);
+  // The first stage with a fault is where it comes from; what the stages behind it saw follows from that.
+  for (const std::string& layer : gather_texts(runner.world().along(Axis::kPipe), fault.layer)) {
+    if (layer.empty()) continue;
+    if (layer != fault.layer) fault.rows = all_rows(batch);
+    fault.layer = layer;
+    break;
+  }
   return fault;
 }
 
-TrainStep::TrainStep(ModelStage& stage, const Parameters& parameters, GradientSync& sync,
-                     TrainStepOptions options)
-    : stage_(stage), parameters_(parameters), sync_(sync), options_(options) {}
+TrainStep::TrainStep(ModelRunner& runner, const Parameters& parameters, TrainStepOptions options)
+    : runner_(runner), parameters_(parameters), sync_(runner.world().along(Axis::kData)), options_(options) {}
 
 ForwardContext TrainStep::context(std::int64_t step) const {
   ForwardContext context;
@@ -72,51 +84,38 @@ ForwardContext TrainStep::context(std::int64_t step) const {
 StepTotals TrainStep::run(std::int64_t step, const std::vector<MicroBatch>& micro_batches,
                           const RowName& row_name) {
   clear_gradients(parameters_);
-  double loss_sum = 0.0;
-  std::int64_t tokens = 0;
-  for (const MicroBatch& batch : micro_batches) {
-    const StageIO out = stage_.forward({}, batch, context(step));
-    const LossSums sums = stage_.loss(out, batch, options_.z_loss);
-    const double loss = sums.loss.item<double>();
-    if (options_.check_finite && !std::isfinite(loss)) stop_at_bad_loss(step, batch, loss, row_name);
-    sums.loss.backward();
-    loss_sum += loss;
-    tokens += sums.tokens;
-  }
+  const PassTotals totals = runner_.train(micro_batches, context(step), options_.z_loss);
   try {
-    return sync_.reduce(parameters_, loss_sum, tokens);
-  } catch (const Error& error) {
-    if (micro_batches.empty()) throw;
-    const MicroBatch& first = micro_batches.front();
-    fail("step {}: {} (rows of the step begin with {}). The last saved checkpoint is as it was.", step,
-         error.what(), first.rows() > 0 ? names_of({0}, first, row_name) : "none");
+    return sync_.reduce(parameters_, totals.loss, totals.tokens);
+  } catch (const NotFinite& error) {
+    std::string why = explain(step, micro_batches, totals.losses, row_name);
+    if (why.empty()) why = error.what();
+    fail(
+        "step {}: {}. The last saved checkpoint is as it was. A lower optimizer.learning_rate or "
+        "model.compute=float32 usually helps",
+        step, why);
   }
 }
 
 double TrainStep::score(const std::vector<MicroBatch>& micro_batches) {
-  const at::NoGradGuard no_grad;
-  double loss = 0.0;
-  std::int64_t tokens = 0;
-  for (const MicroBatch& batch : micro_batches) {
-    const LossSums sums = stage_.loss(stage_.forward({}, batch, ForwardContext{}), batch, options_.z_loss);
-    loss += sums.loss.item<double>();
-    tokens += sums.tokens;
-  }
-  return tokens > 0 ? loss / static_cast<double>(tokens) : 0.0;
+  const PassTotals totals = runner_.evaluate(micro_batches, ForwardContext{}, options_.z_loss);
+  return totals.tokens > 0 ? totals.loss / static_cast<double>(totals.tokens) : 0.0;
 }
 
-void TrainStep::stop_at_bad_loss(std::int64_t step, const MicroBatch& batch, double loss,
-                                 const RowName& name) {
-  const Fault fault = find_fault(stage_, batch, context(step));
-  std::vector<std::int64_t> all(static_cast<std::size_t>(batch.rows()));
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int64_t>(i);
-  fail(
-      "step {}: the loss is {}; {}; rows: {}. The last saved checkpoint is as it was. A lower "
-      "optimizer.learning_rate or model.compute=float32 usually helps",
-      step, std::isnan(loss) ? "NaN" : "infinite",
-      fault.layer.empty() ? "all layers are finite, the loss itself is not"
-                          : fmt::format("the first layer with a value that is not finite is {}", fault.layer),
-      names_of(fault.layer.empty() ? all : fault.rows, batch, name));
+std::string TrainStep::explain(std::int64_t step, const std::vector<MicroBatch>& micro_batches,
+                               const std::vector<double>& losses, const RowName& name) {
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    if (std::isfinite(losses[i])) continue;
+    const MicroBatch& batch = micro_batches[i];
+    const Fault fault = find_fault(runner_, batch, context(step));
+    return fmt::format(
+        "the loss is {}; {}; rows: {}", std::isnan(losses[i]) ? "NaN" : "infinite",
+        fault.layer.empty()
+            ? "all layers are finite, the loss itself is not"
+            : fmt::format("the first layer with a value that is not finite is {}", fault.layer),
+        names_of(fault.layer.empty() ? all_rows(batch) : fault.rows, batch, name));
+  }
+  return "";
 }
 
 }  // namespace trimtab

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Between a step's rows and its gradients: forward, loss and backward of each micro-batch, then one
-// reduction. Used by the trainer and the pretrainer alike.
+// reduction. Used by the trainer and the pretrainer alike, on any mesh.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "models/model.h"
+#include "experiments/model_runner.h"
 #include "parallel/gradient_sync.h"
 #include "parallel/micro_batch.h"
 #include "parallel/parameter.h"
@@ -23,17 +23,17 @@ struct TrainStepOptions {
   double dropout = 0.1;
   double z_loss = 1e-4;
   std::uint64_t seed = 0;
-  bool check_finite = true;
 };
 
 class TrainStep {
  public:
-  // All must outlive this.
-  TrainStep(ModelStage& stage, const Parameters& parameters, GradientSync& sync, TrainStepOptions options);
+  // All must outlive this. `parameters` are those of this stage.
+  TrainStep(ModelRunner& runner, const Parameters& parameters, TrainStepOptions options);
 
-  // Leaves in the parameters the gradients of the sum over all target tokens of all rows: nothing is
-  // averaged. With check_finite, throws Error for a loss or gradient that is NaN or infinite: step, rows,
-  // first layer where it shows.
+  // Leaves in the parameters the gradients of the sum over all target tokens of all rows of all replicas:
+  // nothing is averaged. `micro_batches` are this replica's. Throws Error on every rank for a loss or
+  // gradient that is NaN or infinite; where it comes from, the message says step, rows and the first layer
+  // where it shows.
   StepTotals run(std::int64_t step, const std::vector<MicroBatch>& micro_batches, const RowName& row_name);
 
   // The same rows without dropout and gradients: loss per target token.
@@ -41,12 +41,13 @@ class TrainStep {
 
  private:
   ForwardContext context(std::int64_t step) const;
-  [[noreturn]] void stop_at_bad_loss(std::int64_t step, const MicroBatch& batch, double loss,
-                                     const RowName& name);
+  // What is wrong with the first of this replica's micro-batches whose loss is not finite; "" if all are.
+  std::string explain(std::int64_t step, const std::vector<MicroBatch>& micro_batches,
+                      const std::vector<double>& losses, const RowName& name);
 
-  ModelStage& stage_;
+  ModelRunner& runner_;
   const Parameters& parameters_;
-  GradientSync& sync_;
+  GradientSync sync_;
   TrainStepOptions options_;
 };
 
@@ -56,8 +57,9 @@ void clear_gradients(const Parameters& parameters);
 // Where something that is not finite first shows when `batch` is run again.
 struct Fault {
   std::string layer;               // name as ForwardContext::observe gives it; "" if every output is finite
-  std::vector<std::int64_t> rows;  // of the micro-batch
+  std::vector<std::int64_t> rows;  // of the micro-batch; of another stage's fault all of them
 };
-Fault find_fault(ModelStage& stage, const MicroBatch& batch, ForwardContext context);
+// Collective over the ranks of a replica.
+Fault find_fault(ModelRunner& runner, const MicroBatch& batch, ForwardContext context);
 
 }  // namespace trimtab

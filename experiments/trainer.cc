@@ -13,6 +13,7 @@
 #include "experiments/probe.h"
 #include "experiments/same_run.h"
 #include "parallel/learning_rate.h"
+#include "runtime/agreement.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
@@ -48,7 +49,7 @@ std::int64_t steps_done(const RunFolder& folder) {
 }
 
 TrainStepOptions step_options(const TrainConfig& train) {
-  return {train.dropout, train.z_loss, static_cast<std::uint64_t>(train.seed), train.check_finite};
+  return {train.dropout, train.z_loss, static_cast<std::uint64_t>(train.seed)};
 }
 
 double mean(const double* first, std::int64_t count) {
@@ -60,11 +61,9 @@ double mean(const double* first, std::int64_t count) {
 Trainer::Trainer(Experiment& experiment, Console& console)
     : experiment_(experiment),
       folder_(experiment.config().output),
-      sync_(experiment.world().along(Axis::kData)),
-      train_step_(experiment.stage(), experiment.parameters(), sync_,
-                  step_options(experiment.config().train)),
+      train_step_(experiment.runner(), experiment.parameters(), step_options(experiment.config().train)),
       movement_(experiment.parameters(), experiment.method().trains() && !experiment.method().trains_base()),
-      report_(folder_, console, "train", steps_done(folder_), experiment.config().train.steps) {
+      report_(folder_, console, "train", steps_done(folder_), experiment.config().train.steps, speaks()) {
   const ExperimentConfig& config = experiment.config();
   info_.method = config.method.name();
   info_.config = dump_config(config);
@@ -75,17 +74,18 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   record_.method = info_.method;
   record_.task = experiment.task().name();
   record_.weights = info_.weights;
-  record_.base_hash_before = info_.base_hash;
+  record_.base_hash_before = base_hash(experiment.stage(), experiment.world().all());
+  record_.mesh = experiment.world().mesh().text();
   record_.base_parameters = experiment.stage().parameter_count();
   record_.trained_parameters = experiment.trained_count();
   record_.threads = at::get_num_threads();
   for (const std::string& warning : experiment.warnings()) report_.say("warning: " + warning);
   if (experiment.method().trains()) {
     optimizer_ = make_optimizer(config.optimizer.resolved());
-    probe_ = first_rows(experiment.train_micro_batches(0), kProbeRows);
+    probe_ = experiment.probe_rows(kProbeRows);
   }
   resume();
-  write_file_atomically(folder_.config(), info_.config);
+  if (speaks()) write_file_atomically(folder_.config(), info_.config);
 }
 
 void Trainer::resume() {
@@ -96,8 +96,10 @@ void Trainer::resume() {
   checkpoint.check_vocabulary(info_.vocabulary_hash, experiment_.tokenizer().path());
   checkpoint.check_base(info_.base_hash, info_.weights);
   check_same_run(checkpoint.info().config, info_.config, folder_.last());
-  checkpoint.load_values(experiment_.parameters());
-  optimizer_->load_state(experiment_.parameters(), checkpoint.state());
+  if (!experiment_.parameters().empty()) {
+    checkpoint.load_values(experiment_.parameters());
+    optimizer_->load_state(experiment_.parameters(), checkpoint.state());
+  }
   const std::string config = info_.config;
   info_ = checkpoint.info();
   info_.config = config;
@@ -109,6 +111,8 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
   report_.say(fmt::format("{}: {} trains {} of {} parameters ({:.4f} %), {} threads", record_.name,
                           record_.method, record_.trained_parameters, record_.base_parameters,
                           record_.share_percent(), record_.threads));
+  if (experiment_.world().mesh().size() > 1) report_.say("mesh: " + record_.mesh);
+  if (!experiment_.plan().empty()) report_.say(experiment_.plan());
   if (info_.step > 0) report_.say(fmt::format("going on after step {}", info_.step));
   try {
     if (experiment_.method().trains() && !train(should_stop)) throw Interrupted("stopped");
@@ -125,6 +129,8 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
   }
   check_base_unchanged();
   write_record("finished");
+  if (const std::string line = traffic_line(record_); !line.empty())
+    report_.say("sent by rank 0 a step: " + line);
   return true;
 }
 
@@ -138,7 +144,7 @@ bool Trainer::train(const std::function<bool()>& should_stop) {
       throw;
     }
     const bool last = info_.step >= train.steps || gave_up();
-    const bool stopped = !last && should_stop && should_stop();
+    const bool stopped = !last && stop_agreed(should_stop);
     const bool due = train.checkpoint_every > 0 && info_.step % train.checkpoint_every == 0;
     if (info_.step > 0 && (last || stopped || due)) save();
     if (last || stopped) {
@@ -149,18 +155,44 @@ bool Trainer::train(const std::function<bool()>& should_stop) {
     }
     make_step(info_.step);
     ++info_.step;
+    if (train.compare_every > 0 && info_.step % train.compare_every == 0) compare_replicas();
+  }
+}
+
+bool Trainer::stop_agreed(const std::function<bool()>& should_stop) {
+  return any_of(experiment_.world().all(), should_stop && should_stop());
+}
+
+// Replicas never send each other what they train, only gradients, so that a rank that went astray would go on
+// unseen.
+void Trainer::compare_replicas() {
+  const std::string state = state_hash(experiment_.parameters(), optimizer_->state(experiment_.parameters()));
+  const bool whole = !experiment_.method().trains_base();
+  for (const Axis axis : kAxes) {
+    if (axis == Axis::kPipe || (axis == Axis::kTensor && !whole)) continue;
+    const std::vector<int> others = ranks_that_differ(experiment_.world().along(axis), state);
+    if (others.empty()) continue;
+    fail(
+        "after step {}: what rank {} trained is not what the first rank of its {} group ({}) trained: their "
+        "machines "
+        "compute differently, or one of them is broken. The last saved checkpoint is as it was",
+        info_.step, fmt::join(others, ", "), name_of(axis), experiment_.world().along(axis).members()[0]);
   }
 }
 
 void Trainer::make_step(std::int64_t n) {
   const ExperimentConfig& config = experiment_.config();
   const auto start = std::chrono::steady_clock::now();
+  const TrafficCounters traffic_before = experiment_.world().traffic();
   const std::vector<MicroBatch> batches = experiment_.train_micro_batches(n);
   const StepTotals totals = train_step_.run(
       n, batches, [&](std::uint64_t sample) { return experiment_.train_row_name(n, sample); });
   const double rate = learning_rate_at(config.optimizer.resolved(), n, config.train.steps);
   movement_.before_step();
   optimizer_->step(experiment_.parameters(), rate);
+  record_.traffic += experiment_.world().traffic();
+  record_.traffic -= traffic_before;
+  ++record_.traffic_steps;
   const double loss = totals.loss / static_cast<double>(totals.tokens);
   if (n % config.train.log_every == 0 || n + 1 == config.train.steps) {
     std::int64_t input_tokens = 0;
@@ -205,7 +237,7 @@ bool Trainer::evaluation_due() const {
 
 void Trainer::evaluate(const std::function<bool()>& should_stop) {
   const std::string& split = experiment_.config().evaluate.split;
-  const Evaluation evaluation = experiment_.evaluator(split).run(experiment_.stage(), should_stop);
+  const Evaluation evaluation = experiment_.evaluator(split).run(experiment_.runner(), should_stop);
   const double score = evaluation.scores.main_value();
   info_.evaluated_step = info_.step;
   std::string best = "before training";
@@ -241,7 +273,9 @@ void Trainer::save() {
 }
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
-  save_checkpoint(path, info_, experiment_.parameters(), state);
+  // The first rank of the first replica's first stage holds all that is trained.
+  if (speaks()) save_checkpoint(path, info_, experiment_.parameters(), state);
+  experiment_.world().all().barrier();
   verify_saved(path, experiment_.stage(), experiment_.method(), experiment_.parameters(),
                [&] { return train_step_.score(probe_); });
 }
@@ -249,14 +283,14 @@ void Trainer::save_and_verify(const std::string& path, const OptimizerState* sta
 void Trainer::score_splits(const std::function<bool()>& should_stop) {
   if (info_.best_step >= 0) experiment_.load_trained(folder_.best());
   for (const std::string& split : experiment_.scored_splits()) {
-    const Evaluation evaluation = experiment_.evaluator(split).run(experiment_.stage(), should_stop);
+    const Evaluation evaluation = experiment_.evaluator(split).run(experiment_.runner(), should_stop);
     record_.scores[split] = evaluation.scores;
     report_.say(score_line(split, evaluation));
   }
 }
 
 void Trainer::check_base_unchanged() {
-  record_.base_hash_after = base_hash(experiment_.stage());
+  record_.base_hash_after = base_hash(experiment_.stage(), experiment_.world().all());
   if (experiment_.method().trains_base() || record_.base_hash_after == record_.base_hash_before) return;
   write_record("failed");
   fail("the frozen base model is not what it was: SHA-256 {}... before the run, {}... after it",
@@ -271,7 +305,7 @@ void Trainer::write_record(const std::string& status) {
   record_.seconds =
       seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   record_.peak_memory = peak_memory();
-  save_record(record_, folder_.record());
+  if (speaks()) save_record(record_, folder_.record());
 }
 
 }  // namespace trimtab

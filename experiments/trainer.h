@@ -17,7 +17,6 @@
 #include "experiments/run_record.h"
 #include "experiments/run_report.h"
 #include "experiments/train_step.h"
-#include "parallel/gradient_sync.h"
 #include "parallel/optimizer.h"
 
 namespace trimtab {
@@ -36,8 +35,12 @@ class Trainer {
   const RunRecord& record() const { return record_; }
 
  private:
+  // Rank 0 alone writes and prints.
+  bool speaks() { return experiment_.world().rank() == 0; }
+  bool stop_agreed(const std::function<bool()>& should_stop);
   bool train(const std::function<bool()>& should_stop);
   void make_step(std::int64_t n);
+  void compare_replicas();
   bool evaluation_due() const;
   void evaluate(const std::function<bool()>& should_stop);
   bool gave_up() const;
@@ -52,7 +55,6 @@ class Trainer {
   Experiment& experiment_;
   RunFolder folder_;
   std::unique_ptr<Optimizer> optimizer_;
-  GradientSync sync_;
   TrainStep train_step_;
   Movement movement_;
   std::vector<MicroBatch> probe_;  // a few rows on which saved files are verified

@@ -8,6 +8,7 @@
 #include "experiments/trainer.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
@@ -24,8 +25,8 @@ struct Options {
 };
 
 // False: stopped by a signal.
-bool run_one(const ExperimentConfig& config, bool dry_run, Console& out) {
-  World world = solo_world();
+bool run_one(const ExperimentConfig& config, bool dry_run, Job& job, Console& out) {
+  World world = job.world(mesh_of(config));
   Experiment experiment(config, world, TrainingData::kLoad);
   if (dry_run) return true;
   return Trainer(experiment, out).run(stop_requested);
@@ -54,19 +55,21 @@ int run(const Options& options) {
     for (const ExperimentConfig& config : experiments) std::printf("---\n%s", dump_config(config).c_str());
     return kSuccess;
   }
+  Job job;
   Console out = console(experiments.front().train.log_seconds);
   std::vector<ComparedResult> results;
   bool failed = false;
   for (std::size_t i = 0; i < experiments.size(); ++i) {
     const ExperimentConfig& config = experiments[i];
     if (!options.dry_run && is_finished(config)) {
-      out.out << config.name << ": finished before\n";
+      if (job.speaks()) out.out << config.name << ": finished before\n";
     } else {
       try {
-        if (!run_one(config, options.dry_run, out)) return kInterrupted;
+        if (!run_one(config, options.dry_run, job, out)) return kInterrupted;
       } catch (const ConfigError&) {
         throw;
       } catch (const Error& error) {
+        if (!job.alone()) throw;  // the other ranks may still be in this run
         // What the others can show is worth having.
         out.out << config.name << ": " << error.what() << '\n' << std::flush;
         failed = true;
@@ -75,7 +78,7 @@ int run(const Options& options) {
     results.push_back(
         {comparison.runs[i].name, config.output, load_record(RunFolder(config.output).record())});
   }
-  if (!options.dry_run) report(comparison, results, experiments.front().evaluate.split, out);
+  if (!options.dry_run && job.speaks()) report(comparison, results, experiments.front().evaluate.split, out);
   return failed ? kFailure : kSuccess;
 }
 

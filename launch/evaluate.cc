@@ -7,6 +7,7 @@
 #include "experiments/run_record.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
@@ -33,14 +34,17 @@ void write_predictions(const std::string& path, const Evaluator& evaluator, cons
 }
 
 int run(const Options& options) {
-  World world = solo_world();
-  Experiment experiment(options.experiment.load(), world, TrainingData::kNone);
+  const ExperimentConfig config = options.experiment.load();
+  Job job;
+  World world = job.world(mesh_of(config));
+  Experiment experiment(config, world, TrainingData::kNone);
   const RunFolder folder(experiment.config().output);
   if (experiment.method().trains())
     experiment.load_trained(options.checkpoint.empty() ? folder.best() : options.checkpoint);
   const std::string split = options.split.empty() ? experiment.config().evaluate.split : options.split;
   const Evaluator& evaluator = experiment.evaluator(split);
-  const Evaluation evaluation = evaluator.run(experiment.stage(), stop_requested);
+  const Evaluation evaluation = evaluator.run(experiment.runner(), stop_requested);
+  if (!job.speaks()) return kSuccess;
   for (const auto& [name, value] : evaluation.scores.metrics)
     std::printf("%-20s %.2f\n", name.c_str(), value);
   std::printf("%-20s %lld\n", "examples", static_cast<long long>(evaluation.scores.examples));

@@ -8,9 +8,9 @@
 namespace {
 
 constexpr const char* kFooter = R"(Example:
-  trimtab train experiments/quickstart/sst2-prompt.yaml --set train.steps=200
-  trimtab evaluate experiments/quickstart/sst2-prompt.yaml
-  trimtab predict experiments/quickstart/sst2-prompt.yaml < reviews.txt
+  trimtab train experiments/quickstart/wordnet.yaml --set train.steps=200
+  trimtab evaluate experiments/quickstart/wordnet.yaml
+  trimtab predict experiments/quickstart/wordnet.yaml < definitions.txt
 
 Exit codes: 0 done; 1 something failed while running; 2 the request makes no sense (nothing was started);
 3 stopped by a signal with its state saved: the same command goes on from there.)";

@@ -10,6 +10,7 @@
 #include "experiments/to_micro_batch.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/verbs.h"
 #include "runtime/check.h"
 
@@ -55,6 +56,7 @@ void answer(Experiment& experiment, std::vector<TextExample>& examples) {
 }
 
 int run(const Options& options) {
+  require_one_process("predict");
   World world = solo_world();
   Experiment experiment(options.experiment.load(), world, TrainingData::kNone);
   if (experiment.method().trains())
@@ -78,7 +80,7 @@ int run(const Options& options) {
 Verb add_predict(CLI::App& program) {
   CLI::App* app = program.add_subcommand("predict", "Answer each line of standard input with one line");
   app->footer(
-      "Example:\n  trimtab predict sst2-prompt.yaml < reviews.txt\n"
+      "Example:\n  echo 'a fruit with red skin' | trimtab predict experiments/quickstart/wordnet.yaml\n"
       "Lines are texts as the task forms them, or JSON objects with the text in a field.");
   const auto options = std::make_shared<Options>();
   add_experiment_arguments(*app, options->experiment);

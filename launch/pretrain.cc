@@ -7,6 +7,7 @@
 #include "experiments/pretrainer.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 
@@ -26,6 +27,7 @@ int run(const Options& options) {
     std::fputs(dump_config(config).c_str(), stdout);
     return kSuccess;
   }
+  require_one_process("pretrain");
   World world = solo_world();
   Console out = console(config.train.log_seconds);
   Pretrainer pretrainer(config, world, out);

@@ -5,6 +5,7 @@
 #include "experiments/trainer.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 
@@ -17,22 +18,28 @@ struct Options {
   bool dry_run = false;
 };
 
-int run(const Options& options) {
-  ExperimentConfig config = options.experiment.load();
-  if (options.print_config) {
-    std::fputs(dump_config(resolved(config)).c_str(), stdout);
-    return kSuccess;
-  }
-  World world = solo_world();
+int run_rank(const Options& options, const ExperimentConfig& config, World& world) {
   Console out = console(config.train.log_seconds);
-  Experiment experiment(std::move(config), world, TrainingData::kLoad);
+  Experiment experiment(config, world, TrainingData::kLoad);
   if (options.dry_run) {
+    if (world.rank() != 0) return kSuccess;
     for (const std::string& warning : experiment.warnings()) out.out << "warning: " << warning << '\n';
     out.out << "dry run: everything was read and checked, nothing was trained\n";
     return kSuccess;
   }
   Trainer trainer(experiment, out);
   return trainer.run(stop_requested) ? kSuccess : kInterrupted;
+}
+
+int run(const Options& options) {
+  ExperimentConfig config = options.experiment.load();
+  if (options.print_config) {
+    std::fputs(dump_config(resolved(config)).c_str(), stdout);
+    return kSuccess;
+  }
+  Job job;
+  World world = job.world(mesh_of(config));
+  return run_rank(options, config, world);
 }
 
 }  // namespace

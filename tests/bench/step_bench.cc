@@ -70,10 +70,10 @@ class Bench {
       : options_(options),
         world_(solo_world()),
         batches_(read_batches(options.folder + "/batches.json")),
-        sync_(world_.along(Axis::kData)),
         optimizer_(make_optimizer(like_transformers(options.learning_rate))) {
     load();
-    trainer_.emplace(*stage_, parameters_, sync_,
+    runner_.emplace(*stage_, world_, "1f1b", true);
+    trainer_.emplace(*runner_, parameters_,
                      TrainStepOptions{.dropout = options.dropout, .z_loss = 0, .seed = options.seed});
     forget_peak();
     loaded_mib_ = status_mib("VmRSS:");
@@ -100,7 +100,7 @@ class Bench {
   std::unique_ptr<ModelStage> stage_;
   std::optional<FixedLengthPrompt> prompt_;
   Parameters parameters_;
-  GradientSync sync_;
+  std::optional<ModelRunner> runner_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<TrainStep> trainer_;
   std::int64_t step_ = 0;

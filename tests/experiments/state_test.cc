@@ -171,8 +171,8 @@ TEST_F(State, EveryFlippedByteIsFoundOrHarmless) {
 }
 
 TEST_F(State, SavedFileIsProvedToBeUsed) {
-  GradientSync sync(world_.along(Axis::kData));
-  TrainStep step(*stage_, parameters_, sync, {});
+  ModelRunner runner(*stage_, world_, "1f1b", true);
+  TrainStep step(runner, parameters_, {});
   const auto score = [&] { return step.score(rows()); };
   save_checkpoint(path("a.h5"), info(), parameters_, nullptr);
   const at::Tensor before = parameters_[0].value().clone();
@@ -193,10 +193,10 @@ TEST_F(State, SavedFileIsProvedToBeUsed) {
 }
 
 TEST_F(State, GradientsAreSumsWhateverTheMicroBatches) {
-  GradientSync sync(world_.along(Axis::kData));
+  ModelRunner runner(*stage_, world_, "1f1b", true);
   TrainStepOptions options;
   options.dropout = 0.1;
-  TrainStep step(*stage_, parameters_, sync, options);
+  TrainStep step(runner, parameters_, options);
   const RowName name = [](std::uint64_t sample) { return "row-" + std::to_string(sample); };
   const StepTotals together = step.run(3, rows(), name);
   const at::Tensor gradient = parameters_[0].grad().clone();
@@ -213,8 +213,8 @@ TEST_F(State, GradientsAreSumsWhateverTheMicroBatches) {
 }
 
 TEST_F(State, NaNNamesStepRowsAndLayer) {
-  GradientSync sync(world_.along(Axis::kData));
-  TrainStep step(*stage_, parameters_, sync, {});
+  ModelRunner runner(*stage_, world_, "1f1b", true);
+  TrainStep step(runner, parameters_, {});
   // Only the second row has token 10.
   for (const auto& [name, value] : stage_->base_weights())
     if (name == "shared.weight") value[10].fill_(std::numeric_limits<float>::quiet_NaN());

@@ -64,7 +64,21 @@ struct Child {
   int in = -1, out = -1, err = -1;
 };
 
-Child start(const std::vector<std::string>& arguments) {
+std::vector<std::string> program(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out = {TRIMTAB_PROGRAM};
+  out.insert(out.end(), arguments.begin(), arguments.end());
+  return out;
+}
+
+// TRIMTAB_MPIRUN ends in the option that takes the number of ranks.
+std::vector<std::string> mpirun() {
+  std::vector<std::string> out;
+  std::istringstream words(TRIMTAB_MPIRUN);
+  for (std::string word; words >> word;) out.push_back(word);
+  return out;
+}
+
+Child start(const std::vector<std::string>& command) {
   int in[2], out[2], err[2];
   if (pipe(in) != 0 || pipe(out) != 0 || pipe(err) != 0) fail("no pipe");
   const pid_t process = fork();
@@ -73,10 +87,10 @@ Child start(const std::vector<std::string>& arguments) {
     dup2(out[1], 1);
     dup2(err[1], 2);
     for (const int descriptor : {in[0], in[1], out[0], out[1], err[0], err[1]}) close(descriptor);
-    std::vector<char*> list = {const_cast<char*>(TRIMTAB_PROGRAM)};
-    for (const std::string& argument : arguments) list.push_back(const_cast<char*>(argument.c_str()));
+    std::vector<char*> list;
+    for (const std::string& word : command) list.push_back(const_cast<char*>(word.c_str()));
     list.push_back(nullptr);
-    execv(TRIMTAB_PROGRAM, list.data());
+    execvp(list[0], list.data());
     _exit(127);
   }
   close(in[0]);
@@ -124,11 +138,32 @@ Outcome finish(Child child, const std::string& input, int lines, int signal) {
 }  // namespace
 
 Outcome run_program(const std::vector<std::string>& arguments, const std::string& standard_input) {
-  return finish(start(arguments), standard_input, 0, 0);
+  return finish(start(program(arguments)), standard_input, 0, 0);
+}
+
+Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = mpirun();
+  command.push_back(std::to_string(ranks));
+  for (const std::string& word : program(arguments)) command.push_back(word);
+  return finish(start(command), "", 0, 0);
+}
+
+Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments) {
+  std::vector<std::string> command = mpirun();
+  const std::string count_option = command.back();
+  for (std::size_t rank = 0; rank < arguments.size(); ++rank) {
+    if (rank > 0) {
+      command.push_back(":");
+      command.push_back(count_option);
+    }
+    command.push_back("1");
+    for (const std::string& word : program(arguments[rank])) command.push_back(word);
+  }
+  return finish(start(command), "", 0, 0);
 }
 
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal) {
-  return finish(start(arguments), "", lines, signal);
+  return finish(start(program(arguments)), "", lines, signal);
 }
 
 Workshop::Workshop() {

@@ -17,6 +17,11 @@ struct Outcome {
 // Arguments as they are, no shell.
 Outcome run_program(const std::vector<std::string>& arguments, const std::string& standard_input = "");
 
+// The same under mpirun, on so many ranks of this machine.
+Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments);
+// Each rank with arguments of its own.
+Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments);
+
 // Starts it, ends it with `signal` as soon as it has written `lines` lines to standard error, and waits.
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/golden_case.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "models/t5/t5_files.h"
@@ -9,7 +11,7 @@
 namespace trimtab::test {
 
 GoldenCase::GoldenCase(const std::string& name)
-    : folder_(std::string(TRIMTAB_GOLDEN_DIR) + "/" + name),
+    : folder_(fmt::format("{}/{}", TRIMTAB_GOLDEN_DIR, name)),
       golden_(folder_ + "/golden.safetensors"),
       weights_(folder_ + "/model.safetensors"),
       config_(open_t5(folder_).config) {}

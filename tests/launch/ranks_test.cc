@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole runs on meshes of MPI ranks: the same losses, scores and predictions as one process, checkpoints that
+// know no layout, and requests that are refused before they hang.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+// Dropout is on: its masks must not depend on the mesh.
+constexpr double kTolerance = 1e-4;
+
+struct Layout {
+  std::string name;
+  int data, pipe, tensor;
+  int ranks() const { return data * pipe * tensor; }
+};
+
+Outcome train(const Workshop& shop, const Layout& layout, const std::string& output, int steps) {
+  const auto set = [](const std::string& key, int value) { return key + "=" + std::to_string(value); };
+  const std::vector<std::string> arguments = {
+      "train", shop.experiment(), "--set", "output=" + shop.path(output), "--set", set("train.steps", steps),
+      "--set", set("mesh.data", layout.data), "--set", set("mesh.pipe", layout.pipe), "--set",
+      set("mesh.tensor", layout.tensor),
+      // Small enough that a stage has several micro-batches, for the whole batch and for half of it.
+      "--set", "train.micro_batch_tokens=48", "--set", "train.compare_every=2"};
+  return layout.ranks() == 1 ? run_program(arguments) : run_on_ranks(layout.ranks(), arguments);
+}
+
+// The values of a key after each step.
+std::map<int, double> values(const Workshop& shop, const std::string& run, const std::string& kind,
+                             const std::string& key) {
+  std::map<int, double> out;
+  std::istringstream lines(shop.read(run + "/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const Json row = Json::parse(line);
+    if (row.at("kind") == kind) out[row.at("step")] = row.at(key);
+  }
+  return out;
+}
+
+void expect_same_curve(const Workshop& shop, const std::string& run, const std::string& reference) {
+  for (const std::string key : {"loss", "gradient_norm", "norm"}) {
+    const auto wanted = values(shop, reference, "train", key), found = values(shop, run, "train", key);
+    ASSERT_EQ(found.size(), wanted.size()) << run;
+    for (const auto& [step, value] : wanted)
+      EXPECT_LT(std::abs(found.at(step) / value - 1), kTolerance)
+          << run << " " << key << " after step " << step;
+  }
+  EXPECT_EQ(values(shop, run, "validation", "score"), values(shop, reference, "validation", "score")) << run;
+}
+
+TEST(Ranks, EveryMeshTrainsWhatOneProcessTrains) {
+  const Workshop shop;
+  ASSERT_EQ(train(shop, {"one", 1, 1, 1}, "one", 6).code, 0);
+  const Json one = Json::parse(shop.read("one/record.json"));
+  for (const Layout& layout : std::vector<Layout>{{"dp2", 2, 1, 1},
+                                                  {"tp2", 1, 1, 2},
+                                                  {"pp2", 1, 2, 1},
+                                                  {"pp3", 1, 3, 1},
+                                                  {"dp2_pp2", 2, 2, 1},
+                                                  {"pp2_tp2", 1, 2, 2},
+                                                  {"dp2_pp2_tp2", 2, 2, 2}}) {
+    const Outcome outcome = train(shop, layout, layout.name, 6);
+    ASSERT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
+    expect_same_curve(shop, layout.name, "one");
+    const Json record = Json::parse(shop.read(layout.name + "/record.json"));
+    EXPECT_EQ(record.at("scores"), one.at("scores")) << layout.name;
+    EXPECT_EQ(record.at("base_sha256_before"), record.at("base_sha256_after"));
+    // Of what is trained, only its gradient goes to other replicas: 4 * 16 numbers, loss and count.
+    const Json gradient = record.at("traffic").at("gradient");
+    EXPECT_EQ(gradient.at("calls"), layout.data > 1 ? 6 : 0) << layout.name;
+    EXPECT_EQ(gradient.at("bytes"), layout.data > 1 ? 6 * 4 * (4 * 16 + 4) : 0) << layout.name;
+  }
+}
+
+TEST(Ranks, CheckpointsKnowNoLayout) {
+  const Workshop shop;
+  ASSERT_EQ(train(shop, {"one", 1, 1, 1}, "one", 6).code, 0);
+  const std::vector<Layout> layouts = {
+      {"one", 1, 1, 1}, {"tp2", 1, 1, 2}, {"pp2", 1, 2, 1}, {"dp2_pp2", 2, 2, 1}};
+  for (const Layout& from : layouts) {
+    const std::string begun = "begun_on_" + from.name;
+    Outcome outcome = train(shop, from, begun, 4);
+    ASSERT_EQ(outcome.code, 0) << begun << "\n" << outcome.err;
+    for (const Layout& to : layouts) {
+      if (from.name == to.name) continue;
+      const std::string run = from.name + "_to_" + to.name;
+      std::filesystem::copy(shop.path(begun), shop.path(run), std::filesystem::copy_options::recursive);
+      outcome = train(shop, to, run, 6);
+      ASSERT_EQ(outcome.code, 0) << run << "\n" << outcome.err;
+      EXPECT_THAT(outcome.err, HasSubstr("going on after step 4"));
+      const auto wanted = values(shop, "one", "train", "loss"), found = values(shop, run, "train", "loss");
+      for (const int step : {5, 6})
+        EXPECT_LT(std::abs(found.at(step) / wanted.at(step) - 1), kTolerance) << run << " step " << step;
+    }
+  }
+}
+
+TEST(Ranks, ScoresAreThoseOfOneProcess) {
+  const Workshop shop;
+  ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
+  const Outcome one = run_program({"evaluate", shop.experiment(), "--predictions", shop.path("one.jsonl")});
+  ASSERT_EQ(one.code, 0) << one.err;
+  const Outcome four =
+      run_on_ranks(4, {"evaluate", shop.experiment(), "--predictions", shop.path("four.jsonl"), "--set",
+                       "mesh={data: 2, pipe: 2}", "--set", "evaluate.batch_tokens=48"});
+  ASSERT_EQ(four.code, 0) << four.err;
+  EXPECT_EQ(four.out, one.out);
+  EXPECT_EQ(shop.read("four.jsonl"), shop.read("one.jsonl"));
+}
+
+TEST(Ranks, MeshThatIsNotTheJob) {
+  const Workshop shop;
+  const Outcome alone = run_program({"train", shop.experiment(), "--set", "mesh.pipe=2"});
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_THAT(alone.err, HasSubstr("mpirun -n 2"));
+  const Outcome three = run_on_ranks(3, {"train", shop.experiment(), "--set", "mesh.data=2"});
+  EXPECT_EQ(three.code, 2) << three.err;
+  EXPECT_THAT(three.err, AllOf(HasSubstr("rank 0 of 3"), HasSubstr("mesh")));
+}
+
+TEST(Ranks, MoreStagesThanLayers) {
+  const Workshop shop;
+  const Outcome outcome = run_on_ranks(4, {"train", shop.experiment(), "--set", "mesh.pipe=4"});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("4 stages for 3 layers"));
+}
+
+TEST(Ranks, RanksWithDifferentFiles) {
+  const Workshop shop;
+  const std::vector<std::string> common = {"train", shop.experiment(), "--set", "mesh.data=2"};
+  std::vector<std::string> other = common;
+  other.insert(other.end(), {"--set", "train.seed=7"});
+  const Outcome outcome = run_on_ranks({common, other});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("the experiment of rank 1 is not that of rank 0"));
+}
+
+TEST(Ranks, ModelTuningOnReplicas) {
+  const Workshop shop;
+  const auto run = [&](const std::string& output, int ranks) {
+    const std::vector<std::string> arguments = {"train", shop.experiment(),
+                                                "--set", "method={name: model_tuning}",
+                                                "--set", "output=" + shop.path(output),
+                                                "--set", "mesh.data=" + std::to_string(ranks)};
+    return ranks == 1 ? run_program(arguments) : run_on_ranks(ranks, arguments);
+  };
+  ASSERT_EQ(run("one", 1).code, 0);
+  const Outcome two = run("two", 2);
+  ASSERT_EQ(two.code, 0) << two.err;
+  const auto wanted = values(shop, "one", "train", "loss"), found = values(shop, "two", "train", "loss");
+  for (const auto& [step, value] : wanted)
+    EXPECT_LT(std::abs(found.at(step) / value - 1), kTolerance) << step;
+}
+
+}  // namespace
+}  // namespace trimtab::testing
