@@ -65,13 +65,13 @@ Experiment::Experiment(ExperimentConfig config, World& world, TrainingData train
   config_.optimizer.learning_rate = optimizer.learning_rate;
   if (const std::string warning = rate_warning(optimizer, *method_); !warning.empty())
     warnings_.push_back(warning);
-  const auto hosts = gather_texts(world_.all(), host_name());
-  prepare_threads(static_cast<int>(config_.model.threads),
-                  static_cast<int>(std::ranges::count(hosts, host_name())));
+  ranks_here_ = static_cast<int>(std::ranges::count(gather_texts(world_.all(), host_name()), host_name()));
+  prepare_threads(static_cast<int>(config_.model.threads), ranks_here_);
   if (config_.model.compute == "bfloat16" && !has_bfloat16()) warnings_.emplace_back(kEmulatedBFloat16);
   open_model();
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
   if (training == TrainingData::kLoad) find_scored_splits();
+  range_ = stage_range();
   check_memory();
   check_ranks_agree();
   attach();
@@ -147,10 +147,16 @@ void Experiment::check_memory() const {
   MemoryPlan plan;
   plan.trains_base = method_->trains_base();
   plan.element_bytes = config_.model.compute == "bfloat16" ? 2 : 4;
-  // Rows of a step may be fewer than the budget allows.
+  plan.range = range_;
+  plan.tensor = config_.mesh.tensor;
+  plan.ranks_here = ranks_here_;
+  // Rows of a step may be fewer than the budget allows. The first of several stages has as many micro-batches
+  // under way as there are stages.
   const std::int64_t row = config_.text.max_input + method_->extra_positions();
-  plan.tokens = std::min(batcher_ ? config_.train.micro_batch_tokens : config_.evaluate.batch_tokens,
-                         config_.train.batch * row);
+  const std::int64_t under_way = config_.mesh.pipe - world_.here().pipe;
+  plan.tokens =
+      std::min((batcher_ ? config_.train.micro_batch_tokens : config_.evaluate.batch_tokens) * under_way,
+               config_.train.batch * row);
   plan.target_tokens = std::min(config_.train.batch * config_.text.max_target, plan.tokens);
   check_fits_memory(planned_bytes(model_->files.config, plan), available_memory(), plan);
 }
@@ -195,7 +201,7 @@ T5StageRange Experiment::stage_range() {
 void Experiment::attach() {
   const T5Config& shape = model_->files.config;
   const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-  stage_ = make_t5_stage(shape, *model_->files.weights, world_, {stage_range(), compute});
+  stage_ = make_t5_stage(shape, *model_->files.weights, world_, {range_, compute});
   MethodContext context;
   context.labels = task_->labels();
   context.encode = [this](const std::string& text) { return tokenizer_->encode(text); };

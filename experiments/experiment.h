@@ -96,6 +96,8 @@ class Experiment {
   std::unique_ptr<ModelStage> stage_;
   std::unique_ptr<ModelRunner> runner_;
   Parameters parameters_;
+  T5StageRange range_;
+  int ranks_here_ = 1;
   std::string base_hash_, plan_;
   std::vector<std::string> warnings_, scored_splits_;
   std::map<std::string, std::unique_ptr<Evaluator>> evaluators_;

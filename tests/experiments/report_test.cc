@@ -84,6 +84,7 @@ TEST(SameRun, TellsWhatDiffersAndAllowsWhatMay) {
 TEST(MemoryPlan, WeightsCountOnceFrozenAndMoreWhenTrained) {
   T5Config config;
   MemoryPlan plan;
+  plan.range = whole_model(config);
   const auto frozen = planned_bytes(config, plan);
   EXPECT_EQ(frozen, static_cast<std::uint64_t>(parameter_count(config)) * 4);
   plan.trains_base = true;
@@ -93,6 +94,28 @@ TEST(MemoryPlan, WeightsCountOnceFrozenAndMoreWhenTrained) {
   EXPECT_THAT(message_of([&] { check_fits_memory(4ull << 30, 1ull << 30, plan); }),
               AllOf(HasSubstr("4.0 GiB"), HasSubstr("train.micro_batch_tokens"), HasSubstr("bfloat16")));
   EXPECT_NO_THROW(check_fits_memory(4ull << 30, 0, plan));
+  plan.ranks_here = 4;
+  EXPECT_NO_THROW(check_fits_memory(1ull << 30, 4ull << 30, plan));
+  EXPECT_THAT(message_of([&] { check_fits_memory(2ull << 30, 4ull << 30, plan); }),
+              AllOf(HasSubstr("1.0 GiB are available"), HasSubstr("4 ranks on this machine")));
+}
+
+TEST(MemoryPlan, RanksHoldTheirPart) {
+  T5Config config;
+  MemoryPlan plan;
+  plan.range = whole_model(config);
+  const auto whole = planned_bytes(config, plan);
+  plan.tensor = 2;
+  EXPECT_EQ(planned_bytes(config, plan), whole / 2);
+  plan.tensor = 1;
+  plan.range = {0, config.encoder_layers, 0, 0};
+  const auto encoder = planned_bytes(config, plan);
+  plan.range = {config.encoder_layers, config.encoder_layers, 0, config.decoder_layers};
+  const auto decoder = planned_bytes(config, plan);
+  const auto embedding = static_cast<std::uint64_t>(config.vocab * config.d_model) * 4;
+  // Both read the embedding; norms at the end of the stacks and tables of relative biases count on both.
+  EXPECT_NEAR(static_cast<double>(encoder + decoder), static_cast<double>(whole + embedding),
+              0.01 * static_cast<double>(whole));
 }
 
 RunRecord record(const std::string& name, std::int64_t trained, double dev, double test) {
