@@ -31,7 +31,7 @@ struct T5Config {
   bool operator==(const T5Config&) const = default;
 };
 
-// "small", "base", "large", "xl", "xxl": T5 1.1 (Lester et al. 2021, section 3). ConfigError
+// "small", "base", "large", "xl", "xxl": T5 1.1 (paper_facts: Lester et al. 2021, section 3). ConfigError
 // otherwise.
 T5Config t5_preset(const std::string& name);
 
