@@ -162,6 +162,17 @@ Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments) {
   return finish(start(command), "", 0, 0);
 }
 
+Outcome run_and_kill_rank(int ranks, int seconds, const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = mpirun();
+  const std::string count_option = command.back();
+  command.push_back(std::to_string(ranks - 1));
+  const std::vector<std::string> rank = program(arguments);
+  command.insert(command.end(), rank.begin(), rank.end());
+  command.insert(command.end(), {":", count_option, "1", "timeout", "-s", "KILL", std::to_string(seconds)});
+  command.insert(command.end(), rank.begin(), rank.end());
+  return finish(start(command), "", 0, 0);
+}
+
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal) {
   return finish(start(program(arguments)), "", lines, signal);
 }

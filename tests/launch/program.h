@@ -21,6 +21,8 @@ Outcome run_program(const std::vector<std::string>& arguments, const std::string
 Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments);
 // Each rank with arguments of its own.
 Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments);
+// The last rank gets SIGKILL after so many seconds.
+Outcome run_and_kill_rank(int ranks, int seconds, const std::vector<std::string>& arguments);
 
 // Starts it, ends it with `signal` as soon as it has written `lines` lines to standard error, and waits.
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal);
