@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/nccl_communicator.h"
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <thread>
+#include <utility>
+
+namespace trimtab {
+namespace {
+
+void check_cuda(cudaError_t status, std::string_view call) {
+  if (status != cudaSuccess) fail("{}: {}", call, cudaGetErrorString(status));
+}
+
+ncclDataType_t type_of(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return ncclFloat32;
+    case DType::kBFloat16:
+      return ncclBfloat16;
+    case DType::kInt32:
+      return ncclInt32;
+    case DType::kInt64:
+      return ncclInt64;
+  }
+  fail("NCCL moves no {}", name_of(dtype));
+}
+
+ncclRedOp_t operation_of(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::kSum:
+      return ncclSum;
+    case ReduceOp::kMax:
+      return ncclMax;
+    case ReduceOp::kMin:
+      return ncclMin;
+  }
+  fail("NCCL does not know the reduction {}", name_of(op));
+}
+
+class NcclCommunicator : public Communicator {
+ public:
+  NcclCommunicator(std::unique_ptr<Communicator> control, const NcclOptions& options)
+      : Communicator(control->name(), control->members(), control->rank(), DeviceKind::kCuda),
+        control_(std::move(control)),
+        stream_(static_cast<cudaStream_t>(options.stream)),
+        deadline_(options.deadline) {
+    ncclUniqueId id;
+    if (rank() == 0) require(ncclGetUniqueId(&id), "ncclGetUniqueId");
+    std::vector<std::int32_t> words(sizeof id / sizeof(std::int32_t));
+    std::memcpy(words.data(), &id, sizeof id);
+    control_->broadcast({words.data(), static_cast<std::int64_t>(words.size()), DType::kInt32}, 0,
+                        Traffic::kControl);
+    std::memcpy(&id, words.data(), sizeof id);
+    // Non-blocking: NCCL's calls return while they are in progress, so that a dead rank cannot hold this one.
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    finish(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRank");
+    check_cuda(cudaEventCreateWithFlags(&done_, cudaEventDisableTiming), "cudaEventCreate");
+  }
+
+  // Without ncclCommFinalize, which waits for the other ranks: whoever needs their results has waited.
+  ~NcclCommunicator() override {
+    if (done_ != nullptr) cudaEventDestroy(done_);
+    if (comm_ != nullptr) ncclCommAbort(comm_);
+  }
+
+ private:
+  void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override {
+    queue(describe_call("all_reduce", buffer, traffic), [&] {
+      return ncclAllReduce(buffer.data, buffer.data, elements(buffer), type_of(buffer.dtype),
+                           operation_of(op), comm_, stream_);
+    });
+  }
+
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
+    queue(describe_call("reduce_scatter", in, traffic), [&] {
+      return ncclReduceScatter(in.data, out.data, elements(out), type_of(out.dtype), operation_of(op), comm_,
+                               stream_);
+    });
+  }
+
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
+    queue(describe_call("all_gather", in, traffic),
+          [&] { return ncclAllGather(in.data, out.data, elements(in), type_of(in.dtype), comm_, stream_); });
+  }
+
+  void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override {
+    queue(describe_call("broadcast", buffer, traffic), [&] {
+      return ncclBroadcast(buffer.data, buffer.data, elements(buffer), type_of(buffer.dtype), root, comm_,
+                           stream_);
+    });
+  }
+
+  // One group, so that no order of sends and receives can lock. NCCL matches the messages of two ranks in
+  // order, those to itself included.
+  void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override {
+    if (sends.empty() && receives.empty()) return;
+    const ConstBuffer first = sends.empty() ? ConstBuffer(receives.front().buffer) : sends.front().buffer;
+    queue(describe_call("exchange", first, traffic), [&] {
+      ncclGroupStart();
+      ncclResult_t result = ncclSuccess;
+      const auto keep = [&](ncclResult_t status) {
+        if (status != ncclSuccess && status != ncclInProgress) result = status;
+      };
+      for (const auto& [to, buffer] : sends)
+        keep(ncclSend(buffer.data, elements(buffer), type_of(buffer.dtype), to, comm_, stream_));
+      for (const auto& [from, buffer] : receives)
+        keep(ncclRecv(buffer.data, elements(buffer), type_of(buffer.dtype), from, comm_, stream_));
+      const ncclResult_t ended = ncclGroupEnd();
+      return result != ncclSuccess ? result : ended;
+    });
+  }
+
+  // The device has done all that was queued, and every rank says so.
+  void do_barrier(Traffic traffic) override {
+    check_cuda(cudaEventRecord(done_, stream_), "cudaEventRecord");
+    wait_for("barrier", [&] { return cudaEventQuery(done_) != cudaErrorNotReady; });
+    check_cuda(cudaEventQuery(done_), "barrier");
+    control_->barrier(traffic);
+  }
+
+  template <class Call>
+  void queue(const std::string& what, const Call& call) {
+    if (failure_) std::rethrow_exception(failure_);
+    finish(call(), what);
+  }
+
+  // Returns when NCCL has queued the call.
+  void finish(ncclResult_t status, const std::string& what) {
+    require(status, what);
+    wait_for(what, [&] {
+      ncclResult_t state = ncclSuccess;
+      require(ncclCommGetAsyncError(comm_, &state), what);
+      require(state, what);
+      return state != ncclInProgress;
+    });
+  }
+
+  template <class Done>
+  void wait_for(const std::string& what, const Done& done) {
+    const auto end = std::chrono::steady_clock::now() + deadline_;
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > end)
+        abandon(std::make_exception_ptr(DeadlineExceeded(
+            fmt::format("{} on '{}': the device did not end it within {} ms; another rank has not come", what,
+                        name(), deadline_.count()))));
+      require_healthy(what);
+      std::this_thread::yield();
+    }
+  }
+
+  void require_healthy(const std::string& what) {
+    ncclResult_t state = ncclSuccess;
+    if (comm_ != nullptr && ncclCommGetAsyncError(comm_, &state) == ncclSuccess) require(state, what);
+  }
+
+  void require(ncclResult_t status, const std::string& what) {
+    if (status == ncclSuccess || status == ncclInProgress) return;
+    const std::string reason =
+        fmt::format("{}: {}", ncclGetErrorString(status), comm_ == nullptr ? "" : ncclGetLastError(comm_));
+    if (status == ncclRemoteError || status == ncclSystemError)
+      abandon(std::make_exception_ptr(PeerFailure(-1, reason, fmt::format("{} on '{}'", what, name()))));
+    abandon(std::make_exception_ptr(Error(fmt::format("{} on '{}': {}", what, name(), reason))));
+  }
+
+  // Kernels that wait for other ranks end, so that this process can.
+  [[noreturn]] void abandon(std::exception_ptr failure) {
+    failure_ = std::move(failure);
+    if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
+    std::rethrow_exception(failure_);
+  }
+
+  static std::size_t elements(const ConstBuffer& buffer) { return static_cast<std::size_t>(buffer.count); }
+
+  std::unique_ptr<Communicator> control_;
+  cudaStream_t stream_;
+  std::chrono::milliseconds deadline_;
+  ncclComm_t comm_ = nullptr;
+  cudaEvent_t done_ = nullptr;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+void use_device(int device) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) fail_config("no GPU can be used: {}", cudaGetErrorString(status));
+  if (device < 0 || device >= count)
+    fail_config("rank {} of this host has no GPU: {} are visible; start at most so many ranks on it", device,
+                count);
+  check_cuda(cudaSetDevice(device), "cudaSetDevice");
+}
+
+std::unique_ptr<Communicator> nccl_communicator(std::unique_ptr<Communicator> control,
+                                                const NcclOptions& options) {
+  return std::make_unique<NcclCommunicator>(std::move(control), options);
+}
+
+DeviceCommunicatorMaker nccl_communicators(const NcclOptions& options) {
+  return [options](std::unique_ptr<Communicator> control) {
+    return nccl_communicator(std::move(control), options);
+  };
+}
+
+std::string nccl_version() {
+  int version = 0;
+  if (ncclGetVersion(&version) != ncclSuccess) return "unknown";
+  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
+}  // namespace trimtab

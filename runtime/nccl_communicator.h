@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ranks with a GPU each, for device memory, over NCCL: a library of its own (trimtab::nccl) that exists where
+// the CUDA toolkit and NCCL do. Calls are queued on one stream and return before they are done, as kernels
+// do; only barrier() and the destructor wait.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "runtime/communicator.h"
+#include "runtime/world.h"
+
+namespace trimtab {
+
+struct NcclOptions {
+  // A cudaStream_t; null is the legacy default stream, on which LibTorch computes unless told otherwise.
+  void* stream = nullptr;
+  // Bounds each wait of the host for the device; then the communicator is aborted and DeadlineExceeded
+  // thrown.
+  std::chrono::milliseconds deadline = std::chrono::minutes(30);
+};
+
+// Makes this process compute on the device-th of the GPUs that it sees. Throws ConfigError if there is none.
+void use_device(int device);
+
+// NCCL over the ranks of `control`, which carries the id of the new communicator and is kept. Collective over
+// them; each rank has chosen its device. What differs from host memory: sums are in NCCL's order, bfloat16
+// is rounded at each hop, and a failure of a call may show in a later one. Failures of other ranks come as
+// PeerFailure of rank -1, since NCCL does not say whose it is; after one, every call throws it again.
+std::unique_ptr<Communicator> nccl_communicator(std::unique_ptr<Communicator> control,
+                                                const NcclOptions& options = {});
+
+// What World asks for.
+DeviceCommunicatorMaker nccl_communicators(const NcclOptions& options = {});
+
+// "2.28.9", of the library that runs.
+std::string nccl_version();
+
+}  // namespace trimtab
