@@ -64,7 +64,7 @@ class SafetensorsWriter {
     TensorInfo info;
   };
   // Order the tensors by falling element size: readers want each tensor at a multiple of its element size.
-  SafetensorsWriter(const std::string& path, std::vector<Tensor> tensors,
+  SafetensorsWriter(const std::string& path, const std::vector<Tensor>& tensors,
                     const std::map<std::string, std::string>& metadata = {});
 
   // The next bytes, row-major, little endian; a tensor may come in several pieces.

@@ -23,7 +23,7 @@ const char* safetensors_name(DType type) {
 
 }  // namespace
 
-SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<Tensor> tensors,
+SafetensorsWriter::SafetensorsWriter(const std::string& path, const std::vector<Tensor>& tensors,
                                      const std::map<std::string, std::string>& metadata)
     : file_(path), path_(path) {
   nlohmann::json header = nlohmann::json::object();
