@@ -19,6 +19,8 @@ template <class... F>
 struct Overloaded : F... {
   using F::operator()...;
 };
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;  // clang 14 does not deduce this by itself
 
 ConfigNode dump(bool value) { return ConfigNode::plain(value ? "true" : "false"); }
 ConfigNode dump(std::int64_t value) { return ConfigNode::plain(fmt::format("{}", value)); }

@@ -53,7 +53,8 @@ class Handle {
     return *this;
   }
 
-  operator hid_t() const { return id_; }
+  // Implicit: it goes wherever HDF5 wants an id.
+  operator hid_t() const { return id_; }  // NOLINT(google-explicit-constructor)
   // Closes; negative if that failed.
   herr_t reset();
 
