@@ -167,17 +167,20 @@ void Experiment::check_ranks_agree() {
   require_same(all, "the version of trimtab", TRIMTAB_VERSION, "install the same one on every host");
   require_same(all, "the experiment", dump_config(config_),
                "give every rank the same file and --set options");
-  std::string weights;
-  if (all.rank() == 0) weights = weights_hash(*model_->files.weights);
+  // One rank a host reads every byte: the experiment names one path for all, so the others see the same file.
+  const std::vector<std::string> hosts = gather_texts(all, host_name());
+  const bool reads = std::ranges::find(hosts, host_name()) - hosts.begin() == all.rank();
+  const std::string weights = reads ? weights_hash(*model_->files.weights) : "";
   base_hash_ = text_of_rank(all, weights);
-  // Sizes and types tell most differences without every rank reading every byte.
+  require_same(all, "the file of weights", reads ? weights : base_hash_,
+               "copy model.weights to every host again");
   std::string inventory = tokenizer_->hash();
   for (const std::string& name : model_->files.weights->names()) {
     const TensorInfo info = model_->files.weights->info(name);
     inventory += fmt::format(" {}:{}:{}", name, name_of(info.dtype), fmt::join(info.shape, "x"));
   }
   require_same(all, "the vocabulary or the list of weights", inventory,
-               "let model.weights be one file that all hosts see");
+               "copy model.weights and model.vocabulary to every host again");
 }
 
 // Counted at the lengths of the rows that are trained on, where there are any.

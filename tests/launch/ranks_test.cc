@@ -171,7 +171,7 @@ TEST(Ranks, KilledRankEndsTheJobAndTheStateStands) {
   endless.emplace_back("train.steps=1000000");
   const Outcome killed = run_and_kill_rank(4, 12, endless);
   EXPECT_NE(killed.code, 0);
-  EXPECT_THAT(killed.err + killed.out, HasSubstr("rank"));
+  EXPECT_THAT(killed.err + killed.out, AllOf(HasSubstr("process rank 3"), HasSubstr("signal 9")));
   EXPECT_THAT(processes_with(shop.path("run")), ::testing::IsEmpty());
   if (!std::filesystem::exists(shop.path("run/last.h5"))) GTEST_SKIP() << "killed before the first step";
   const Outcome shown = run_program({"inspect", shop.path("run/last.h5")});
