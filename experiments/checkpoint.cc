@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "experiments/base_hash.h"
+#include "parallel/gather_slices.h"
 #include "parallel/tensor.h"
 #include "runtime/check.h"
 #include "runtime/sha256.h"
@@ -27,20 +28,30 @@ void write(TensorStoreWriter& writer, const std::string& name, const at::Tensor&
   writer.write(name, {dtype_of(bytes), bytes.sizes().vec()}, bytes.const_data_ptr());
 }
 
+Shape whole_shape(const at::Tensor& here, int cut, const CheckpointShare& share) {
+  Shape shape = here.sizes().vec();
+  if (cut != kWhole) shape.at(static_cast<std::size_t>(cut)) *= share.tensor_ranks;
+  return shape;
+}
+
 std::string joined(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
-                     const OptimizerState* state) {
-  TensorStoreWriter writer(path);
+void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
+                     const Parameters& parameters, const OptimizerState* state) {
+  std::vector<NamedSlice> slices;
   for (const Parameter& parameter : parameters)
-    write(writer, std::string(kValue) + parameter.name, parameter.value());
+    slices.push_back({std::string(kValue) + parameter.name, parameter.value(), parameter.cut});
   if (state != nullptr)
-    for (const auto& [name, tensor] : state->tensors)
-      write(writer, std::string(kState) + swapped(name, '/', '|'), tensor);
+    for (const auto& [name, tensor, cut] : state->tensors)
+      slices.push_back({std::string(kState) + swapped(name, '/', '|'), tensor, cut});
+  if (world.rank() != 0) return gather_slices(world, slices, {});
+  TensorStoreWriter writer(path);
+  gather_slices(world, slices,
+                [&](const std::string& name, const at::Tensor& whole) { write(writer, name, whole); });
   writer.set("content", std::string("checkpoint"));
   writer.set("method", info.method);
   writer.set("config", info.config);
@@ -56,15 +67,23 @@ void save_checkpoint(const std::string& path, const CheckpointInfo& info, const 
   writer.commit();
 }
 
-std::string state_hash(const Parameters& parameters, const OptimizerState& state) {
+void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
+                     const OptimizerState* state) {
+  World alone = solo_world();
+  save_checkpoint(alone, path, info, parameters, state);
+}
+
+std::string state_hash(const Parameters& parameters, const OptimizerState& state, bool whole_only) {
   Sha256 sha;
   const auto add = [&](const std::string& name, const at::Tensor& tensor) {
     const at::Tensor bytes = tensor.detach().cpu().contiguous();
     sha.update(name);
     sha.update(bytes.const_data_ptr(), static_cast<std::size_t>(bytes.nbytes()));
   };
-  for (const Parameter& parameter : parameters) add(parameter.name, parameter.value());
-  for (const auto& [name, tensor] : state.tensors) add(name, tensor);
+  for (const Parameter& parameter : parameters)
+    if (!whole_only || parameter.cut == kWhole) add(parameter.name, parameter.value());
+  for (const auto& [name, tensor, cut] : state.tensors)
+    if (!whole_only || cut == kWhole) add(name, tensor);
   return sha.hex();
 }
 
@@ -105,8 +124,9 @@ void Checkpoint::check_method(const std::string& method) const {
               store_.path(), info_.method, method);
 }
 
-void Checkpoint::load_values(const Parameters& parameters) const {
+void Checkpoint::load_values(const Parameters& parameters, const CheckpointShare& share) const {
   std::vector<std::string> problems, unknown = values();
+  std::erase_if(unknown, [&](const std::string& name) { return share.elsewhere.contains(name); });
   for (const Parameter& parameter : parameters) {
     const std::string name = std::string(kValue) + parameter.name;
     const at::Tensor here = parameter.value();
@@ -116,13 +136,14 @@ void Checkpoint::load_values(const Parameters& parameters) const {
       continue;
     }
     const TensorInfo stored = store_.info(name);
-    if (stored.shape != here.sizes().vec()) {
+    const Shape wanted = whole_shape(here, parameter.cut, share);
+    if (stored.shape != wanted) {
       problems.push_back(fmt::format("{} is [{}] in the file but [{}] in this run", parameter.name,
-                                     fmt::join(stored.shape, ", "), fmt::join(here.sizes().vec(), ", ")));
+                                     fmt::join(stored.shape, ", "), fmt::join(wanted, ", ")));
       continue;
     }
     at::Tensor value = parameter.value();
-    value.copy_(read(name, stored.dtype));
+    value.copy_(read_share(name, stored.dtype, parameter.cut, share));
   }
   if (!unknown.empty()) problems.push_back("not known in this run: " + joined(unknown));
   if (!problems.empty())
@@ -132,14 +153,19 @@ void Checkpoint::load_values(const Parameters& parameters) const {
 
 bool Checkpoint::has_state() const { return store_.integer("optimizer_step") >= 0; }
 
-OptimizerState Checkpoint::state() const {
+OptimizerState Checkpoint::state(const OptimizerState& like, const CheckpointShare& share) const {
   if (!has_state())
     fail("{}: holds no optimizer state: it can be evaluated but not trained further", store_.path());
   OptimizerState out;
   out.step = store_.integer("optimizer_step");
-  for (const std::string& name : store_.names())
-    if (name.starts_with(kState))
-      out.tensors.emplace_back(swapped(name.substr(kState.size()), '|', '/'), read(name, DType::kFloat32));
+  for (const std::string& stored : store_.names()) {
+    if (!stored.starts_with(kState)) continue;
+    const std::string name = swapped(stored.substr(kState.size()), '|', '/');
+    const auto known = std::ranges::find(like.tensors, name, &NamedSlice::name);
+    const int cut = known == like.tensors.end() ? kWhole : known->cut;
+    if (known == like.tensors.end() && share.elsewhere.contains(name.substr(0, name.rfind('/')))) continue;
+    out.tensors.push_back({name, read_share(stored, DType::kFloat32, cut, share), cut});
+  }
   return out;
 }
 
@@ -152,6 +178,21 @@ std::vector<std::string> Checkpoint::values() const {
 
 at::Tensor Checkpoint::value(const std::string& name) const {
   return read(std::string(kValue) + name, DType::kFloat32);
+}
+
+// What does not divide is read whole, so that whoever compares shapes names it.
+at::Tensor Checkpoint::read_share(const std::string& stored_name, DType type, int cut,
+                                  const CheckpointShare& share) const {
+  Shape shape = store_.info(stored_name).shape;
+  const auto dim = static_cast<std::size_t>(cut);
+  if (cut == kWhole || dim >= shape.size() || shape[dim] % share.tensor_ranks != 0)
+    return read(stored_name, type);
+  Slab slab{Shape(shape.size(), 0), shape};
+  slab.count[dim] /= share.tensor_ranks;
+  slab.begin[dim] = slab.count[dim] * share.tensor_rank;
+  at::Tensor out = at::empty(slab.count, scalar_type(type));
+  store_.read(stored_name, slab, type, out.mutable_data_ptr());
+  return out;
 }
 
 at::Tensor Checkpoint::read(const std::string& stored_name, DType type) const {

@@ -6,11 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "parallel/optimizer.h"
 #include "parallel/parameter.h"
 #include "runtime/tensor_store.h"
+#include "runtime/world.h"
 
 namespace trimtab {
 
@@ -28,12 +30,24 @@ struct CheckpointInfo {
   std::int64_t evaluated_step = -1;           // the last step that was scored
 };
 
-// Appears under `path` whole or not at all. `state` may be null. Throws Error that names the file.
+// Written by rank 0, whatever mesh holds the parameters: the file knows nothing of it. Collective over the
+// first replica's ranks, which each pass what counts there. Appears under `path` whole or not at all. `state`
+// may be null. Throws Error that names the file.
+void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
+                     const Parameters& parameters, const OptimizerState* state);
+// The same where one rank holds all.
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
                      const OptimizerState* state);
 
-// SHA-256 over what is trained and the optimizer's state: equal on ranks that hold the same.
-std::string state_hash(const Parameters& parameters, const OptimizerState& state);
+// Which part of a checkpoint a rank reads.
+struct CheckpointShare {
+  int tensor_rank = 0, tensor_ranks = 1;
+  std::set<std::string> elsewhere{};  // parameters that other stages hold
+};
+
+// SHA-256 over what is trained and the optimizer's state: equal on ranks that hold the same. `whole_only`:
+// only over what every tensor rank holds whole.
+std::string state_hash(const Parameters& parameters, const OptimizerState& state, bool whole_only = false);
 
 class Checkpoint {
  public:
@@ -48,11 +62,13 @@ class Checkpoint {
   void check_vocabulary(const std::string& hash, const std::string& path) const;
   void check_method(const std::string& method) const;
 
-  // Overwrites the values. Throws Error that names each parameter that is missing, unknown or of another
-  // shape.
-  void load_values(const Parameters& parameters) const;
+  // Overwrites the values by this rank's share of the file. Throws Error that names each parameter that is
+  // missing, unknown or of another shape.
+  void load_values(const Parameters& parameters, const CheckpointShare& share = {}) const;
   bool has_state() const;
-  OptimizerState state() const;
+  // This rank's share, cut as `like` is; what `like` does not know and no other stage holds is there as it
+  // is.
+  OptimizerState state(const OptimizerState& like = {}, const CheckpointShare& share = {}) const;
 
   // Names of the trained tensors, as their parameters are called.
   std::vector<std::string> values() const;
@@ -61,6 +77,8 @@ class Checkpoint {
 
  private:
   at::Tensor read(const std::string& stored_name, DType type) const;
+  at::Tensor read_share(const std::string& stored_name, DType type, int cut,
+                        const CheckpointShare& share) const;
 
   TensorStore store_;
   CheckpointInfo info_;

@@ -2,12 +2,12 @@
 #include "experiments/experiment.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "data/labels.h"
 #include "data/replica_share.h"
 #include "data/tasks/registry.h"
 #include "experiments/base_hash.h"
-#include "experiments/checkpoint.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
 #include "experiments/probe.h"
@@ -92,12 +92,6 @@ void Experiment::open_model() {
   if (config_.mesh.pipe > shape.encoder_layers + shape.decoder_layers)
     fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
                 shape.encoder_layers + shape.decoder_layers);
-  if (method_->trains_base() && config_.mesh.pipe * config_.mesh.tensor > 1)
-    fail_config(
-        "mesh: {} keeps the whole model on every rank; set mesh.pipe and mesh.tensor to 1 and share the rows "
-        "by "
-        "mesh.data",
-        config_.method.name());
   tokenizer_ =
       std::make_unique<Tokenizer>(vocabulary_file(config_.model.vocabulary, model_->files, config_.output));
   tokenizer_->check_fits(shape.vocab);
@@ -216,10 +210,24 @@ void Experiment::attach() {
     at::Tensor same = value.contiguous();
     // Replicas begin with the same bits, whatever their machines round to.
     world_.along(Axis::kData).broadcast(buffer_of(same), 0, Traffic::kControl);
-    if (!method_->trains_base()) world_.along(Axis::kTensor).broadcast(buffer_of(same), 0, Traffic::kControl);
+    if (parameter.cut == kWhole) world_.along(Axis::kTensor).broadcast(buffer_of(same), 0, Traffic::kControl);
     if (!same.is_same(value)) value.copy_(same);
   }
   runner_ = std::make_unique<ModelRunner>(*stage_, world_, config_.mesh.schedule, !parameters_.empty());
+  find_checkpoint_share();
+}
+
+void Experiment::find_checkpoint_share() {
+  share_.tensor_rank = world_.along(Axis::kTensor).rank();
+  share_.tensor_ranks = world_.along(Axis::kTensor).size();
+  std::string own;
+  for (const Parameter& parameter : parameters_) own += parameter.name + '\n';
+  Communicator& pipe = world_.along(Axis::kPipe);
+  const std::vector<std::string> stages = gather_texts(pipe, own);
+  for (int stage = 0; stage < pipe.size(); ++stage) {
+    std::istringstream names(stage == pipe.rank() ? "" : stages[static_cast<std::size_t>(stage)]);
+    for (std::string name; std::getline(names, name);) share_.elsewhere.insert(name);
+  }
 }
 
 std::int64_t Experiment::trained_count() const {
@@ -253,7 +261,7 @@ void Experiment::load_trained(const std::string& checkpoint) {
   file.check_method(config_.method.name());
   file.check_vocabulary(tokenizer_->hash(), tokenizer_->path());
   file.check_base(base_hash_, config_.model.weights);
-  if (!parameters_.empty()) file.load_values(parameters_);
+  if (!parameters_.empty()) file.load_values(parameters_, share_);
 }
 
 void Experiment::find_scored_splits() {

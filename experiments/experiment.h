@@ -14,6 +14,7 @@
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
+#include "experiments/checkpoint.h"
 #include "experiments/evaluator.h"
 #include "experiments/experiment_config.h"
 #include "experiments/model_runner.h"
@@ -46,6 +47,8 @@ class Experiment {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const TextRecipe& recipe() const { return *recipe_; }
   const Parameters& parameters() const { return parameters_; }
+  // What of a checkpoint is this rank's.
+  const CheckpointShare& checkpoint_share() const { return share_; }
 
   // Trained numbers of this run, on rank 0.
   std::int64_t trained_count() const;
@@ -81,6 +84,7 @@ class Experiment {
   void check_ranks_agree();
   T5StageRange stage_range();
   void attach();
+  void find_checkpoint_share();
 
   ExperimentConfig config_;
   World& world_;
@@ -96,6 +100,7 @@ class Experiment {
   std::unique_ptr<ModelStage> stage_;
   std::unique_ptr<ModelRunner> runner_;
   Parameters parameters_;
+  CheckpointShare share_;
   T5StageRange range_;
   int ranks_here_ = 1;
   std::string base_hash_, plan_;

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <limits>
 
-#include "experiments/checkpoint.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -36,12 +35,12 @@ std::vector<MicroBatch> first_rows(const std::vector<MicroBatch>& batches, std::
   return {out};
 }
 
-void verify_saved(const std::string& path, ModelStage& stage, TuningMethod& method,
-                  const Parameters& parameters, const std::function<double()>& score) {
+void verify_saved(const std::string& path, const CheckpointShare& share, ModelStage& stage,
+                  TuningMethod& method, const Parameters& parameters, const std::function<double()>& score) {
   const double trained = score();
   for (const Parameter& parameter : parameters)
     parameter.value().fill_(std::numeric_limits<float>::quiet_NaN());
-  if (!parameters.empty()) Checkpoint(path).load_values(parameters);
+  if (!parameters.empty()) Checkpoint(path).load_values(parameters, share);
   const double reloaded = score();
   if (!(std::abs(reloaded - trained) <= 1e-6 * std::abs(trained)))
     fail(

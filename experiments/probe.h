@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/checkpoint.h"
 #include "models/methods/tuning_method.h"
 #include "models/model.h"
 #include "parallel/micro_batch.h"
@@ -24,7 +25,7 @@ std::vector<MicroBatch> first_rows(const std::vector<MicroBatch>& batches, std::
 // again: Error when the loss differs, or when it is the same with the method switched off (methods that train
 // the base have nothing to switch off). Leaves the values of the file behind, which are those that were
 // there.
-void verify_saved(const std::string& path, ModelStage& stage, TuningMethod& method,
-                  const Parameters& parameters, const std::function<double()>& score);
+void verify_saved(const std::string& path, const CheckpointShare& share, ModelStage& stage,
+                  TuningMethod& method, const Parameters& parameters, const std::function<double()>& score);
 
 }  // namespace trimtab

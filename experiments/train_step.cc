@@ -70,7 +70,18 @@ Fault find_fault(ModelRunner& runner, const MicroBatch& batch, ForwardContext co
 }
 
 TrainStep::TrainStep(ModelRunner& runner, const Parameters& parameters, TrainStepOptions options)
-    : runner_(runner), parameters_(parameters), sync_(runner.world().along(Axis::kData)), options_(options) {}
+    : runner_(runner),
+      parameters_(parameters),
+      shared_(parameters, runner.world().along(Axis::kPipe)),
+      sums_(parameters, shared_, runner.world().along(Axis::kTensor), runner.world().along(Axis::kPipe)),
+      sync_(runner.world().along(Axis::kData), &sums_),
+      options_(options) {}
+
+Parameters TrainStep::counted() const {
+  Parameters out = parameters_;
+  std::erase_if(out, [&](const Parameter& parameter) { return !shared_.counts_here(parameter.name); });
+  return out;
+}
 
 ForwardContext TrainStep::context(std::int64_t step) const {
   ForwardContext context;
@@ -85,6 +96,7 @@ StepTotals TrainStep::run(std::int64_t step, const std::vector<MicroBatch>& micr
                           const RowName& row_name) {
   clear_gradients(parameters_);
   const PassTotals totals = runner_.train(micro_batches, context(step), options_.z_loss);
+  shared_.sum(parameters_);
   try {
     return sync_.reduce(parameters_, totals.loss, totals.tokens);
   } catch (const NotFinite& error) {

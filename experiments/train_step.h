@@ -13,6 +13,8 @@
 #include "parallel/gradient_sync.h"
 #include "parallel/micro_batch.h"
 #include "parallel/parameter.h"
+#include "parallel/shard_sums.h"
+#include "parallel/shared_by_stages.h"
 
 namespace trimtab {
 
@@ -27,7 +29,7 @@ struct TrainStepOptions {
 
 class TrainStep {
  public:
-  // All must outlive this. `parameters` are those of this stage.
+  // All must outlive this. `parameters` are those of this stage. Collective over the pipe.
   TrainStep(ModelRunner& runner, const Parameters& parameters, TrainStepOptions options);
 
   // Leaves in the parameters the gradients of the sum over all target tokens of all rows of all replicas:
@@ -39,6 +41,11 @@ class TrainStep {
   // The same rows without dropout and gradients: loss per target token.
   double score(const std::vector<MicroBatch>& micro_batches);
 
+  // For the optimizer that steps these parameters.
+  SliceSums& sums() { return sums_; }
+  // The parameters that are this stage's to save: of copies that several stages hold, the first one.
+  Parameters counted() const;
+
  private:
   ForwardContext context(std::int64_t step) const;
   // What is wrong with the first of this replica's micro-batches whose loss is not finite; "" if all are.
@@ -47,6 +54,8 @@ class TrainStep {
 
   ModelRunner& runner_;
   const Parameters& parameters_;
+  SharedByStages shared_;
+  ShardSums sums_;
   GradientSync sync_;
   TrainStepOptions options_;
 };

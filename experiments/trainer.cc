@@ -81,7 +81,7 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   record_.threads = at::get_num_threads();
   for (const std::string& warning : experiment.warnings()) report_.say("warning: " + warning);
   if (experiment.method().trains()) {
-    optimizer_ = make_optimizer(config.optimizer.resolved());
+    optimizer_ = make_optimizer(config.optimizer.resolved(), &train_step_.sums());
     probe_ = experiment.probe_rows(kProbeRows);
   }
   resume();
@@ -97,8 +97,10 @@ void Trainer::resume() {
   checkpoint.check_base(info_.base_hash, info_.weights);
   check_same_run(checkpoint.info().config, info_.config, folder_.last());
   if (!experiment_.parameters().empty()) {
-    checkpoint.load_values(experiment_.parameters());
-    optimizer_->load_state(experiment_.parameters(), checkpoint.state());
+    const Parameters& parameters = experiment_.parameters();
+    checkpoint.load_values(parameters, experiment_.checkpoint_share());
+    optimizer_->load_state(parameters,
+                           checkpoint.state(optimizer_->state(parameters), experiment_.checkpoint_share()));
   }
   const std::string config = info_.config;
   info_ = checkpoint.info();
@@ -166,11 +168,10 @@ bool Trainer::stop_agreed(const std::function<bool()>& should_stop) {
 // Replicas never send each other what they train, only gradients, so that a rank that went astray would go on
 // unseen.
 void Trainer::compare_replicas() {
-  const std::string state = state_hash(experiment_.parameters(), optimizer_->state(experiment_.parameters()));
-  const bool whole = !experiment_.method().trains_base();
-  for (const Axis axis : kAxes) {
-    if (axis == Axis::kPipe || (axis == Axis::kTensor && !whole)) continue;
-    const std::vector<int> others = ranks_that_differ(experiment_.world().along(axis), state);
+  const OptimizerState state = optimizer_->state(experiment_.parameters());
+  for (const Axis axis : {Axis::kData, Axis::kTensor}) {
+    const std::string hash = state_hash(experiment_.parameters(), state, axis == Axis::kTensor);
+    const std::vector<int> others = ranks_that_differ(experiment_.world().along(axis), hash);
     if (others.empty()) continue;
     fail(
         "after step {}: what rank {} trained is not what the first rank of its {} group ({}) trained: their "
@@ -266,18 +267,17 @@ bool Trainer::gave_up() const {
 void Trainer::save() {
   const std::pair now(info_.step, info_.evaluated_step);
   if (saved_ == now) return;
-  const OptimizerState state = optimizer_->state(experiment_.parameters());
+  const OptimizerState state = optimizer_->state(train_step_.counted());
   save_and_verify(folder_.last(), &state);
   saved_ = now;
   write_record("running");
 }
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
-  // The first rank of the first replica's first stage holds all that is trained.
-  if (speaks()) save_checkpoint(path, info_, experiment_.parameters(), state);
+  save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state);
   experiment_.world().all().barrier();
-  verify_saved(path, experiment_.stage(), experiment_.method(), experiment_.parameters(),
-               [&] { return train_step_.score(probe_); });
+  verify_saved(path, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
+               experiment_.parameters(), [&] { return train_step_.score(probe_); });
 }
 
 void Trainer::score_splits(const std::function<bool()>& should_stop) {

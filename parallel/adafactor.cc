@@ -9,7 +9,7 @@
 namespace trimtab {
 namespace {
 
-constexpr const char* kWhole = "v";
+constexpr const char* kUnfactored = "v";
 constexpr const char* kRow = "v_row";
 constexpr const char* kColumn = "v_col";
 
@@ -33,13 +33,13 @@ struct Adafactor::Plan {
   double rate = 0.0;  // learning rate x parameter scale / clip
 };
 
-std::vector<std::pair<std::string, Optimizer::Shape>> Adafactor::state_shapes(
-    const Parameter& parameter) const {
+std::vector<Optimizer::StateShape> Adafactor::state_shapes(const Parameter& parameter) const {
   const at::Tensor value = parameter.value();
   const Shape whole = slices().whole_shape(parameter);
   if (whole.size() == 2 && std::min(whole[0], whole[1]) >= config().min_dim_size_to_factor)
-    return {{kColumn, {value.size(1)}}, {kRow, {value.size(0)}}};
-  return {{kWhole, value.sizes().vec()}};
+    return {{kColumn, {value.size(1)}, parameter.cut == 1 ? 0 : kWhole},
+            {kRow, {value.size(0)}, parameter.cut == 0 ? 0 : kWhole}};
+  return {{kUnfactored, value.sizes().vec(), parameter.cut}};
 }
 
 void Adafactor::update(std::vector<Item>& items, const Update& update) {
@@ -48,7 +48,7 @@ void Adafactor::update(std::vector<Item>& items, const Update& update) {
     Plan& plan = plans[i];
     plan.item = &items[i];
     Slot& slot = *items[i].slot;
-    if (const auto whole = slot.find(kWhole); whole != slot.end()) {
+    if (const auto whole = slot.find(kUnfactored); whole != slot.end()) {
       plan.whole = whole->second.data_ptr<float>();
       continue;
     }

@@ -25,7 +25,7 @@ class Adafactor final : public Optimizer {
 
  private:
   void update(std::vector<Item>& items, const Update& update) override;
-  std::vector<std::pair<std::string, Shape>> state_shapes(const Parameter& parameter) const override;
+  std::vector<StateShape> state_shapes(const Parameter& parameter) const override;
 
   struct Plan;  // an item with the pointers into its state
   void update_moments(std::vector<Plan>& plans, const Update& update);

@@ -8,9 +8,9 @@
 
 namespace trimtab {
 
-std::vector<std::pair<std::string, Optimizer::Shape>> AdamW::state_shapes(const Parameter& parameter) const {
+std::vector<Optimizer::StateShape> AdamW::state_shapes(const Parameter& parameter) const {
   const Shape shape = parameter.value().sizes().vec();
-  return {{"m", shape}, {"v", shape}};
+  return {{"m", shape, parameter.cut}, {"v", shape, parameter.cut}};
 }
 
 void AdamW::update(std::vector<Item>& items, const Update& update) {

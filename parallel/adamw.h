@@ -17,7 +17,7 @@ class AdamW final : public Optimizer {
 
  private:
   void update(std::vector<Item>& items, const Update& update) override;
-  std::vector<std::pair<std::string, Shape>> state_shapes(const Parameter& parameter) const override;
+  std::vector<StateShape> state_shapes(const Parameter& parameter) const override;
   double update_one(Item& item, const Update& update) const;
 };
 

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -43,15 +44,39 @@ double sum_of_squares(const at::Tensor& gradient) {
       });
 }
 
-[[noreturn]] void fail_not_finite(const std::string& name, const at::Tensor& gradient,
-                                  const StepTotals& totals) {
+// Elements of one all_reduce: the transport splits larger ones anyway.
+constexpr std::int64_t kBucketElements = std::int64_t{1} << 24;
+
+// Part of a gradient, and where it lies in the bucket.
+struct Piece {
+  at::Tensor values;
+  std::int64_t at;
+};
+
+// All gradients as vectors that share their storage; zeros where there is none.
+std::vector<at::Tensor> flat_gradients(const Parameters& parameters) {
+  std::vector<at::Tensor> out;
+  for (const Parameter& parameter : parameters) {
+    at::Tensor& all = parameter.leaf.mutable_grad();
+    if (!all.defined()) all = at::zeros_like(parameter.leaf.detach());
+    if (!all.is_contiguous()) all = all.contiguous();
+    out.push_back(parameter.grad().view(-1));
+  }
+  return out;
+}
+
+[[noreturn]] void fail_not_finite(const Parameter& parameter, const StepTotals& totals) {
+  const at::Tensor gradient = parameter.grad();
   const at::Tensor bad = at::isfinite(gradient).logical_not().flatten();
+  if (!bad.any().item<bool>())
+    throw NotFinite(fmt::format("the gradient of {} is not finite on another tensor rank", parameter.name));
   throw NotFinite(fmt::format(
       "the gradient of {} is not finite: {} NaN and {} infinite of {} values, the first at element {} (loss "
       "{} over {} "
       "target tokens): lower optimizer.learning_rate, or compute in float32",
-      name, at::isnan(gradient).sum().item<std::int64_t>(), at::isinf(gradient).sum().item<std::int64_t>(),
-      gradient.numel(), bad.nonzero()[0].item<std::int64_t>(), totals.loss, totals.tokens));
+      parameter.name, at::isnan(gradient).sum().item<std::int64_t>(),
+      at::isinf(gradient).sum().item<std::int64_t>(), gradient.numel(), bad.nonzero()[0].item<std::int64_t>(),
+      totals.loss, totals.tokens));
 }
 
 }  // namespace
@@ -64,55 +89,63 @@ StepTotals GradientSync::reduce(const Parameters& parameters, double loss, std::
     throw NotFinite(fmt::format(
         "the loss is {} over {} target tokens: lower optimizer.learning_rate, or compute in float32",
         totals.loss, totals.tokens));
-  double squares = 0.0;
+  totals.gradient_norm = gradient_norm(parameters, totals);
+  return totals;
+}
+
+// Squares of finite floats cannot overflow a double, so a sum is finite exactly if every value is.
+double GradientSync::gradient_norm(const Parameters& parameters, const StepTotals& totals) {
+  std::vector<PartialSum> sums;
   for (const Parameter& parameter : parameters) {
     const at::Tensor gradient = parameter.grad();
-    if (!gradient.defined()) continue;
-    // Squares of finite floats cannot overflow a double, so the sum is finite exactly if every value is.
-    const double own = sum_of_squares(gradient);
-    if (!std::isfinite(own)) fail_not_finite(parameter.name, gradient, totals);
-    squares += own;
+    sums.push_back({&parameter, SumOver::kAll, {gradient.defined() ? sum_of_squares(gradient) : 0.0}});
   }
-  totals.gradient_norm = std::sqrt(squares);
-  return totals;
+  slices_->combine(sums);
+  double squares = 0.0;
+  for (const PartialSum& sum : sums)
+    if (slices_->counts_here(*sum.parameter)) squares += sum.values[0];
+  squares = slices_->across_stages(squares);
+  for (const PartialSum& sum : sums)
+    if (!std::isfinite(sum.values[0])) fail_not_finite(*sum.parameter, totals);
+  if (!std::isfinite(squares))
+    throw NotFinite(fmt::format("a gradient on another stage is not finite (loss {} over {} target tokens)",
+                                totals.loss, totals.tokens));
+  return std::sqrt(squares);
 }
 
 void GradientSync::sum_over_replicas(const Parameters& parameters, StepTotals& totals) {
   TT_CHECK(data_.size() <= kMostReplicas, "{} replicas: the token count is exact for at most {}",
            data_.size(), kMostReplicas);
   Totals packed = pack(totals.loss, totals.tokens);
-  std::int64_t count = static_cast<std::int64_t>(packed.size());
-  at::Device device = at::kCPU;
-  for (const Parameter& parameter : parameters) {
-    if (!parameter.leaf.grad().defined())
-      parameter.leaf.mutable_grad() = at::zeros_like(parameter.leaf.detach());
-    count += parameter.value().numel();
-    device = parameter.leaf.device();
-  }
-  if (!flat_.defined() || flat_.numel() != count || flat_.device() != device)
-    flat_ = at::empty({count}, at::TensorOptions().dtype(at::kFloat).device(device));
-  const auto part_of = [this](const at::Tensor& gradient, std::int64_t at) {
-    return flat_.narrow(0, at, gradient.numel()).view(gradient.sizes());
-  };
-  std::int64_t at = 0;
-  for (const Parameter& parameter : parameters) {
-    const at::Tensor gradient = parameter.grad();
-    part_of(gradient, at).copy_(gradient);
-    at += gradient.numel();
-  }
-  const at::Tensor host =
+  const at::Tensor tail =
       at::from_blob(packed.data(), {static_cast<std::int64_t>(packed.size())}, at::kFloat);
-  const at::Tensor tail = flat_.narrow(0, at, host.numel());
-  tail.copy_(host);
-  data_.all_reduce(buffer_of(flat_), ReduceOp::kSum, Traffic::kGradient);
-  host.copy_(tail);
+  std::vector<at::Tensor> parts = flat_gradients(parameters);
+  parts.push_back(tail);
+  std::int64_t count = 0;
+  for (const at::Tensor& part : parts) count += part.numel();
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(parts.front().device());
+  const std::int64_t capacity = std::min(count, kBucketElements);
+  if (!flat_.defined() || flat_.numel() != capacity || flat_.device() != options.device())
+    flat_ = at::empty({capacity}, options);
+  std::vector<Piece> bucket;
+  std::int64_t filled = 0;
+  const auto flush = [&] {
+    data_.all_reduce(buffer_of(flat_.narrow(0, 0, filled)), ReduceOp::kSum, Traffic::kGradient);
+    for (const Piece& piece : bucket) piece.values.copy_(flat_.narrow(0, piece.at, piece.values.numel()));
+    bucket.clear();
+    filled = 0;
+  };
+  for (const at::Tensor& part : parts)
+    for (std::int64_t begin = 0; begin < part.numel();) {
+      const std::int64_t size = std::min(part.numel() - begin, capacity - filled);
+      bucket.push_back({part.narrow(0, begin, size), filled});
+      flat_.narrow(0, filled, size).copy_(bucket.back().values);
+      begin += size;
+      filled += size;
+      if (filled == capacity) flush();
+    }
+  if (filled > 0) flush();
   unpack(packed, totals);
-  at = 0;
-  for (const Parameter& parameter : parameters) {
-    at::Tensor gradient = parameter.grad();
-    gradient.copy_(part_of(gradient, at));
-    at += gradient.numel();
-  }
 }
 
 }  // namespace trimtab

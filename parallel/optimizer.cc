@@ -120,17 +120,24 @@ Optimizer::Slot& Optimizer::slot_of(const Parameter& parameter) {
   auto found = slots_.find(parameter.name);
   if (found == slots_.end()) {
     Slot slot;
-    for (const auto& [name, shape] : state_shapes(parameter)) slot[name] = at::zeros(shape, at::kFloat);
+    for (const StateShape& kept : state_shapes(parameter))
+      slot[kept.name] = at::zeros(kept.shape, at::kFloat);
     if (!is_host_float(value)) slot[kMaster] = host_float(value).clone();
     found = slots_.emplace(parameter.name, std::move(slot)).first;
   }
-  for (const auto& [name, shape] : state_shapes(parameter)) {
-    const auto held = found->second.find(name);
-    if (held == found->second.end() || held->second.sizes().vec() != shape)
+  for (const StateShape& kept : state_shapes(parameter)) {
+    const auto held = found->second.find(kept.name);
+    if (held == found->second.end() || held->second.sizes().vec() != kept.shape)
       fail("optimizer: parameter {} of shape [{}] does not fit the state that is kept for that name",
            parameter.name, fmt::join(value.sizes(), ", "));
   }
   return found->second;
+}
+
+int Optimizer::cut_of(const Parameter& parameter, const std::string& state) const {
+  for (const StateShape& kept : state_shapes(parameter))
+    if (kept.name == state) return kept.cut;
+  return parameter.cut;  // the master copy
 }
 
 Optimizer::Item Optimizer::make_item(const Parameter& parameter, StepStats::OfParameter& stats) {
@@ -171,7 +178,8 @@ double Optimizer::gradient_scale(const std::vector<Item>& items) {
   }
   slices_->combine(sums);
   double total = 0.0;
-  for (const PartialSum& sum : sums) total += sum.values[0];
+  for (const PartialSum& sum : sums)
+    if (slices_->counts_here(*sum.parameter)) total += sum.values[0];
   const double norm = std::sqrt(slices_->across_stages(total));
   return norm > config_.global_norm_clip ? config_.global_norm_clip / norm : 1.0;
 }
@@ -198,12 +206,13 @@ OptimizerState Optimizer::state(const Parameters& parameters) {
   state.step = steps_made_;
   for (const Parameter& parameter : parameters)
     for (const auto& [name, tensor] : slot_of(parameter))
-      state.tensors.emplace_back(parameter.name + "/" + name, tensor.clone());
+      state.tensors.push_back({parameter.name + "/" + name, tensor.clone(), cut_of(parameter, name)});
   return state;
 }
 
 void Optimizer::load_state(const Parameters& parameters, const OptimizerState& state) {
-  std::map<std::string, at::Tensor, std::less<>> given(state.tensors.begin(), state.tensors.end());
+  std::map<std::string, at::Tensor, std::less<>> given;
+  for (const NamedSlice& slice : state.tensors) given.emplace(slice.name, slice.value);
   std::vector<std::string> problems;
   if (state.step < 0) problems.push_back(fmt::format("step {} is negative", state.step));
   std::map<std::string, Slot, std::less<>> loaded;

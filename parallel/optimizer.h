@@ -65,7 +65,7 @@ struct StepStats {
 // All that a checkpoint needs to go on bit for bit: float32 tensors named "<parameter>/<what>".
 struct OptimizerState {
   std::int64_t step = 0;  // steps made, start_step not included
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  std::vector<NamedSlice> tensors;
 };
 
 class Optimizer {
@@ -114,14 +114,20 @@ class Optimizer {
   };
 
   virtual void update(std::vector<Item>& items, const Update& update) = 0;
-  // Names and shapes of what is kept for a parameter, master copy not included.
-  virtual std::vector<std::pair<std::string, Shape>> state_shapes(const Parameter& parameter) const = 0;
+  // What is kept for a parameter, master copy not included: shapes of this rank's share, and how it is cut.
+  struct StateShape {
+    std::string name;
+    Shape shape;
+    int cut;
+  };
+  virtual std::vector<StateShape> state_shapes(const Parameter& parameter) const = 0;
 
   const SliceSums& slices() const { return *slices_; }
   SliceSums& slices() { return *slices_; }
 
  private:
   Slot& slot_of(const Parameter& parameter);
+  int cut_of(const Parameter& parameter, const std::string& state) const;
   Item make_item(const Parameter& parameter, StepStats::OfParameter& stats);
   double gradient_scale(const std::vector<Item>& items);
 

@@ -11,6 +11,9 @@
 
 namespace trimtab {
 
+// What a tensor that no rank holds a mere share of is cut along.
+inline constexpr int kWhole = -1;
+
 // `leaf` is the autograd leaf that collects the gradient. A leaf may hold several logical tensors stacked
 // along dim 0 (queries, keys and values share one matrix multiplication); a Parameter is then the rows [row,
 // row + rows) of it.
@@ -19,6 +22,7 @@ struct Parameter {
   at::Tensor leaf;   // requires_grad
   std::int64_t row = 0;
   std::int64_t rows = -1;  // -1: the whole leaf
+  int cut = kWhole;        // the dim of which each tensor rank holds an equal share, in order of the ranks
 
   // The tensor itself, sharing storage with the leaf, without autograd.
   at::Tensor value() const {
@@ -33,5 +37,12 @@ struct Parameter {
 };
 
 using Parameters = std::vector<Parameter>;
+
+// A tensor, or this rank's share of it, under its logical name.
+struct NamedSlice {
+  std::string name;
+  at::Tensor value;
+  int cut = kWhole;
+};
 
 }  // namespace trimtab

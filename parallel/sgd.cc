@@ -8,9 +8,9 @@
 
 namespace trimtab {
 
-std::vector<std::pair<std::string, Optimizer::Shape>> Sgd::state_shapes(const Parameter& parameter) const {
+std::vector<Optimizer::StateShape> Sgd::state_shapes(const Parameter& parameter) const {
   if (config().momentum == 0.0) return {};
-  return {{"m", parameter.value().sizes().vec()}};
+  return {{"m", parameter.value().sizes().vec(), parameter.cut}};
 }
 
 void Sgd::update(std::vector<Item>& items, const Update& update) {

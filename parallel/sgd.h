@@ -16,7 +16,7 @@ class Sgd final : public Optimizer {
  private:
   void update(std::vector<Item>& items, const Update& update) override;
   // Keeps nothing without momentum.
-  std::vector<std::pair<std::string, Shape>> state_shapes(const Parameter& parameter) const override;
+  std::vector<StateShape> state_shapes(const Parameter& parameter) const override;
 };
 
 }  // namespace trimtab

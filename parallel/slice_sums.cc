@@ -11,4 +11,6 @@ void SliceSums::combine(std::span<PartialSum>) {}
 
 double SliceSums::across_stages(double value) { return value; }
 
+bool SliceSums::counts_here(const Parameter&) const { return true; }
+
 }  // namespace trimtab

@@ -36,6 +36,8 @@ class SliceSums {
   virtual void combine(std::span<PartialSum> sums);
   // Adds a number that is already whole for this rank's parameters over the ranks that own other parameters.
   virtual double across_stages(double value);
+  // Whether the parameter is this rank's to count: of several stages that hold a copy, only one does.
+  virtual bool counts_here(const Parameter& parameter) const;
 };
 
 }  // namespace trimtab

@@ -20,7 +20,7 @@ at::Tensor T5Loader::whole(const std::string& name, DType type) {
   const Shape shape = source_.info(name).shape;
   at::Tensor tensor = at::empty(shape, scalar_type(type));
   source_.read(name, {}, type, tensor.data_ptr());
-  return keep(tensor, {{name, 0, -1}});
+  return keep(tensor, {{name, 0, -1, kWhole}});
 }
 
 at::Tensor T5Loader::row_shares(const std::vector<std::string>& names) {
@@ -31,7 +31,7 @@ at::Tensor T5Loader::row_shares(const std::vector<std::string>& names) {
     const std::int64_t rows = shape[0] / tensor_.size();
     TT_CHECK(rows * tensor_.size() == shape[0], "{}: {} rows over {} tensor ranks", name, shape[0],
              tensor_.size());
-    parts.push_back({name, total, rows});
+    parts.push_back({name, total, rows, 0});
     total += rows;
     width = shape[1];
   }
@@ -51,7 +51,7 @@ at::Tensor T5Loader::columns(const std::string& name, DType type) {
            tensor_.size());
   at::Tensor tensor = at::empty({shape[0], width}, scalar_type(type));
   source_.read(name, {{0, tensor_.rank() * width}, {shape[0], width}}, type, tensor.data_ptr());
-  return keep(tensor, {{name, 0, -1}});
+  return keep(tensor, {{name, 0, -1, 1}});
 }
 
 at::Tensor T5Loader::column_share(const std::string& name) { return columns(name, compute_); }
@@ -70,7 +70,8 @@ Parameters T5Loader::make_trainable() {
   Parameters result;
   for (Leaf& leaf : leaves_) {
     leaf.tensor.set_requires_grad(true);
-    for (const Part& part : leaf.parts) result.push_back({part.name, leaf.tensor, part.row, part.rows});
+    for (const Part& part : leaf.parts)
+      result.push_back({part.name, leaf.tensor, part.row, part.rows, part.cut});
   }
   return result;
 }

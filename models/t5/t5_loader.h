@@ -39,6 +39,7 @@ class T5Loader {
   struct Part {
     std::string name;
     std::int64_t row, rows;
+    int cut;
   };
   struct Leaf {
     at::Tensor tensor;

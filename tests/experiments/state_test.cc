@@ -135,8 +135,8 @@ TEST_F(State, CheckpointGivesBackEveryBit) {
   EXPECT_EQ(checkpoint.info().best_score, 81.5);
   EXPECT_THAT(checkpoint.values(), ElementsAre("prompt"));
   EXPECT_TRUE(at::equal(checkpoint.value("prompt"), parameters_[0].value()));
-  EXPECT_EQ(checkpoint.state().tensors[0].first, "prompt/v");
-  EXPECT_TRUE(at::equal(checkpoint.state().tensors[0].second, state.tensors[0].second));
+  EXPECT_EQ(checkpoint.state().tensors[0].name, "prompt/v");
+  EXPECT_TRUE(at::equal(checkpoint.state().tensors[0].value, state.tensors[0].value));
   save_checkpoint(path("b.h5"), info(), parameters_, nullptr);
   EXPECT_THAT(message_of([&] { (void)Checkpoint(path("b.h5")).state(); }), HasSubstr("no optimizer state"));
 }
@@ -176,11 +176,11 @@ TEST_F(State, SavedFileIsProvedToBeUsed) {
   const auto score = [&] { return step.score(rows()); };
   save_checkpoint(path("a.h5"), info(), parameters_, nullptr);
   const at::Tensor before = parameters_[0].value().clone();
-  verify_saved(path("a.h5"), *stage_, *method_, parameters_, score);
+  verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, score);
   EXPECT_TRUE(at::equal(parameters_[0].value(), before));
 
   parameters_[0].value().add_(1.0);
-  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), *stage_, *method_, parameters_, score); }),
+  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, score); }),
               HasSubstr("not what was trained"));
 
   stage_->attach_input(nullptr);
@@ -188,7 +188,7 @@ TEST_F(State, SavedFileIsProvedToBeUsed) {
     stage_->attach_input(nullptr);
     return step.score(rows());
   };
-  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), *stage_, *method_, parameters_, detached); }),
+  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, detached); }),
               HasSubstr("not used by the model"));
 }
 

@@ -29,14 +29,16 @@ struct Layout {
   int ranks() const { return data * pipe * tensor; }
 };
 
-Outcome train(const Workshop& shop, const Layout& layout, const std::string& output, int steps) {
+Outcome train(const Workshop& shop, const Layout& layout, const std::string& output, int steps,
+              const std::vector<std::string>& more = {}) {
   const auto set = [](const std::string& key, int value) { return key + "=" + std::to_string(value); };
-  const std::vector<std::string> arguments = {
+  std::vector<std::string> arguments = {
       "train", shop.experiment(), "--set", "output=" + shop.path(output), "--set", set("train.steps", steps),
       "--set", set("mesh.data", layout.data), "--set", set("mesh.pipe", layout.pipe), "--set",
       set("mesh.tensor", layout.tensor),
       // Small enough that a stage has several micro-batches, for the whole batch and for half of it.
       "--set", "train.micro_batch_tokens=48", "--set", "train.compare_every=2"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
   return layout.ranks() == 1 ? run_program(arguments) : run_on_ranks(layout.ranks(), arguments);
 }
 
@@ -178,21 +180,56 @@ TEST(Ranks, KilledRankEndsTheJobAndTheStateStands) {
   EXPECT_EQ(shown.code, 0) << shown.err;
 }
 
-TEST(Ranks, ModelTuningOnReplicas) {
+// Every sum that Adafactor takes over a whole matrix is at work: factored moments, clipping by RMS, scaling
+// by the parameter's size, and the norm of all gradients.
+const std::vector<std::string> kModelTuning = {
+    "--set", "method={name: model_tuning}", "--set",
+    "optimizer={learning_rate: 0.02, min_dim_size_to_factor: 8, parameter_scaling: true, "
+    "global_norm_clip: 1.0}"};
+
+TEST(Ranks, ModelTuningOnEveryMesh) {
   const Workshop shop;
-  const auto run = [&](const std::string& output, int ranks) {
-    const std::vector<std::string> arguments = {"train", shop.experiment(),
-                                                "--set", "method={name: model_tuning}",
-                                                "--set", "output=" + shop.path(output),
-                                                "--set", "mesh.data=" + std::to_string(ranks)};
-    return ranks == 1 ? run_program(arguments) : run_on_ranks(ranks, arguments);
-  };
-  ASSERT_EQ(run("one", 1).code, 0);
-  const Outcome two = run("two", 2);
-  ASSERT_EQ(two.code, 0) << two.err;
-  const auto wanted = values(shop, "one", "train", "loss"), found = values(shop, "two", "train", "loss");
-  for (const auto& [step, value] : wanted)
-    EXPECT_LT(std::abs(found.at(step) / value - 1), kTolerance) << step;
+  ASSERT_EQ(train(shop, {"one", 1, 1, 1}, "one", 6, kModelTuning).code, 0);
+  const Json one = Json::parse(shop.read("one/record.json"));
+  for (const Layout& layout : std::vector<Layout>{{"dp2", 2, 1, 1},
+                                                  {"tp2", 1, 1, 2},
+                                                  {"pp2", 1, 2, 1},
+                                                  {"pp3", 1, 3, 1},
+                                                  {"dp2_pp2_tp2", 2, 2, 2}}) {
+    const Outcome outcome = train(shop, layout, layout.name, 6, kModelTuning);
+    ASSERT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
+    for (const std::string key : {"loss", "gradient_norm"}) {
+      const auto wanted = values(shop, "one", "train", key), found = values(shop, layout.name, "train", key);
+      ASSERT_EQ(found.size(), 6u) << layout.name;
+      for (const auto& [step, value] : wanted)
+        EXPECT_LT(std::abs(found.at(step) / value - 1), kTolerance)
+            << layout.name << " " << key << " " << step;
+    }
+    const Json record = Json::parse(shop.read(layout.name + "/record.json"));
+    EXPECT_EQ(record.at("scores"), one.at("scores")) << layout.name;
+    EXPECT_NE(record.at("base_sha256_before"), record.at("base_sha256_after"));
+  }
+}
+
+TEST(Ranks, TunedModelsKnowNoLayout) {
+  const Workshop shop;
+  ASSERT_EQ(train(shop, {"one", 1, 1, 1}, "one", 6, kModelTuning).code, 0);
+  const std::vector<Layout> layouts = {{"one", 1, 1, 1}, {"tp2", 1, 1, 2}, {"pp2_tp2", 1, 2, 2}};
+  for (const Layout& from : layouts) {
+    Outcome outcome = train(shop, from, "begun_on_" + from.name, 4, kModelTuning);
+    ASSERT_EQ(outcome.code, 0) << from.name << "\n" << outcome.err;
+    for (const Layout& to : layouts) {
+      if (from.name == to.name) continue;
+      const std::string run = from.name + "_to_" + to.name;
+      std::filesystem::copy(shop.path("begun_on_" + from.name), shop.path(run),
+                            std::filesystem::copy_options::recursive);
+      outcome = train(shop, to, run, 6, kModelTuning);
+      ASSERT_EQ(outcome.code, 0) << run << "\n" << outcome.err;
+      const auto wanted = values(shop, "one", "train", "loss"), found = values(shop, run, "train", "loss");
+      for (const int step : {5, 6})
+        EXPECT_LT(std::abs(found.at(step) / wanted.at(step) - 1), kTolerance) << run << " step " << step;
+    }
+  }
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ TEST(Adafactor, FactorsMatricesOfTwoLargeDimsOnly) {
     OptimizerConfig config;
     config.min_dim_size_to_factor = least;
     std::vector<std::string> found;
-    for (const auto& [name, tensor] :
+    for (const auto& [name, tensor, cut] :
          make_optimizer(config)->state({random_parameter("p", shape, 1)}).tensors)
       found.push_back(fmt::format("{}:{}", name, tensor.numel()));
     return found;
@@ -137,7 +137,7 @@ TEST(Optimizer, BFloat16HasAMasterCopy) {
   EXPECT_EQ(parameter.value()[0].item<double>(), 1.0 - 0x1p-7);
   OptimizerState state = optimizer->state({parameter});
   ASSERT_EQ(state.tensors.size(), 1u);
-  EXPECT_EQ(state.tensors[0].first, "p/master");
+  EXPECT_EQ(state.tensors[0].name, "p/master");
   const Parameter other{"p", at::zeros({3}, at::kBFloat16)};
   make_optimizer(config)->load_state({other}, state);
   EXPECT_TRUE(at::equal(other.value(), parameter.value()));
@@ -178,7 +178,7 @@ TEST(Optimizer, StateIsACopy) {
   const OptimizerState state = optimizer->state({parameter});
   set_gradient(parameter, at::ones({4}));
   optimizer->step({parameter}, 0.3);
-  EXPECT_EQ(state.tensors[0].second.sum().item<double>(), 0.0);
+  EXPECT_EQ(state.tensors[0].value.sum().item<double>(), 0.0);
   EXPECT_EQ(state.step, 0);
 }
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parallel/gather_slices.h"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <sstream>
+
+#include "parallel/tensor.h"
+#include "runtime/agreement.h"
+
+namespace trimtab {
+namespace {
+
+// What rank 0 has to know of a tensor before it arrives.
+struct Header {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  at::ScalarType type;
+};
+
+std::string headers_of(const std::vector<NamedSlice>& slices, std::int64_t tensor_ranks) {
+  std::string text;
+  for (const NamedSlice& slice : slices) {
+    std::vector<std::int64_t> shape = slice.value.sizes().vec();
+    if (slice.cut != kWhole) shape.at(static_cast<std::size_t>(slice.cut)) *= tensor_ranks;
+    text += fmt::format("{}\n{} {} {}\n", slice.name, static_cast<int>(slice.value.scalar_type()),
+                        shape.size(), fmt::join(shape, " "));
+  }
+  return text;
+}
+
+std::vector<Header> parse_headers(const std::string& text) {
+  std::vector<Header> headers;
+  std::istringstream lines(text);
+  for (std::string name, line; std::getline(lines, name) && std::getline(lines, line);) {
+    std::istringstream numbers(line);
+    int type = 0;
+    std::size_t dims = 0;
+    numbers >> type >> dims;
+    std::vector<std::int64_t> shape(dims);
+    for (std::int64_t& size : shape) numbers >> size;
+    headers.push_back({name, std::move(shape), static_cast<at::ScalarType>(type)});
+  }
+  return headers;
+}
+
+at::Tensor whole_of(const NamedSlice& slice, Communicator& tensor) {
+  const at::Tensor own = slice.value.detach().contiguous();
+  if (slice.cut == kWhole || tensor.size() == 1) return own;
+  std::vector<std::int64_t> sizes = own.sizes().vec();
+  sizes.insert(sizes.begin(), tensor.size());
+  const at::Tensor all = at::empty(sizes, own.options());
+  tensor.all_gather(buffer_of(own), buffer_of(all), Traffic::kControl);
+  return at::cat(all.unbind(0), slice.cut);
+}
+
+}  // namespace
+
+void gather_slices(World& world, const std::vector<NamedSlice>& slices, const SliceSink& sink) {
+  if (world.here().data != 0) return;
+  Communicator& pipe = world.along(Axis::kPipe);
+  Communicator& tensor = world.along(Axis::kTensor);
+  const bool speaks = tensor.rank() == 0;
+  const at::TensorOptions here = slices.empty() ? at::TensorOptions() : slices[0].value.options();
+  for (int stage = 0; stage < pipe.size(); ++stage) {
+    const bool own = stage == pipe.rank();
+    const auto headers =
+        parse_headers(text_of_rank(pipe, own ? headers_of(slices, tensor.size()) : "", stage));
+    for (std::size_t i = 0; i < headers.size(); ++i) {
+      at::Tensor whole;
+      if (own) whole = whole_of(slices[i], tensor);
+      if (!speaks) continue;
+      if (stage != 0 && own) pipe.exchange(std::vector<Send>{{0, buffer_of(whole)}}, {}, Traffic::kControl);
+      if (stage != 0 && pipe.rank() == 0) {
+        whole = at::empty(headers[i].shape, here.dtype(headers[i].type));
+        pipe.exchange({}, std::vector<Receive>{{stage, buffer_of(whole)}}, Traffic::kControl);
+      }
+      if (pipe.rank() == 0) sink(headers[i].name, whole);
+    }
+  }
+}
+
+}  // namespace trimtab
