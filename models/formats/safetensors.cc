@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -13,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "models/formats/half.h"
 #include "models/formats/slab_copy.h"
 #include "runtime/check.h"
 #include "runtime/nearest.h"
@@ -65,20 +65,6 @@ Json parse_strictly(std::string_view text, const std::string& where) {
   if (!json.is_object()) fail("{}: a JSON object is expected, this is {}", where, json.type_name());
   if (!twice.empty()) fail("{}: '{}' is there twice", where, twice);
   return json;
-}
-
-// IEEE half precision, subnormal numbers, infinities and NaN included.
-float half_to_float(std::uint16_t bits) {
-  const std::uint32_t exponent = (bits >> 10) & 0x1fu;
-  const std::uint32_t mantissa = bits & 0x3ffu;
-  float value = 0.0f;
-  if (exponent == 0x1f)
-    value = mantissa == 0 ? std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
-  else if (exponent == 0)
-    value = std::ldexp(static_cast<float>(mantissa), -24);
-  else
-    value = std::bit_cast<float>(((exponent + 112) << 23) | (mantissa << 13));
-  return (bits & 0x8000u) != 0 ? -value : value;
 }
 
 template <typename T>
