@@ -16,8 +16,7 @@ namespace {
 using Byte = std::uint8_t;
 using Half = std::uint16_t;  // the bits of a float16
 
-// Blocks as they lie in a file. Members of more than a byte come first in none of them by rule, so each
-// struct is copied out before it is used.
+// Blocks as they lie in a file, where nothing is aligned: each is copied out before it is used.
 
 struct F32 {
   static constexpr int kElements = 1;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kHead = "output.weight";
-constexpr const char* kRopeDivisors = "rope_freqs.weight";
+constexpr const char* kRotaryDivisors = "rope_freqs.weight";
 
 struct Renamed {
   std::string_view gguf, hugging_face;
@@ -54,26 +54,28 @@ class Reader {
     LlamaGgufConfig config;
     config.architecture = architecture_;
     config.layers = count("block_count");
-    config.width = count("embedding_length");
-    config.feed_forward = count("feed_forward_length");
+    config.d_model = count("embedding_length");
+    config.d_ff = count("feed_forward_length");
     config.heads = count("attention.head_count");
-    config.key_value_heads = count("attention.head_count_kv", config.heads);
-    if (config.heads % config.key_value_heads != 0)
-      fail("{}: {} query heads cannot share {} key heads", file_.path(), config.heads,
-           config.key_value_heads);
-    config.head_size = head_size(config);
-    config.context_length = count("context_length");
+    config.kv_heads = count("attention.head_count_kv", config.heads);
+    if (config.heads % config.kv_heads != 0)
+      fail("{}: {} query heads cannot share {} key heads", file_.path(), config.heads, config.kv_heads);
+    config.head_dim = head_dim(config);
+    config.max_positions = count("context_length");
     config.norm_epsilon = positive("attention.layer_norm_rms_epsilon", {});
-    config.rope_base = positive("rope.freq_base", config.rope_base);
-    if (has("rope.scaling.type")) config.rope_scaling = file_.metadata().text(key("rope.scaling.type"));
-    config.rope_factor = positive("rope.scaling.factor", config.rope_factor);
+    config.rotary_base = positive("rope.freq_base", config.rotary_base);
+    if (has("rope.scaling.type")) config.rotary_scaling = file_.metadata().text(key("rope.scaling.type"));
+    config.rotary_factor = positive("rope.scaling.factor", config.rotary_factor);
     if (has("rope.scaling.original_context_length"))
-      config.original_context = count("rope.scaling.original_context_length");
-    config.vocabulary = vocabulary(config);
-    config.rope_divisors = rope_divisors(config);
+      config.original_positions = count("rope.scaling.original_context_length");
+    config.vocab = vocab(config);
+    config.rotary_divisors = rotary_divisors(config);
     config.tied_head = !file_.has(kHead);
-    config.query_key_value_bias = file_.has("blk.0.attn_q.bias");
-    config.query_key_norm = file_.has("blk.0.attn_q_norm.weight");
+    config.qkv_bias = file_.has("blk.0.attn_q.bias");
+    config.qk_norm = file_.has("blk.0.attn_q_norm.weight");
+    config.pad_id = token_id("padding", config);
+    config.bos_id = token_id("bos", config);
+    config.eos_id = token_id("eos", config);
     return config;
   }
 
@@ -98,6 +100,15 @@ class Reader {
     return value;
   }
 
+  std::int64_t token_id(std::string_view token, const LlamaGgufConfig& config) const {
+    const std::string key = fmt::format("tokenizer.ggml.{}_token_id", token);
+    if (!file_.metadata().has(key)) return -1;
+    const std::int64_t id = file_.metadata().integer(key);
+    if (id < 0 || id >= config.vocab)
+      fail("{}: metadata '{}' is {}, and the vocabulary has {} tokens", file_.path(), key, id, config.vocab);
+    return id;
+  }
+
   void refuse_variants() const {
     if (has("expert_count") && file_.metadata().integer(key("expert_count")) > 0)
       fail_config("{}: a mixture of {} experts is not run: take a dense model", file_.path(),
@@ -107,15 +118,15 @@ class Reader {
                   file_.path(), count("attention.sliding_window"), key("attention.sliding_window"));
   }
 
-  std::int64_t head_size(const LlamaGgufConfig& config) const {
+  std::int64_t head_dim(const LlamaGgufConfig& config) const {
     std::int64_t size = 0;
     if (has("attention.key_length")) {
       size = count("attention.key_length");
     } else {
-      if (config.width % config.heads != 0)
-        fail("{}: a width of {} is no multiple of {} heads, and there is no metadata '{}'", file_.path(),
-             config.width, config.heads, key("attention.key_length"));
-      size = config.width / config.heads;
+      if (config.d_model % config.heads != 0)
+        fail("{}: an embedding length of {} is no multiple of {} heads, and there is no metadata '{}'",
+             file_.path(), config.d_model, config.heads, key("attention.key_length"));
+      size = config.d_model / config.heads;
     }
     const std::int64_t values = count("attention.value_length", size);
     const std::int64_t rotated = count("rope.dimension_count", size);
@@ -127,11 +138,11 @@ class Reader {
     return size;
   }
 
-  std::int64_t vocabulary(const LlamaGgufConfig& config) const {
+  std::int64_t vocab(const LlamaGgufConfig& config) const {
     const Shape shape = file_.info(kEmbedding).shape;
-    if (shape.size() != 2 || shape[1] != config.width)
-      fail("{}: tensor '{}' is {} and should be [vocabulary, {}]", file_.path(), kEmbedding, to_string(shape),
-           config.width);
+    if (shape.size() != 2 || shape[1] != config.d_model)
+      fail("{}: tensor '{}' is {} and should be [vocab, {}]", file_.path(), kEmbedding, to_string(shape),
+           config.d_model);
     const std::int64_t said = count("vocab_size", shape[0]);
     if (said != shape[0])
       fail("{}: metadata '{}' is {}, but tensor '{}' has {} rows", file_.path(), key("vocab_size"), said,
@@ -139,17 +150,17 @@ class Reader {
     return said;
   }
 
-  std::vector<float> rope_divisors(const LlamaGgufConfig& config) const {
-    if (!file_.has(kRopeDivisors)) return {};
-    const Shape shape = file_.info(kRopeDivisors).shape;
-    if (shape != Shape{config.head_size / 2})
-      fail("{}: tensor '{}' is {} and should be [{}]", file_.path(), kRopeDivisors, to_string(shape),
-           config.head_size / 2);
+  std::vector<float> rotary_divisors(const LlamaGgufConfig& config) const {
+    if (!file_.has(kRotaryDivisors)) return {};
+    const Shape shape = file_.info(kRotaryDivisors).shape;
+    if (shape != Shape{config.head_dim / 2})
+      fail("{}: tensor '{}' is {} and should be [{}]", file_.path(), kRotaryDivisors, to_string(shape),
+           config.head_dim / 2);
     std::vector<float> divisors(static_cast<std::size_t>(shape[0]));
-    file_.read(kRopeDivisors, {}, DType::kFloat32, divisors.data());
+    file_.read(kRotaryDivisors, {}, DType::kFloat32, divisors.data());
     for (const float divisor : divisors)
       if (!(divisor > 0) || !std::isfinite(divisor))
-        fail("{}: tensor '{}' holds {}, and should be positive", file_.path(), kRopeDivisors, divisor);
+        fail("{}: tensor '{}' holds {}, and should be positive", file_.path(), kRotaryDivisors, divisor);
     return divisors;
   }
 
@@ -183,9 +194,9 @@ class LlamaGgufView final : public TensorSource {
  public:
   explicit LlamaGgufView(std::unique_ptr<Gguf> file) : file_(std::move(file)) {
     const LlamaGgufConfig config = read_llama_gguf_config(*file_);
-    head_size_ = config.head_size;
+    head_dim_ = config.head_dim;
     for (const std::string& name : file_->names()) {
-      if (name == kRopeDivisors) continue;  // part of the config
+      if (name == kRotaryDivisors) continue;  // part of the config
       const auto renamed = hugging_face_name(name, config.layers);
       if (!renamed)
         fail("{}: tensor '{}' is none that a {} of {} layers has", path(), name, config.architecture,
@@ -216,11 +227,11 @@ class LlamaGgufView final : public TensorSource {
   std::int64_t interleaved_heads(std::string_view name, const LlamaGgufConfig& config) const {
     const bool query = name.find(".attn_q.") != std::string_view::npos;
     if (!query && name.find(".attn_k.") == std::string_view::npos) return 0;
-    const std::int64_t heads = query ? config.heads : config.key_value_heads;
+    const std::int64_t heads = query ? config.heads : config.kv_heads;
     const Shape shape = file_->info(std::string(name)).shape;
-    if (shape.empty() || shape[0] != heads * head_size_)
+    if (shape.empty() || shape[0] != heads * head_dim_)
       fail("{}: tensor '{}' is {}, and should have {} rows for {} heads of {}", path(), name,
-           to_string(shape), heads * head_size_, heads, head_size_);
+           to_string(shape), heads * head_dim_, heads, head_dim_);
     return heads;
   }
 
@@ -232,13 +243,13 @@ class LlamaGgufView final : public TensorSource {
     std::int64_t row = part.begin[0];
     part.count[0] = 1;
     const auto row_bytes = static_cast<std::size_t>(element_count(part.count)) * size_of(type);
-    std::vector<std::byte> head(static_cast<std::size_t>(head_size_) * row_bytes);
+    std::vector<std::byte> head(static_cast<std::size_t>(head_dim_) * row_bytes);
     while (row < end) {
-      part.begin[0] = row / head_size_ * head_size_;
-      part.count[0] = head_size_;
+      part.begin[0] = row / head_dim_ * head_dim_;
+      part.count[0] = head_dim_;
       file_->read(stored.name, part, type, head.data());
-      for (; row < std::min(end, part.begin[0] + head_size_); ++row, out += row_bytes) {
-        const std::int64_t inside = row - part.begin[0], half = head_size_ / 2;
+      for (; row < std::min(end, part.begin[0] + head_dim_); ++row, out += row_bytes) {
+        const std::int64_t inside = row - part.begin[0], half = head_dim_ / 2;
         const std::int64_t from = inside % half * 2 + inside / half;
         std::memcpy(out, head.data() + static_cast<std::size_t>(from) * row_bytes, row_bytes);
       }
@@ -252,7 +263,7 @@ class LlamaGgufView final : public TensorSource {
   }
 
   std::unique_ptr<Gguf> file_;
-  std::int64_t head_size_ = 0;
+  std::int64_t head_dim_ = 0;
   std::map<std::string, Stored> stored_;
 };
 

@@ -17,24 +17,27 @@ namespace trimtab {
 struct LlamaGgufConfig {
   std::string architecture;  // "llama", "qwen2" or "qwen3"
   std::int64_t layers = 0;
-  std::int64_t width = 0;  // of the residual stream
-  std::int64_t feed_forward = 0;
+  std::int64_t d_model = 0;  // of the residual stream
+  std::int64_t d_ff = 0;
   std::int64_t heads = 0;
-  std::int64_t key_value_heads = 0;
-  std::int64_t head_size = 0;
-  std::int64_t vocabulary = 0;  // rows of the embedding
-  std::int64_t context_length = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t vocab = 0;  // rows of the embedding
+  std::int64_t max_positions = 0;
   double norm_epsilon = 0;
-  double rope_base = 10000;
-  std::string rope_scaling = "none";  // as the file says it: "linear", "yarn", ...
-  double rope_factor = 1;
-  std::int64_t original_context = 0;  // 0 when the file does not say
-  // Llama 3's scaling, evaluated: the frequency of each pair is divided by these [head_size / 2]. Empty:
+  double rotary_base = 10000;
+  std::string rotary_scaling = "none";  // as the file says it: "linear", "yarn", ...
+  double rotary_factor = 1;
+  std::int64_t original_positions = 0;  // 0 when the file does not say
+  // Llama 3's scaling, evaluated: the frequency of each pair is divided by these [head_dim / 2]. Empty:
   // by 1.
-  std::vector<float> rope_divisors;
+  std::vector<float> rotary_divisors;
   bool tied_head = false;  // the file has no output.weight
-  bool query_key_value_bias = false;
-  bool query_key_norm = false;
+  bool qkv_bias = false;
+  bool qk_norm = false;
+  std::int64_t pad_id = -1;  // -1: the file names none
+  std::int64_t bos_id = -1;
+  std::int64_t eos_id = -1;
 };
 
 // Throws ConfigError for an architecture or a variant that we do not run (mixture of experts, partial rotary

@@ -50,15 +50,18 @@ TEST_F(SmolLM2, WeightsAreThoseThatTransformersLoads) {
 TEST_F(SmolLM2, ConfigIsThatOfTheModel) {
   const LlamaGgufConfig config = read_llama_gguf_config(*file);
   EXPECT_EQ(config.layers, 30);
-  EXPECT_EQ(config.width, 576);
-  EXPECT_EQ(config.feed_forward, 1536);
+  EXPECT_EQ(config.d_model, 576);
+  EXPECT_EQ(config.d_ff, 1536);
   EXPECT_EQ(config.heads, 9);
-  EXPECT_EQ(config.key_value_heads, 3);
-  EXPECT_EQ(config.head_size, 64);
-  EXPECT_EQ(config.vocabulary, 49152);
-  EXPECT_EQ(config.context_length, 8192);
-  EXPECT_EQ(config.rope_base, 1e5);
+  EXPECT_EQ(config.kv_heads, 3);
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_EQ(config.vocab, 49152);
+  EXPECT_EQ(config.max_positions, 8192);
+  EXPECT_EQ(config.rotary_base, 1e5);
   EXPECT_TRUE(config.tied_head);
+  EXPECT_EQ(config.pad_id, 2);
+  EXPECT_EQ(config.bos_id, 1);
+  EXPECT_EQ(config.eos_id, 2);
   EXPECT_EQ(file->metadata().texts("tokenizer.ggml.tokens").size(), 49152U);
   EXPECT_EQ(file->metadata().texts("tokenizer.ggml.merges").size(), 48900U);
 }

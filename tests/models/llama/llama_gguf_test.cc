@@ -68,31 +68,31 @@ TEST(LlamaGguf, ConfigIsThatOfTheFile) {
   const auto llama = read_llama_gguf_config(Gguf(kGolden + "llama.gguf"));
   EXPECT_EQ(llama.architecture, "llama");
   EXPECT_EQ(llama.layers, 2);
-  EXPECT_EQ(llama.width, 32);
-  EXPECT_EQ(llama.feed_forward, 32);
+  EXPECT_EQ(llama.d_model, 32);
+  EXPECT_EQ(llama.d_ff, 32);
   EXPECT_EQ(llama.heads, 4);
-  EXPECT_EQ(llama.key_value_heads, 2);
-  EXPECT_EQ(llama.head_size, 8);
-  EXPECT_EQ(llama.vocabulary, 40);
-  EXPECT_EQ(llama.context_length, 64);
+  EXPECT_EQ(llama.kv_heads, 2);
+  EXPECT_EQ(llama.head_dim, 8);
+  EXPECT_EQ(llama.vocab, 40);
+  EXPECT_EQ(llama.max_positions, 64);
   EXPECT_FLOAT_EQ(static_cast<float>(llama.norm_epsilon), 1e-5f);
-  EXPECT_EQ(llama.rope_base, 5e5);
-  EXPECT_EQ(llama.rope_scaling, "none");
-  EXPECT_EQ(llama.rope_factor, 1);
-  EXPECT_TRUE(llama.rope_divisors.empty());
+  EXPECT_EQ(llama.rotary_base, 5e5);
+  EXPECT_EQ(llama.rotary_scaling, "none");
+  EXPECT_EQ(llama.rotary_factor, 1);
+  EXPECT_TRUE(llama.rotary_divisors.empty());
   EXPECT_TRUE(llama.tied_head);
-  EXPECT_FALSE(llama.query_key_value_bias);
-  EXPECT_FALSE(llama.query_key_norm);
+  EXPECT_FALSE(llama.qkv_bias);
+  EXPECT_FALSE(llama.qk_norm);
   const auto qwen2 = read_llama_gguf_config(Gguf(kGolden + "qwen2.gguf"));
-  EXPECT_TRUE(qwen2.query_key_value_bias);
-  EXPECT_FALSE(qwen2.query_key_norm);
+  EXPECT_TRUE(qwen2.qkv_bias);
+  EXPECT_FALSE(qwen2.qk_norm);
   const auto qwen3 = read_llama_gguf_config(Gguf(kGolden + "qwen3.gguf"));
-  EXPECT_EQ(qwen3.head_size, 16);
-  EXPECT_TRUE(qwen3.query_key_norm);
+  EXPECT_EQ(qwen3.head_dim, 16);
+  EXPECT_TRUE(qwen3.qk_norm);
   EXPECT_FALSE(qwen3.tied_head);
 }
 
-// A "llama" of one layer in memory: width 4, one head.
+// A "llama" of one layer in memory: d_model 4, one head.
 class TinyLlama : public ::testing::Test {
  protected:
   TinyLlama() {
@@ -138,9 +138,10 @@ TEST_F(TinyLlama, BiasesAreReorderedAsTheirRowsAre) {
 
 TEST_F(TinyLlama, DefaultsAreThoseOfTheFormat) {
   const LlamaGgufConfig config = this->config();
-  EXPECT_EQ(config.key_value_heads, 1);
-  EXPECT_EQ(config.head_size, 4);
-  EXPECT_EQ(config.rope_base, 10000);
+  EXPECT_EQ(config.kv_heads, 1);
+  EXPECT_EQ(config.head_dim, 4);
+  EXPECT_EQ(config.rotary_base, 10000);
+  EXPECT_EQ(config.eos_id, -1);
 }
 
 TEST_F(TinyLlama, RotaryScalingIsHandedOn) {
@@ -149,10 +150,10 @@ TEST_F(TinyLlama, RotaryScalingIsHandedOn) {
       .integer("llama.rope.scaling.original_context_length", 8)
       .floats("rope_freqs.weight", {2}, {1, 8});
   const LlamaGgufConfig config = this->config();
-  EXPECT_EQ(config.rope_scaling, "yarn");
-  EXPECT_EQ(config.rope_factor, 4);
-  EXPECT_EQ(config.original_context, 8);
-  EXPECT_THAT(config.rope_divisors, ElementsAre(1, 8));
+  EXPECT_EQ(config.rotary_scaling, "yarn");
+  EXPECT_EQ(config.rotary_factor, 4);
+  EXPECT_EQ(config.original_positions, 8);
+  EXPECT_THAT(config.rotary_divisors, ElementsAre(1, 8));
   EXPECT_THAT(open()->names(), ElementsAre("model.embed_tokens.weight"));
 }
 
@@ -176,6 +177,8 @@ TEST_F(TinyLlama, ContradictionsAreRefused) {
               HasSubstr("1 query heads cannot share 3 key heads"));
   EXPECT_THAT(failure([](auto& b) { b.integer("llama.attention.head_count_kv", 0); }), HasSubstr("is 0"));
   EXPECT_THAT(failure([](auto& b) { b.real("llama.rope.freq_base", -1); }), HasSubstr("should be positive"));
+  EXPECT_THAT(failure([](auto& b) { b.integer("tokenizer.ggml.eos_token_id", 2); }),
+              HasSubstr("'tokenizer.ggml.eos_token_id' is 2, and the vocabulary has 2 tokens"));
   EXPECT_THAT(failure([](auto& b) { b.integer("llama.vocab_size", 3); }),
               AllOf(HasSubstr("'llama.vocab_size' is 3"), HasSubstr("has 2 rows")));
   EXPECT_THAT(failure([](auto& b) {
