@@ -173,17 +173,18 @@ class Reader {
 std::optional<std::string> hugging_face_name(std::string_view name, std::int64_t layers) {
   for (const Renamed& known : kOutside)
     if (known.gguf == name) return std::string(known.hugging_face);
+  constexpr std::string_view kPrefix = "blk.";
   for (const std::string_view suffix : {".weight", ".bias"}) {
-    if (!name.starts_with("blk.") || !name.ends_with(suffix)) continue;
-    const std::size_t dot = name.find('.', 4);
-    std::int64_t layer = -1;
-    const auto [end, error] = std::from_chars(name.data() + 4, name.data() + dot, layer);
-    // One spelling a number: "00" would be a second tensor of layer 0.
-    if (error != std::errc() || layer < 0 || layer >= layers ||
-        fmt::to_string(layer) != name.substr(4, dot - 4))
+    if (name.size() < kPrefix.size() + suffix.size() || !name.starts_with(kPrefix) || !name.ends_with(suffix))
       continue;
-    if (dot + suffix.size() >= name.size()) continue;
-    const std::string_view part = name.substr(dot + 1, name.size() - suffix.size() - dot - 1);
+    const std::string_view middle = name.substr(kPrefix.size(), name.size() - kPrefix.size() - suffix.size());
+    const std::size_t dot = middle.find('.');
+    if (dot == std::string_view::npos) continue;
+    const std::string_view number = middle.substr(0, dot), part = middle.substr(dot + 1);
+    std::int64_t layer = -1;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), layer);
+    // One spelling a number: "00" would be a second tensor of layer 0.
+    if (error != std::errc() || layer < 0 || layer >= layers || fmt::to_string(layer) != number) continue;
     for (const Renamed& known : kInLayer)
       if (known.gguf == part) return fmt::format("model.layers.{}.{}{}", layer, known.hugging_face, suffix);
   }

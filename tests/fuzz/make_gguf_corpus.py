@@ -54,7 +54,7 @@ def tensors(shapes):
     return infos, data
 
 
-def llama(architecture, **more):
+def llama(architecture, added_tensor=None, **more):
     """The smallest model of its kind: one layer, width 4, two heads of two."""
     a = architecture
     pairs = [pair("general.architecture", TEXT, a), pair(f"{a}.block_count", U32, 1),
@@ -68,6 +68,8 @@ def llama(architecture, **more):
     for name, dims in {"attn_norm": [4], "ffn_norm": [4], "attn_q": [4, 4], "attn_k": [4, 2], "attn_v": [4, 2],
                        "attn_output": [4, 4], "ffn_gate": [4, 3], "ffn_up": [4, 3], "ffn_down": [3, 4]}.items():
         shapes[f"blk.0.{name}.weight"] = dims
+    if added_tensor:
+        shapes[added_tensor] = [4]
     infos, data = tensors({name: ("F16", dims) for name, dims in shapes.items()})
     return file(pairs, infos, data)
 
@@ -85,6 +87,8 @@ def main():
         "every_value": file(values, [], version=2),
         "llama": llama("llama"),
         "qwen3": llama("qwen3"),
+        "no_layer": llama("llama", added_tensor="blk.weight"),
+        "bias": llama("llama", added_tensor="blk.0.attn_q.bias"),
         "experts": llama("llama", expert_count=8),
         "alignment": file([pair("general.alignment", U32, 64)], one, eight, alignment=64),
         "scalar": file([], [info("x", [], 0, 0)], eight),

@@ -198,8 +198,8 @@ TEST_F(TinyLlama, ContradictionsAreRefused) {
 
 TEST_F(TinyLlama, UnknownTensorsAreRefused) {
   for (const std::string name :
-       {"blk.1.attn_q.weight", "blk.00.attn_q.weight", "blk.-1.attn_q.weight", "blk..weight", "blk.0.weight",
-        "blk.0", "blk.", "blk.0.attn_q.scale", "blk.0.ssm_a.weight", "x"})
+       {"blk.1.attn_q.weight", "blk.00.attn_q.weight", "blk.-1.attn_q.weight", "blk..weight", "blk.weight",
+        "blk.0.weight", "blk.0", "blk.", "blk.0.attn_q.scale", "blk.0.ssm_a.weight", "x"})
     EXPECT_THAT(failure([&](auto& b) {
                   b.floats(name, {4}, {0, 0, 0, 0});
                 }),
