@@ -29,8 +29,10 @@ std::string replaced(std::string text, const Texts& from_to) {
 
 class Classification final : public PublishedTask {
  public:
-  Classification(ClassTask task, const ClassTaskOptions& options)
-      : PublishedTask(task.data, options), task_(std::move(task)), replace_(options.replace) {
+  Classification(ClassTask task, PublishedOptions options, Texts replace)
+      : PublishedTask(task.data, std::move(options)), task_(std::move(task)), replace_(std::move(replace)) {
+    for (TextField& field : task_.fields)
+      if (field.columns.empty()) field.columns = {field.name};
     if (task_.written_labels.empty()) task_.written_labels = task_.labels;
     if (task_.submitted_labels.empty()) task_.submitted_labels = task_.labels;
     if (!replace_.empty() && (replace_.size() != 2 || replace_[0].empty()))
@@ -120,13 +122,15 @@ class Classification final : public PublishedTask {
   }
 
   ClassTask task_;
-  std::vector<std::string> replace_;
+  Texts replace_;
 };
 
 }  // namespace
 
 std::unique_ptr<Task> make_class_task(ClassTask task, ClassTaskOptions options) {
-  return std::make_unique<Classification>(std::move(task), options);
+  Texts replace = std::move(options.replace);
+  return std::make_unique<Classification>(std::move(task), static_cast<PublishedOptions&&>(options),
+                                          std::move(replace));
 }
 
 }  // namespace trimtab

@@ -16,12 +16,8 @@ namespace trimtab {
 // "name: value" in the input. The value is that of the first of `columns` that the file has; rows of a data
 // set are often passed on as text_a and text_b.
 struct TextField {
-  TextField(const char* name_and_column) : name(name_and_column), columns{name_and_column} {}
-  TextField(std::string name_in_input, std::vector<std::string> columns_of_file)
-      : name(std::move(name_in_input)), columns(std::move(columns_of_file)) {}
-
-  std::string name;
-  std::vector<std::string> columns;
+  std::string name{};
+  std::vector<std::string> columns{};  // empty: the one of this name
 };
 
 struct ClassMetric {

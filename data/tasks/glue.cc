@@ -24,7 +24,7 @@ void number_labels(ClassTask& out, std::vector<std::string> labels) {
 
 ClassTask cola() {
   ClassTask out = task("cola", "CoLA");
-  out.fields = {"sentence"};
+  out.fields = {{"sentence"}};
   number_labels(out, {"unacceptable", "acceptable"});
   out.headless_columns = {"source", "label", "mark", "sentence"};
   out.metrics = {kMatthews};
@@ -33,7 +33,7 @@ ClassTask cola() {
 
 ClassTask sst2() {
   ClassTask out = task("sst2", "SST-2");
-  out.fields = {"sentence"};
+  out.fields = {{"sentence"}};
   number_labels(out, {"negative", "positive"});
   return out;
 }
@@ -85,14 +85,14 @@ ClassTask qnli() {
 
 ClassTask rte() {
   ClassTask out = task("rte", "RTE");
-  out.fields = {"sentence1", "sentence2"};
+  out.fields = {{"sentence1"}, {"sentence2"}};
   out.labels = {"entailment", "not_entailment"};
   return out;
 }
 
 ClassTask wnli() {
   ClassTask out = task("wnli", "WNLI");
-  out.fields = {"sentence1", "sentence2"};
+  out.fields = {{"sentence1"}, {"sentence2"}};
   number_labels(out, {"not_entailment", "entailment"});
   return out;
 }

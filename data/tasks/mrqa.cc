@@ -23,7 +23,7 @@ DataSet data_of(const std::string& set) {
 
 class Mrqa final : public PublishedTask {
  public:
-  explicit Mrqa(const MrqaOptions& options) : PublishedTask(data_of(options.set), options) {}
+  using PublishedTask::PublishedTask;
 
   std::vector<std::string> labels() const override { return {}; }
   std::string prefix() const override { return "squad"; }
@@ -44,6 +44,9 @@ class Mrqa final : public PublishedTask {
 
 }  // namespace
 
-std::unique_ptr<Task> make_mrqa(MrqaOptions options) { return std::make_unique<Mrqa>(options); }
+std::unique_ptr<Task> make_mrqa(MrqaOptions options) {
+  DataSet data = data_of(options.set);
+  return std::make_unique<Mrqa>(std::move(data), static_cast<PublishedOptions&&>(options));
+}
 
 }  // namespace trimtab

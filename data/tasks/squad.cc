@@ -89,10 +89,10 @@ std::unique_ptr<Task> make_squad(PublishedOptions options) {
 }
 
 std::unique_ptr<Task> make_squad_shifts(ShiftsOptions options) {
-  return std::make_unique<Squad>(DataSet{"squad/shifts",
-                                         {"", "https://modestyachts.github.io/squadshifts-website/"},
-                                         {{"validation", {options.set + "_v1.0.json"}}}},
-                                 options);
+  DataSet data{"squad/shifts",
+               {"", "https://modestyachts.github.io/squadshifts-website/"},
+               {{"validation", {options.set + "_v1.0.json"}}}};
+  return std::make_unique<Squad>(std::move(data), static_cast<PublishedOptions&&>(options));
 }
 
 }  // namespace trimtab

@@ -21,7 +21,7 @@ ClassTask task(const std::string& name, const std::string& folder) {
 
 ClassTask boolq() {
   ClassTask out = task("boolq", "BoolQ");
-  out.fields = {"passage", "question"};
+  out.fields = {{"passage"}, {"question"}};
   out.labels = {"False", "True"};
   out.submitted_labels = {"false", "true"};
   return out;
@@ -29,7 +29,7 @@ ClassTask boolq() {
 
 ClassTask cb() {
   ClassTask out = task("cb", "CB");
-  out.fields = {"hypothesis", "premise"};
+  out.fields = {{"hypothesis"}, {"premise"}};
   out.labels = {"entailment", "contradiction", "neutral"};
   out.metrics = {kMacroF1, kAccuracy};
   return out;
@@ -37,7 +37,7 @@ ClassTask cb() {
 
 ClassTask copa() {
   ClassTask out = task("copa", "COPA");
-  out.fields = {"choice1", "choice2", "premise", "question"};
+  out.fields = {{"choice1"}, {"choice2"}, {"premise"}, {"question"}};
   out.labels = {"choice1", "choice2"};
   out.written_labels = out.submitted_labels = {"0", "1"};
   return out;
@@ -45,7 +45,7 @@ ClassTask copa() {
 
 ClassTask rte() {
   ClassTask out = task("rte", "RTE");
-  out.fields = {"hypothesis", "premise"};
+  out.fields = {{"hypothesis"}, {"premise"}};
   out.labels = {"entailment", "not_entailment"};
   return out;
 }
@@ -53,7 +53,7 @@ ClassTask rte() {
 // The places of the word in the sentences are not used.
 ClassTask wic() {
   ClassTask out = task("wic", "WiC");
-  out.fields = {"sentence1", "sentence2", "word"};
+  out.fields = {{"sentence1"}, {"sentence2"}, {"word"}};
   out.labels = {"False", "True"};
   out.submitted_labels = {"false", "true"};
   return out;

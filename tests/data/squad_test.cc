@@ -64,10 +64,9 @@ TEST(Squad, Errors) {
   EXPECT_THAT(error("{\"data\": []}"), HasSubstr("has no example"));
   EXPECT_THAT(error("{\"version\": 2}"), HasSubstr("field 'data' is missing"));
   EXPECT_THAT(error(""), HasSubstr("the file is empty"));
-  EXPECT_THAT(
-      error(
-          R"({"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q7", "question": "?", "answers": []}]}]}]})"),
-      HasSubstr("question 'q7' has no answer"));
+  EXPECT_THAT(error(R"({"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q7", "question": "?", )"
+                    R"("answers": []}]}]}]})"),
+              HasSubstr("question 'q7' has no answer"));
 }
 
 TEST(SquadShifts, AValidationSplit) {
