@@ -123,6 +123,31 @@ TEST(Mixture, Errors) {
               HasSubstr("did you mean 'superglue/rte'?"));
 }
 
+struct File {
+  Subtree task{};
+};
+
+template <class V>
+void describe(V& v, File& s) {
+  v.field("task", s.task, "A task.", {.required = true});
+}
+
+// What a run stores beside its results makes the same task again.
+TEST(Mixture, DumpReadsBack) {
+  const std::string text =
+      "task:\n  name: mixture\n  cap: 7\n  tasks:\n    - {task: {name: superglue/rte, path: d, max_rows: "
+      "3}}\n"
+      "    - {task: {name: superglue/cb, path: d}, share: 2}\n";
+  File run = parse_config<File>(text, "run.yaml");
+  make_task(run.task);
+  const std::string dump = dump_config(run);
+  EXPECT_THAT(dump, HasSubstr("max_rows: 3"));
+  EXPECT_THAT(dump, HasSubstr("prefix: true"));
+  File again = parse_config<File>(dump, "dump.yaml");
+  EXPECT_EQ(make_task(again.task)->labels().size(), 4u);
+  EXPECT_EQ(dump_config(again), dump);
+}
+
 std::map<std::size_t, int> counts_of(Sampler& sampler, std::uint64_t first_row, std::uint64_t rows) {
   std::map<std::size_t, int> counts;
   for (std::uint64_t row = first_row; row < first_row + rows; ++row) ++counts[sampler.step(row)[0].example];
