@@ -48,6 +48,7 @@ TEST(AnswerMetrics, Referents) {
   EXPECT_EQ(names_referent("bunny", "the fuzzy bunny"), true);
   EXPECT_EQ(names_referent("THE BUNNY ", "bunny"), true);
   EXPECT_EQ(names_referent("Bob", "Bob's hat"), false);
+  EXPECT_EQ(names_referent("hat", "Bob's hat"), false);  // though its words are all there
   EXPECT_EQ(names_referent("Bob's", "Bob's hat"), true);
   EXPECT_EQ(names_referent("hat", "Bob"), false);
   EXPECT_EQ(names_referent("bun", "bunny"), false);  // words, not letters
