@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "data/tokenizers/bpe_rules.h"
-#include "data/tokenizers/byte_alphabet.h"
 #include "data/utf8.h"
 #include "runtime/check.h"
 
@@ -79,16 +78,13 @@ void BpeTokenizer::find_whole_words() {
   Call call{SpecialText::kPlain, ids};
   for (std::size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
     if (!is_piece(vocabulary_, id)) continue;
-    const std::string& piece = vocabulary_.pieces[id];
-    const auto word = vocabulary_.byte_level ? spelled_bytes(piece) : std::optional<std::string>(piece);
-    if (!word) continue;
-    if (vocabulary_.ignore_merges) {
-      words_[*word] = static_cast<TokenId>(id);
-      continue;
+    const std::string& word = vocabulary_.byte_level ? printed_[id] : vocabulary_.pieces[id];
+    ids.assign(1, static_cast<TokenId>(id));
+    if (!vocabulary_.ignore_merges) {
+      ids.clear();
+      append_merged(word, call);
     }
-    ids.clear();
-    append_merged(*word, call);
-    if (ids.size() == 1) words_[*word] = ids.front();
+    if (ids.size() == 1) words_[word] = ids.front();
   }
 }
 

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -33,10 +32,6 @@ class BpeTokenizer final : public Tokenizer {
   std::string decode(std::span<const TokenId> ids) const override;
 
  private:
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
   struct Call;  // what one encode() carries along
 
   static Known known(const BpeVocabulary& vocabulary);
@@ -60,8 +55,8 @@ class BpeTokenizer final : public Tokenizer {
   std::array<TokenId, 256> byte_ids_{};                       // of each byte, or -1
   std::unordered_map<std::string_view, TokenId> characters_;  // pieces of one character, in vocabulary_
   std::vector<std::string> printed_;                          // bytes that each id decodes to
-  std::unordered_map<std::string, TokenId, TextHash, std::equal_to<>> words_;  // that are one piece
-  bool cuts_at_blanks_ = false;  // no merge goes from a letter to a "▁"
+  std::unordered_map<std::string_view, TokenId> words_;  // that are one piece; in printed_ or vocabulary_
+  bool cuts_at_blanks_ = false;                          // no merge goes from a letter to a "▁"
 };
 
 }  // namespace trimtab

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenizers/json_value.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "runtime/check.h"
@@ -35,8 +36,10 @@ bool JsonValue::flag() const {
 }
 
 std::int64_t JsonValue::number() const {
-  if (!json_->is_number_integer() || *json_ > json(INT64_MAX)) fail_type("a whole number");
-  return json_->get<std::int64_t>();
+  if (!json_->is_number_integer()) fail_type("a whole number");
+  const auto* large = json_->get_ptr<const std::uint64_t*>();
+  return large == nullptr ? json_->get<std::int64_t>()
+                          : static_cast<std::int64_t>(std::min<std::uint64_t>(*large, INT64_MAX));
 }
 
 std::vector<JsonValue> JsonValue::list() const {

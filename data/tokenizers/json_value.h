@@ -29,7 +29,7 @@ class JsonValue {
   JsonValue at(const char* member) const;
   const std::string& text() const;
   bool flag() const;
-  std::int64_t number() const;
+  std::int64_t number() const;  // INT64_MAX for larger ones
   std::vector<JsonValue> list() const;
   void for_each_member(
       const std::function<void(const std::string& name, const JsonValue& value)>& visit) const;

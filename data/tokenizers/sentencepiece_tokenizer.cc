@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenizers/sentencepiece_tokenizer.h"
 
+#include "data/utf8.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -34,6 +35,9 @@ SentencePieceTokenizer::SentencePieceTokenizer(SentencePieceModel model)
 
 void SentencePieceTokenizer::append_ids(std::string_view text, SpecialText special,
                                         std::vector<TokenId>& ids) const {
+  // The library puts U+FFFD for each byte that is none.
+  std::string valid;
+  if (find_invalid_utf8(text)) text = valid = replace_invalid_utf8(text);
   std::size_t done = 0;
   while (const auto token = control_.next(text, done, special)) {
     model_.append_ids(text.substr(done, token->begin - done), ids);
