@@ -30,11 +30,25 @@ static_assert(std::endian::native == std::endian::little,
 // implementation's bound).
 constexpr std::uint64_t kLongestHeader = 100'000'000;
 
+// Objects in a header: itself, a tensor, its shape. What is nested deeper is no header, and would cost the
+// parser a hundred times the memory of the file.
+constexpr int kDeepest = 4;
+
+// For messages: what a file says, but not all of what a damaged one can say.
+std::string shown(const Json& value) {
+  if (value.is_structured()) return fmt::format("{} of {}", value.type_name(), value.size());
+  constexpr std::size_t kMost = 60;
+  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true);
+  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
+  return text;
+}
+
 // nlohmann keeps the last of two equal keys without a word; here that would hide a tensor.
 Json parse_strictly(std::string_view text, const std::string& where) {
   std::set<std::string> seen;
   std::string twice;
   const auto watch = [&](int depth, Json::parse_event_t event, const Json& value) {
+    if (depth > kDeepest) fail("{}: objects or arrays are nested more than {} deep", where, kDeepest);
     if (depth == 1 && event == Json::parse_event_t::key) {
       const auto& key = value.get_ref<const std::string&>();
       if (!seen.insert(key).second && twice.empty()) twice = key;
@@ -44,8 +58,9 @@ Json parse_strictly(std::string_view text, const std::string& where) {
   Json json;
   try {
     json = Json::parse(text, watch);
-  } catch (const Json::parse_error& error) {
-    fail("{}: not valid JSON: {}", where, error.what());
+  } catch (const Json::exception& error) {  // also out_of_range, for a number too large
+    constexpr std::size_t kMost = 200;      // the library quotes the text before the error
+    fail("{}: not valid JSON: {}", where, std::string(error.what()).substr(0, kMost));
   }
   if (!json.is_object()) fail("{}: a JSON object is expected, this is {}", where, json.type_name());
   if (!twice.empty()) fail("{}: '{}' is there twice", where, twice);
@@ -80,7 +95,7 @@ void convert_run(const std::byte* bytes, std::int64_t first, std::int64_t count,
 
 std::uint64_t unsigned_of(const Json& value, const std::string& where, const char* what) {
   if (!value.is_number_unsigned())
-    fail("{}: {} must hold whole numbers that are not negative, not {}", where, what, value.dump());
+    fail("{}: {} must hold whole numbers that are not negative, not {}", where, what, shown(value));
   return value.get<std::uint64_t>();
 }
 
@@ -123,7 +138,7 @@ struct Safetensors::HeaderReader {
   void add_metadata(const Json& value) {
     if (!value.is_object()) fail("{}: __metadata__ must be an object", path);
     for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) fail("{}: __metadata__: '{}' must be a text, not {}", path, key, text.dump());
+      if (!text.is_string()) fail("{}: __metadata__: '{}' must be a text, not {}", path, key, shown(text));
       owner.metadata_[key] = text.get<std::string>();
     }
   }
@@ -157,7 +172,7 @@ struct Safetensors::HeaderReader {
                           value.contains("shape") && value["shape"].is_array() &&
                           value.contains("data_offsets") && value["data_offsets"].is_array() &&
                           value["data_offsets"].size() == 2;
-    if (!complete) fail("{}: dtype, shape and two data_offsets are expected, not {}", where, value.dump());
+    if (!complete) fail("{}: dtype, shape and two data_offsets are expected, not {}", where, shown(value));
     Entry entry;
     entry.file = file;
     entry.stored = stored_of(value["dtype"].get<std::string>(), where);
@@ -240,7 +255,7 @@ void Safetensors::add_shards(const std::string& index_path, const std::string& f
   std::map<std::string, std::string> shards;  // file name -> a tensor of it
   for (const auto& [name, shard] : map->items()) {
     if (!shard.is_string())
-      fail("{}: weight_map: '{}' must name a file, not {}", index_path, name, shard.dump());
+      fail("{}: weight_map: '{}' must name a file, not {}", index_path, name, shown(shard));
     shards.emplace(shard.get<std::string>(), name);
   }
   for (const auto& [shard, name] : shards) {

@@ -180,7 +180,12 @@ TEST(Safetensors, MalformedHeadersAreRefused) {
   };
   EXPECT_THAT(header("{"), HasSubstr("not valid JSON"));
   EXPECT_THAT(header("\xff\xfe"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(header(R"({"x":1e999})"), HasSubstr("not valid JSON"));
   EXPECT_THAT(header("[1]"), HasSubstr("this is array"));
+  EXPECT_THAT(header(R"({"x":)" + std::string(100000, '[')), HasSubstr("nested more than 4 deep"));
+  EXPECT_THAT(header(R"({"x":[0,0]})"), HasSubstr("not array of 2"));
+  EXPECT_LT(header(R"({"x":")" + std::string(100000, '-') + "\"}").size(), 500);
+  EXPECT_LT(header(R"({"x":)" + std::string(100000, '-') + "}").size(), 500);
   EXPECT_THAT(header(R"({"__metadata__":{"a":1}})"), HasSubstr("'a' must be a text, not 1"));
   EXPECT_THAT(header(R"({"x":{"dtype":"F32","shape":[2]}})"),
               HasSubstr("tensor 'x': dtype, shape and two data_offsets"));
