@@ -17,7 +17,7 @@ std::uint64_t sample_key(PretrainingSplit split, std::uint64_t row) {
 
 }  // namespace
 
-PretrainingData::PretrainingData(const Tokenizer& tokenizer, PretrainingOptions options)
+PretrainingData::PretrainingData(const T5Tokenizer& tokenizer, PretrainingOptions options)
     : tokenizer_(tokenizer), options_(std::move(options)) {
   check_options();
   const bool spans = options_.objective == "span_corruption";

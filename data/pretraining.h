@@ -12,7 +12,7 @@
 #include "data/sampler.h"
 #include "data/span_corruption.h"
 #include "data/token_array.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/t5_tokenizer.h"
 
 namespace trimtab {
 
@@ -35,7 +35,7 @@ class PretrainingData {
  public:
   // Opens (or makes) the id arrays. Keeps a reference to the tokenizer. Throws ConfigError for bad options,
   // Error for bad text or a split that is shorter than one chunk.
-  PretrainingData(const Tokenizer& tokenizer, PretrainingOptions options);
+  PretrainingData(const T5Tokenizer& tokenizer, PretrainingOptions options);
 
   // Row `row` of the global batch of the step. Validation draws the same way, from the end of each corpus.
   Denoising example(PretrainingSplit split, std::uint64_t step, std::uint64_t row) const;
@@ -53,7 +53,7 @@ class PretrainingData {
   std::span<const TokenId> part(std::size_t corpus, PretrainingSplit split) const;
   std::span<const TokenId> draw_chunk(PretrainingSplit split, std::uint64_t step, std::uint64_t row) const;
 
-  const Tokenizer& tokenizer_;
+  const T5Tokenizer& tokenizer_;
   PretrainingOptions options_;
   int chunk_ = 0;
   double total_weight_ = 0;

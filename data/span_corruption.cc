@@ -45,7 +45,7 @@ std::vector<int> random_segmentation(int items, int segments, const RandomStream
 
 // A run of tokens where `hidden` holds becomes one sentinel; the others stay.
 std::vector<TokenId> hide(std::span<const TokenId> ids, const std::vector<bool>& mask, bool hidden,
-                          const Tokenizer& tokenizer) {
+                          const T5Tokenizer& tokenizer) {
   std::vector<TokenId> out;
   int spans = 0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -104,7 +104,7 @@ std::vector<bool> random_spans_noise_mask(int length, double noise_density, doub
 }
 
 Denoising corrupt_spans(std::span<const TokenId> ids, const std::vector<bool>& mask,
-                        const Tokenizer& tokenizer) {
+                        const T5Tokenizer& tokenizer) {
   TT_CHECK(ids.size() == mask.size(), "{} ids and a mask of {}", ids.size(), mask.size());
   return {hide(ids, mask, true, tokenizer), hide(ids, mask, false, tokenizer)};
 }

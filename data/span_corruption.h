@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "data/tokenizer.h"
+#include "data/tokenizers/t5_tokenizer.h"
 #include "runtime/random.h"
 
 namespace trimtab {
@@ -39,7 +39,7 @@ std::vector<bool> random_spans_noise_mask(int length, double noise_density, doub
 // <extra_id_1>,
 // ... from the front; eos at the end of both. Throws ConfigError if there are more spans than sentinels.
 Denoising corrupt_spans(std::span<const TokenId> ids, const std::vector<bool>& mask,
-                        const Tokenizer& tokenizer);
+                        const T5Tokenizer& tokenizer);
 
 // The first `split` ids are the inputs, the others the targets; eos at the end of both (prefix_lm). 0 < split
 // < size.

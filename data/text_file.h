@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,16 +21,6 @@ struct TextFile {
 
 // What to do with bytes that are no UTF-8.
 enum class InvalidUtf8 { kFail, kReplace };
-
-// Position of the first byte that is not part of a well-formed UTF-8 sequence (overlong forms, surrogates and
-// values above U+10FFFF are ill-formed).
-std::optional<std::size_t> find_invalid_utf8(std::string_view text);
-
-// Bytes of the well-formed sequence at the front of a text, or 0 if there is none.
-std::size_t utf8_sequence_length(std::string_view text);
-
-// A copy in which each ill-formed byte is U+FFFD.
-std::string replace_invalid_utf8(std::string_view text);
 
 // The bytes of a file as they are. Throws Error (file, reason) if it cannot be read.
 std::string read_bytes(const std::string& path);

@@ -73,7 +73,7 @@ std::vector<std::vector<TokenId>> TextRecipe::encode_labels(const std::vector<st
     if (ids.size() + 1 > static_cast<std::size_t>(options_.max_target))
       fail_config("label '{}' takes {} tokens with eos, but max_target is {}; raise it", label,
                   ids.size() + 1, options_.max_target);
-    if (std::find(ids.begin(), ids.end(), tokenizer_.unk()) != ids.end())
+    if (tokenizer_.unk() && std::ranges::find(ids, *tokenizer_.unk()) != ids.end())
       fail_config("label '{}' cannot be written with the vocabulary {}: it holds an unknown piece", label,
                   tokenizer_.path());
     ids.push_back(tokenizer_.eos());

@@ -64,7 +64,7 @@ std::string key_of(const CorpusOptions& options, const Tokenizer& tokenizer) {
   Sha256 hash;
   hash.update({header.magic.data(), header.magic.size()});
   hash.update(tokenizer.hash());
-  hash.update(std::to_string(tokenizer.extra_ids()) + (options.replace_invalid ? "r" : "f"));
+  hash.update(std::to_string(tokenizer.size() - tokenizer.pieces()) + (options.replace_invalid ? "r" : "f"));
   hash.update(sha256_file(options.path));
   return hash.hex();
 }

@@ -1,84 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text <-> token ids with a SentencePiece model, as T5 uses it: the ids of the model come first, and the
-// sentinels <extra_id_0>, <extra_id_1>, ... lie on top in descending order, so that <extra_id_0> has the
-// highest id. Const calls may be made from several threads.
+// Text <-> token ids: what all vocabularies have in common. open_tokenizer of tokenizers/open_tokenizer.h
+// makes the one that a file holds. Const calls may be made from several threads.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace sentencepiece {
-class SentencePieceProcessor;
-}
-
 namespace trimtab {
 
 using TokenId = std::int32_t;
 
+// What the written form of a special token ("<|im_start|>") in a text becomes: text as any other, or that
+// token. Tokens are for templates that we wrote: text from elsewhere must not be able to end a turn.
+enum class SpecialText { kPlain, kToken };
+
 class Tokenizer {
  public:
-  // Throws Error if the file is missing or no SentencePiece model, ConfigError if the model has no pad, eos
-  // or unknown piece (T5 needs all three).
-  explicit Tokenizer(const std::string& path, int extra_ids = 100);
-  ~Tokenizer();
-  Tokenizer(Tokenizer&&) noexcept;
-  Tokenizer& operator=(Tokenizer&&) noexcept;
+  virtual ~Tokenizer() = default;
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
 
-  // Ids of the text alone: no eos, no padding. The literal text "<extra_id_3>" becomes that sentinel, and the
-  // text around it is encoded piece by piece, as the T5 tokenizer of Hugging Face does.
-  std::vector<TokenId> encode(std::string_view text) const;
-  // Text of the ids; pad and eos are left out, sentinels are printed as "<extra_id_k>" between single blanks.
-  // Ids above the vocabulary (padding rows of an embedding) print as the unknown piece does. Throws Error for
-  // negative ids.
-  std::string decode(std::span<const TokenId> ids) const;
+  // Ids of the text alone: no bos, no eos, no padding.
+  std::vector<TokenId> encode(std::string_view text, SpecialText special = SpecialText::kPlain) const;
+  // Text of the ids; special tokens are left out. Throws Error for negative ids.
+  virtual std::string decode(std::span<const TokenId> ids) const = 0;
 
-  TokenId eos() const { return eos_; }
-  TokenId pad() const { return pad_; }
-  TokenId unk() const { return unk_; }
-  // Pieces of the model plus sentinels.
-  TokenId size() const { return pieces_ + extra_ids_; }
-  int extra_ids() const { return extra_ids_; }
-  // The piece as it stands in the vocabulary ("▁the"), or "<extra_id_k>". Throws Error outside [0, size()).
+  // The token that ends a text or an answer.
+  TokenId eos() const { return known_.eos; }
+  std::optional<TokenId> bos() const { return known_.bos; }
+  std::optional<TokenId> pad() const { return known_.pad; }
+  std::optional<TokenId> unk() const { return known_.unk; }
+  // Whether the model was trained with bos in front of every text. encode() never puts it there.
+  bool adds_bos() const { return known_.adds_bos; }
+
+  // All ids lie in [0, size()).
+  TokenId size() const { return known_.size; }
+  // Ids in [0, pieces()) are entries of the vocabulary file; those above are sentinels (T5).
+  TokenId pieces() const { return known_.pieces; }
+  // The piece as it stands in the vocabulary ("▁the", "Ġthe"). Throws Error outside [0, size()).
   std::string piece(TokenId id) const;
-  // Id of <extra_id_k>. Throws Error outside [0, extra_ids()).
-  TokenId sentinel(int k) const;
-  bool is_sentinel(TokenId id) const { return id >= pieces_ && id < size(); }
 
-  // SHA-256 of the model file, in hexadecimal: kept in checkpoints, so that no other vocabulary is used with
-  // them.
-  const std::string& hash() const { return hash_; }
-  const std::string& path() const { return path_; }
+  // SHA-256 of the vocabulary, in hexadecimal: kept in checkpoints, so that no other is used with them.
+  const std::string& hash() const { return known_.hash; }
+  // The file that it was read from, for messages.
+  const std::string& path() const { return known_.path; }
   // Throws ConfigError if the embedding has fewer rows than the vocabulary. More rows are usual (padding).
   void check_fits(std::int64_t embedding_rows) const;
 
+ protected:
+  struct Known {
+    std::string path{};
+    std::string hash{};
+    TokenId size = 0;
+    TokenId pieces = 0;
+    TokenId eos = 0;
+    std::optional<TokenId> bos{};
+    std::optional<TokenId> pad{};
+    std::optional<TokenId> unk{};
+    bool adds_bos = false;
+  };
+  explicit Tokenizer(Known known) : known_(std::move(known)) {}
+
  private:
-  void append_plain(std::string_view text, std::vector<TokenId>& ids) const;
+  virtual void append_ids(std::string_view text, SpecialText special, std::vector<TokenId>& ids) const = 0;
+  virtual std::string spelling(TokenId id) const = 0;  // of an id in [0, size())
 
-  std::string path_;
-  std::string hash_;
-  std::unique_ptr<sentencepiece::SentencePieceProcessor> model_;
-  TokenId pieces_ = 0;
-  int extra_ids_ = 0;
-  TokenId eos_ = 0;
-  TokenId pad_ = 0;
-  TokenId unk_ = 0;
+  Known known_;
 };
-
-struct VocabularyOptions {
-  std::vector<std::string> files;      // text: plain, gzip or zip
-  int size = 8000;                     // pieces, without sentinels
-  std::string out;                     // the model file
-  std::int64_t max_lines = 1'000'000;  // of longer input every k-th line is used
-};
-
-// Trains a unigram vocabulary that is built as T5's: pad 0, eos 1, unk 2, no bos, no byte fallback, nmt_nfkc.
-// The same input gives the same bytes: one thread, no random choice of lines. Throws Error (file, or what
-// SentencePiece says).
-void train_vocabulary(const VocabularyOptions& options);
 
 }  // namespace trimtab

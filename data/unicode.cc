@@ -4,7 +4,7 @@
 #include <locale.h>
 #include <wctype.h>
 
-#include "data/text_file.h"
+#include "data/utf8.h"
 #include "runtime/check.h"
 
 namespace trimtab {

@@ -7,6 +7,7 @@
 #include "data/labels.h"
 #include "data/replica_share.h"
 #include "data/tasks/registry.h"
+#include "data/tokenizers/open_tokenizer.h"
 #include "experiments/base_hash.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
@@ -90,8 +91,7 @@ void Experiment::open_model() {
   if (config_.mesh.pipe > shape.encoder_layers + shape.decoder_layers)
     fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
                 shape.encoder_layers + shape.decoder_layers);
-  tokenizer_ =
-      std::make_unique<Tokenizer>(vocabulary_file(config_.model.vocabulary, model_->files, config_.output));
+  tokenizer_ = open_tokenizer(vocabulary_file(config_.model.vocabulary, model_->files, config_.output));
   tokenizer_->check_fits(shape.vocab);
   RecipeOptions options;
   options.text = method_->input_template();
@@ -203,7 +203,7 @@ void Experiment::attach() {
   MethodContext context;
   context.labels = task_->prompt_words();
   context.encode = [this](const std::string& text) { return tokenizer_->encode(text); };
-  context.pieces = tokenizer_->size() - tokenizer_->extra_ids();
+  context.pieces = tokenizer_->pieces();
   context.seed = static_cast<std::uint64_t>(config_.train.seed);
   parameters_ = method_->attach(*stage_, context);
   for (const Parameter& parameter : parameters_) {

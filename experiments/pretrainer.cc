@@ -49,7 +49,7 @@ T5Config shape_of(const PretrainModel& model, const Tokenizer& tokenizer) {
   shape.gated_gelu = model.gated_gelu;
   shape.tied_head = model.tied_head;
   shape.scale_decoder_output = model.tied_head;
-  shape.pad_id = tokenizer.pad();
+  shape.pad_id = tokenizer.pad().value();
   shape.eos_id = tokenizer.eos();
   check(shape);
   return shape;
@@ -112,12 +112,12 @@ void Pretrainer::load_model(World& world) {
       fail_config(
           "model.vocabulary: a model from random weights needs a SentencePiece model (`trimtab vocabulary` "
           "makes one)");
-    tokenizer_ = std::make_unique<Tokenizer>(model.vocabulary);
+    tokenizer_ = std::make_unique<T5Tokenizer>(model.vocabulary);
     shape_ = shape_of(model, *tokenizer_);
     weights = std::make_unique<T5RandomWeights>(shape_, static_cast<std::uint64_t>(config_.train.seed));
   } else {
     T5Files files = open_t5(model.weights);
-    tokenizer_ = std::make_unique<Tokenizer>(vocabulary_file(model.vocabulary, files, config_.output));
+    tokenizer_ = std::make_unique<T5Tokenizer>(vocabulary_file(model.vocabulary, files, config_.output));
     shape_ = files.config;
     weights = std::move(files.weights);
   }

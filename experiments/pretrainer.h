@@ -10,7 +10,7 @@
 #include <string>
 
 #include "data/pretraining.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/t5_tokenizer.h"
 #include "experiments/checkpoint.h"
 #include "experiments/model_runner.h"
 #include "experiments/pretrain_config.h"
@@ -45,7 +45,7 @@ class Pretrainer {
   PretrainConfig config_;
   Console& console_;
   RunFolder folder_;
-  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<T5Tokenizer> tokenizer_;
   T5Config shape_;
   std::unique_ptr<ModelStage> stage_;
   Parameters parameters_;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/tokenizer.h"
+#include "data/tokenizers/open_tokenizer.h"
 #include "experiments/prompt_file.h"
 #include "experiments/vocabulary_file.h"
 #include "launch/guard.h"
@@ -63,20 +63,20 @@ void print_numbers(const PromptMatrix& prompt) {
 void print_neighbours(const PromptMatrix& prompt, const Options& options) {
   const T5Files files = open_t5(options.weights);
   const std::string folder = std::filesystem::temp_directory_path().string();
-  const Tokenizer tokenizer(vocabulary_file(options.vocabulary, files, folder));
+  const auto tokenizer = open_tokenizer(vocabulary_file(options.vocabulary, files, folder));
   const Shape shape = files.weights->info("shared.weight").shape;
   if (shape.at(1) != prompt.shape[1])
     fail_config("{}: width {}, but {} has width {}", options.file, prompt.shape[1], options.weights,
                 shape[1]);
   // Rows above the pieces are padding.
-  const std::int64_t pieces = std::min<std::int64_t>(shape[0], tokenizer.size());
+  const std::int64_t pieces = std::min<std::int64_t>(shape[0], tokenizer->size());
   std::vector<float> table(static_cast<std::size_t>(pieces * shape[1]));
   files.weights->read("shared.weight", {{0, 0}, {pieces, shape[1]}}, DType::kFloat32, table.data());
   const auto nearest = nearest_rows(prompt, table, 3);
   for (std::size_t row = 0; row < nearest.size() && static_cast<std::int64_t>(row) < options.rows; ++row) {
     std::printf("  %4zu", row);
     for (const Neighbour& n : nearest[row])
-      std::printf("  %s (%.2f)", tokenizer.piece(static_cast<TokenId>(n.id)).c_str(), n.cosine);
+      std::printf("  %s (%.2f)", tokenizer->piece(static_cast<TokenId>(n.id)).c_str(), n.cosine);
     std::printf("\n");
   }
 }

@@ -2,7 +2,8 @@
 #include <cstdio>
 #include <memory>
 
-#include "data/tokenizer.h"
+#include "data/tokenizers/t5_tokenizer.h"
+#include "data/tokenizers/vocabulary_trainer.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 
@@ -20,9 +21,9 @@ Verb add_vocabulary(CLI::App& program) {
       ->capture_default_str();
   return {app, [options] {
             train_vocabulary(*options);
-            const Tokenizer tokenizer(options->out);
+            const T5Tokenizer tokenizer(options->out);
             std::printf("%s: %d pieces and %d sentinels\n", options->out.c_str(),
-                        tokenizer.size() - tokenizer.extra_ids(), tokenizer.extra_ids());
+                        tokenizer.pieces(), tokenizer.extra_ids());
             return static_cast<int>(kSuccess);
           }};
 }

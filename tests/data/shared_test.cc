@@ -12,7 +12,7 @@
 #include "data/tasks/superglue.h"
 #include "data/text_file.h"
 #include "data/text_recipe.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/t5_tokenizer.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -23,7 +23,7 @@ using Ids = std::vector<TokenId>;
 std::string shared(const std::string& path) { return std::string(TRIMTAB_SHARED_DIR) + "/data/" + path; }
 
 TEST(T5Vocabulary, IdsOfEveryLabel) {
-  const Tokenizer t(shared("t5_vocab/spiece.model"));
+  const T5Tokenizer t(shared("t5_vocab/spiece.model"));
   EXPECT_EQ(t.size(), 32100);
   EXPECT_EQ(t.sentinel(0), 32099);
   EXPECT_EQ(t.hash().size(), 64u);
@@ -56,7 +56,7 @@ TEST(T5Vocabulary, IdsOfEveryLabel) {
 
 // Ids of transformers' T5Tokenizer on the same file.
 TEST(T5Vocabulary, AgreesWithTheHuggingFaceTokenizer) {
-  const Tokenizer t(shared("t5_vocab/spiece.model"));
+  const T5Tokenizer t(shared("t5_vocab/spiece.model"));
   EXPECT_EQ(t.encode("The <extra_id_0> walks in <extra_id_1> park"),
             (Ids{37, 32099, 10681, 16, 32098, 2447}));
   EXPECT_EQ(t.encode("a<extra_id_3>b"), (Ids{3, 9, 32096, 3, 115}));
@@ -72,7 +72,7 @@ TEST(T5Vocabulary, AgreesWithTheHuggingFaceTokenizer) {
 
 // The ids of every class label of every task, with eos, are at most six.
 TEST(SharedTasks, NoLabelIsCutAtEightTokens) {
-  const Tokenizer t(shared("t5_vocab/spiece.model"));
+  const T5Tokenizer t(shared("t5_vocab/spiece.model"));
   const TextRecipe recipe(t, {.max_input = 512, .max_target = 8});
   std::size_t longest = 0;
   for (const auto* suite : {&glue_tasks(), &superglue_tasks()})
@@ -82,7 +82,7 @@ TEST(SharedTasks, NoLabelIsCutAtEightTokens) {
 }
 
 TEST(SharedTasks, InputsAndTargetsFit) {
-  const Tokenizer t(shared("t5_vocab/spiece.model"));
+  const T5Tokenizer t(shared("t5_vocab/spiece.model"));
   const TextRecipe recipe(t, {.max_input = 512, .max_target = 8});
   RecipeCounts counts;
   const auto rte = task_of("superglue/rte", "path: " + shared("superglue"));

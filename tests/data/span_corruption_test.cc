@@ -41,7 +41,7 @@ int noise_spans(const std::vector<bool>& mask) {
 
 // The text that a model is asked to restore: each sentinel of the inputs replaced by what follows it in the
 // targets.
-Ids merged(const Denoising& parts, const Tokenizer& t) {
+Ids merged(const Denoising& parts, const T5Tokenizer& t) {
   std::map<TokenId, Ids> spans;
   TokenId current = -1;
   for (const TokenId id : parts.targets) {

@@ -5,6 +5,7 @@
 
 #include "data/packed.h"
 #include "data/temp_folder.h"
+#include "data/utf8.h"
 #include "data/zip_file.h"
 #include "runtime/check.h"
 
@@ -71,10 +72,11 @@ TEST(TextFile, Utf8) {
   EXPECT_EQ(find_invalid_utf8("x\xED\xA0\x80"), 1u);     // surrogate
   EXPECT_EQ(find_invalid_utf8("\xF4\x90\x80\x80"), 0u);  // above U+10FFFF
   EXPECT_EQ(find_invalid_utf8("\xE2\x96"), 0u);          // cut
-  EXPECT_EQ(replace_invalid_utf8("a\xFF"
-                                 "b\xE2\x96"),
-            "a\xEF\xBF\xBD"
-            "b\xEF\xBF\xBD\xEF\xBF\xBD");
+  const std::string bad = "\xEF\xBF\xBD";
+  EXPECT_EQ(replace_invalid_utf8("a\xFF\xE2\x96"), "a" + bad + bad);  // one for what was cut
+  EXPECT_EQ(replace_invalid_utf8("\xF0\x9F\x99z"), bad + "z");        // also before more text
+  EXPECT_EQ(replace_invalid_utf8("\xED\xA0\x80"), bad + bad + bad);   // no part of a sequence
+  EXPECT_EQ(replace_invalid_utf8("\xF4\x90\x80\xE0\x80"), bad + bad + bad + bad + bad);
 }
 
 TEST(TextFile, InvalidUtf8NamesFileAndLine) {

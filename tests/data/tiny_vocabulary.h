@@ -6,7 +6,8 @@
 #include <string>
 
 #include "data/temp_folder.h"
-#include "data/tokenizer.h"
+#include "data/tokenizers/t5_tokenizer.h"
+#include "data/tokenizers/vocabulary_trainer.h"
 
 namespace trimtab {
 
@@ -22,12 +23,12 @@ std::string train_tiny(const TempFolder& folder, const std::string& name = "tiny
 class TinyTokenizer {
  public:
   explicit TinyTokenizer(int extra_ids = 100) : tokenizer_(train_tiny(folder_), extra_ids) {}
-  const Tokenizer& operator*() const { return tokenizer_; }
-  const Tokenizer* operator->() const { return &tokenizer_; }
+  const T5Tokenizer& operator*() const { return tokenizer_; }
+  const T5Tokenizer* operator->() const { return &tokenizer_; }
 
  private:
   TempFolder folder_;
-  Tokenizer tokenizer_;
+  T5Tokenizer tokenizer_;
 };
 
 }  // namespace trimtab

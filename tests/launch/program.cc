@@ -12,7 +12,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "data/tokenizer.h"
+#include "data/tokenizers/vocabulary_trainer.h"
 #include "models/t5/t5_files.h"
 #include "models/t5/t5_init.h"
 #include "runtime/check.h"

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// train_vocabulary of tokenizer.h, apart from it because the trainer's headers are needed only here.
+#include "data/tokenizers/vocabulary_trainer.h"
+
 #include <sentencepiece_trainer.h>
 
 #include <unordered_map>
 
 #include "data/text_file.h"
-#include "data/tokenizer.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 

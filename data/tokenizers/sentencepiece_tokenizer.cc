@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/tokenizers/sentencepiece_tokenizer.h"
+
+#include "data/utf8.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+std::vector<AddedToken> control_pieces(const SentencePieceModel& model) {
+  std::vector<AddedToken> tokens;
+  for (TokenId id = 0; id < model.pieces(); ++id)
+    if (model.is_control(id)) tokens.push_back({.text = model.piece(id), .id = id});
+  return tokens;
+}
+
+}  // namespace
+
+Tokenizer::Known SentencePieceTokenizer::known(const SentencePieceModel& model) {
+  if (!model.eos()) fail_config("{}: the vocabulary has no eos piece", model.path());
+  Known known;
+  known.path = model.path();
+  known.hash = model.hash();
+  known.size = known.pieces = model.pieces();
+  known.eos = *model.eos();
+  known.bos = model.bos();
+  known.pad = model.pad();
+  known.unk = model.unk();
+  known.adds_bos = known.bos.has_value();
+  return known;
+}
+
+SentencePieceTokenizer::SentencePieceTokenizer(SentencePieceModel model)
+    : Tokenizer(known(model)), model_(std::move(model)), control_(control_pieces(model_), model_.path()) {}
+
+void SentencePieceTokenizer::append_ids(std::string_view text, SpecialText special,
+                                        std::vector<TokenId>& ids) const {
+  // The library puts U+FFFD for each byte that is none.
+  std::string valid;
+  if (find_invalid_utf8(text)) text = valid = replace_invalid_utf8(text);
+  std::size_t done = 0;
+  while (const auto token = control_.next(text, done, special)) {
+    model_.append_ids(text.substr(done, token->begin - done), ids);
+    ids.push_back(token->id);
+    done = token->end;
+  }
+  model_.append_ids(text.substr(done), ids);
+}
+
+std::string SentencePieceTokenizer::decode(std::span<const TokenId> ids) const {
+  std::vector<int> plain;
+  for (const TokenId id : ids) {
+    if (id < 0) fail("{}: cannot decode the negative id {}", path(), id);
+    if (id < size() && !model_.is_control(id)) plain.push_back(id);
+  }
+  return model_.decode(plain);
+}
+
+}  // namespace trimtab

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/tokenizers/tokenizer_json.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "data/text_file.h"
+#include "data/tokenizers/json_steps.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+// Ids far beyond the largest vocabulary in use (some 260,000) would ask for absurd memory.
+constexpr std::int64_t kMostPieces = 1 << 20;
+
+nlohmann::json parse(const std::string& path, const std::string& bytes) {
+  try {
+    return nlohmann::json::parse(bytes);
+  } catch (const nlohmann::json::exception& error) {
+    fail("{}: damaged, or no JSON ({} bytes): {}", path, bytes.size(), error.what());
+  }
+}
+
+// Puts a piece at its id; one that is there already has to be the same.
+void place_piece(BpeVocabulary& vocabulary, const JsonValue& where, const std::string& piece,
+                 std::int64_t id) {
+  if (id < 0 || id >= kMostPieces)
+    fail("{}: id {} of '{}' is outside [0, {})", where.place(), id, piece, kMostPieces);
+  const auto index = static_cast<std::size_t>(id);
+  if (index >= vocabulary.pieces.size()) vocabulary.pieces.resize(index + 1);
+  if (!vocabulary.pieces[index].empty() && vocabulary.pieces[index] != piece)
+    fail("{}: id {} is '{}' and '{}'", where.place(), id, vocabulary.pieces[index], piece);
+  vocabulary.pieces[index] = piece;
+}
+
+std::pair<std::string, std::string> read_merge(const JsonValue& merge) {
+  if (merge.is_list()) {
+    const std::vector<JsonValue> parts = merge.list();
+    if (parts.size() != 2) fail("{} should be two pieces, but has {}", merge.place(), parts.size());
+    return {parts[0].text(), parts[1].text()};
+  }
+  const std::string& text = merge.text();
+  const std::size_t blank = text.find(' ');
+  if (blank == std::string::npos || text.find(' ', blank + 1) != std::string::npos)
+    fail("{} should be two pieces with a blank between them, but is '{}'", merge.place(), text);
+  return {text.substr(0, blank), text.substr(blank + 1)};
+}
+
+void refuse(const JsonValue& value, bool asked) {
+  if (asked) fail_config("{} is not supported", value.place());
+}
+
+TokenId id_of_piece(const BpeVocabulary& vocabulary, const JsonValue& where) {
+  const auto found = std::ranges::find(vocabulary.pieces, where.text());
+  if (where.text().empty() || found == vocabulary.pieces.end())
+    fail("{}: the vocabulary has no piece '{}'", where.place(), where.text());
+  return static_cast<TokenId>(found - vocabulary.pieces.begin());
+}
+
+void read_model(const JsonValue& model, BpeVocabulary& vocabulary) {
+  if (model.has("type") && model.at("type").text() != "BPE")
+    fail_config(
+        "{}: a model of type {} is not supported, only BPE{}", model.file(), model.at("type").text(),
+        model.at("type").text() == "Unigram" ? "; name the SentencePiece model (spiece.model) instead" : "");
+  refuse(model.at("dropout"), model.has("dropout"));
+  for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"})
+    refuse(model.at(name), model.has(name) && !model.at(name).text().empty());
+  model.at("vocab").for_each_member([&](const std::string& piece, const JsonValue& id) {
+    place_piece(vocabulary, id, piece, id.number());
+  });
+  for (const JsonValue& merge : model.at("merges").list()) vocabulary.merges.push_back(read_merge(merge));
+  vocabulary.byte_fallback = model.at("byte_fallback").flag_or(false);
+  vocabulary.fuse_unknown = model.at("fuse_unk").flag_or(false);
+  vocabulary.ignore_merges = model.at("ignore_merges").flag_or(false);
+  if (model.has("unk_token")) vocabulary.unknown = id_of_piece(vocabulary, model.at("unk_token"));
+}
+
+void read_added(const JsonValue& tokens, BpeVocabulary& vocabulary) {
+  if (tokens.is_null()) return;
+  for (const JsonValue& entry : tokens.list()) {
+    AddedToken token;
+    token.text = entry.at("content").text();
+    const std::int64_t id = entry.at("id").number();
+    if (token.text.empty()) fail("{} is empty", entry.at("content").place());
+    place_piece(vocabulary, entry, token.text, id);
+    token.id = static_cast<TokenId>(id);
+    token.special = entry.at("special").flag_or(false);
+    token.strip_left = entry.at("lstrip").flag_or(false);
+    token.strip_right = entry.at("rstrip").flag_or(false);
+    token.normalized = entry.at("normalized").flag_or(!token.special);
+    refuse(entry.at("single_word"), entry.at("single_word").flag_or(false));
+    vocabulary.added.push_back(std::move(token));
+  }
+  vocabulary.types.assign(vocabulary.pieces.size(), PieceType::kNormal);
+  for (const AddedToken& token : vocabulary.added)
+    vocabulary.types[static_cast<std::size_t>(token.id)] =
+        token.special ? PieceType::kControl : PieceType::kUserDefined;
+}
+
+// "eos_token": "</s>", or {"content": "</s>", ...}, or nothing.
+std::optional<TokenId> named_token(const BpeVocabulary& vocabulary, const JsonValue& token) {
+  if (token.is_null()) return std::nullopt;
+  return id_of_piece(vocabulary, token.is_text() ? token : token.at("content"));
+}
+
+void read_config(const JsonValue& config, BpeVocabulary& vocabulary) {
+  vocabulary.eos = named_token(vocabulary, config.at("eos_token"));
+  vocabulary.bos = named_token(vocabulary, config.at("bos_token"));
+  vocabulary.pad = named_token(vocabulary, config.at("pad_token"));
+  vocabulary.unk = named_token(vocabulary, config.at("unk_token"));
+  if (config.has("add_bos_token")) vocabulary.adds_bos = config.at("add_bos_token").flag();
+}
+
+}  // namespace
+
+BpeVocabulary parse_tokenizer_json(const std::string& path, const std::string& bytes,
+                                   const std::string& config_path, const std::string& config_bytes) {
+  const nlohmann::json json = parse(path, bytes);
+  const JsonValue file(json, path);
+  BpeVocabulary vocabulary;
+  vocabulary.path = path;
+  read_model(file.at("model"), vocabulary);
+  read_added(file.at("added_tokens"), vocabulary);
+  read_normalizer(file.at("normalizer"), vocabulary);
+  read_pre_tokenizer(file.at("pre_tokenizer"), vocabulary);
+  read_decoder(file.at("decoder"), vocabulary);
+  const std::optional<TokenId> first = read_post_processor(file.at("post_processor"));
+  if (config_bytes.empty())
+    fail_config(
+        "{}: tokenizer_config.json or special_tokens_map.json should lie beside it, and say which token is "
+        "eos_token",
+        path);
+  vocabulary.adds_bos = first.has_value();
+  const nlohmann::json config = parse(config_path, config_bytes);
+  read_config(JsonValue(config, config_path), vocabulary);
+  if (first && first != vocabulary.bos)
+    fail_config("{}: post_processor puts id {} in front of texts, but bos_token of {} is another", path,
+                *first, config_path);
+  return vocabulary;
+}
+
+BpeVocabulary read_tokenizer_json(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const std::string config = (folder / name).string();
+    if (std::filesystem::exists(config))
+      return parse_tokenizer_json(path, read_bytes(path), config, read_bytes(config));
+  }
+  return parse_tokenizer_json(path, read_bytes(path), "", "");
+}
+
+}  // namespace trimtab

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include "data/temp_folder.h"
+#include "data/tokenizers/added_tokens.h"
+#include "data/tokenizers/byte_alphabet.h"
+#include "data/tokenizers/merge_table.h"
+#include "data/tokenizers/pattern.h"
+#include "data/tokenizers/pre_tokenizer.h"
+#include "data/tokenizers/text_normalizer.h"
+#include "data/utf8.h"
+#include "runtime/check.h"
+#include "runtime/random.h"
+
+namespace trimtab {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+using Ids = std::vector<TokenId>;
+using Words = std::vector<std::string>;
+
+TEST(ByteAlphabet, SpellsEveryByteOnce) {
+  EXPECT_EQ(byte_spellings()[' '], "Ġ");
+  EXPECT_EQ(byte_spellings()['\n'], "Ċ");
+  EXPECT_EQ(byte_spellings()['~'], "~");
+  EXPECT_EQ(byte_spellings()[0xAD], "Ń");
+  EXPECT_EQ(byte_spellings()[0xFF], "ÿ");
+  std::string all, spelled;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    all += static_cast<char>(byte);
+    spelled += byte_spellings()[byte];
+  }
+  EXPECT_EQ(spelled_bytes(spelled), all);
+  EXPECT_EQ(spelled_bytes("a b"), std::nullopt);
+  EXPECT_EQ(spelled_bytes("▁a"), std::nullopt);
+  EXPECT_EQ(spelled_bytes("\xC4"), std::nullopt);
+}
+
+// What byte-pair encoding is, in the slowest way.
+Ids merged_slowly(const std::vector<MergeRule>& rules, Ids symbols) {
+  for (;;) {
+    const MergeRule* best = nullptr;
+    std::size_t where = 0;
+    for (std::size_t i = 0; i + 1 < symbols.size(); ++i)
+      for (const MergeRule& rule : rules)
+        if (rule.left == symbols[i] && rule.right == symbols[i + 1] &&
+            (best == nullptr || rule.rank < best->rank)) {
+          best = &rule;
+          where = i;
+        }
+    if (best == nullptr) return symbols;
+    symbols[where] = best->merged;
+    symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(where) + 1);
+  }
+}
+
+TEST(MergeTable, LowestRankAndLeftmostFirst) {
+  // Ids 0..2 are letters; each rule makes a new id.
+  for (std::uint64_t number = 0; number < 200; ++number) {
+    const RandomStream random(5, Purpose::kTest, number);
+    std::uint64_t drawn = 0;
+    std::vector<MergeRule> rules;
+    for (TokenId merged = 3; merged < 15; ++merged) {
+      const auto below = [&] {
+        return static_cast<TokenId>(random.bounded(drawn++, static_cast<std::uint64_t>(merged)));
+      };
+      const MergeRule rule{below(), below(), merged, static_cast<std::uint32_t>(random.bounded(drawn++, 6))};
+      const bool known = std::ranges::any_of(
+          rules, [&](const MergeRule& r) { return r.left == rule.left && r.right == rule.right; });
+      if (!known) rules.push_back(rule);
+    }
+    Ids word;
+    for (std::size_t i = 0; i < number % 40; ++i)
+      word.push_back(static_cast<TokenId>(random.bounded(drawn++, 3)));
+    const Ids wanted = merged_slowly(rules, word);
+    MergeTable::Workspace workspace;
+    MergeTable(rules).merge(word, workspace);
+    EXPECT_EQ(word, wanted) << number;
+  }
+}
+
+TEST(MergeTable, WithoutRules) {
+  Ids word = {0, 1, 2};
+  MergeTable::Workspace workspace;
+  MergeTable({}).merge(word, workspace);
+  EXPECT_EQ(word, (Ids{0, 1, 2}));
+}
+
+Words cut(const std::vector<PreTokenizerStep>& steps, const std::string& text, bool at_start = true) {
+  Words words;
+  PreTokenizer(steps, "test").for_each_word(text, at_start, [&](std::string_view word) {
+    words.emplace_back(word);
+  });
+  return words;
+}
+
+TEST(PreTokenizer, KnownCuts) {
+  EXPECT_THAT(cut({gpt2_split()}, "I'll  pay 12 now!"),
+              ElementsAre("I", "'ll", " ", " pay", " 12", " now", "!"));
+  EXPECT_THAT(cut({digit_split(), gpt2_split()}, "a  12"), ElementsAre("a", "  ", "1", "2"));
+  EXPECT_THAT(cut(named_pre_tokenizer("llama-bpe", ""), "I'LL pay 12345\n\n x"),
+              ElementsAre("I", "'LL", " pay", " ", "123", "45", "\n\n", " x"));
+  EXPECT_THAT(cut(named_pre_tokenizer("qwen2", ""), "a12"), ElementsAre("a", "1", "2"));
+  EXPECT_THAT(cut({LeadingBlankStep{}}, "ab"), ElementsAre(" ab"));
+  EXPECT_THAT(cut({LeadingBlankStep{}}, " ab"), ElementsAre(" ab"));
+  EXPECT_THAT(cut({MetaspaceStep{}}, "a b"), ElementsAre("▁a", "▁b"));
+  EXPECT_THAT(cut({MetaspaceStep{.prepend = MetaspaceStep::Prepend::kFirst}}, "a  b", false),
+              ElementsAre("a", "▁", "▁b"));
+  EXPECT_THAT(cut({SplitStep{"b", false, true}}, "abcb"), ElementsAre("a", "c"));
+  EXPECT_THAT(cut({SplitStep{"b", true, false}}, "abcb"), ElementsAre("b", "b"));
+  EXPECT_TRUE(cut({gpt2_split()}, "").empty());
+  EXPECT_THAT(message_of<ConfigError>([] { named_pre_tokenizer("qwen", "x.gguf"); }), HasSubstr("'qwen2'"));
+}
+
+TEST(Pattern, WhiteSpaceIsThatOfUnicode) {
+  const auto matches = [](std::string_view expression, std::string_view text) {
+    const Pattern pattern(expression, "test");
+    return Pattern::Scan(pattern, text).next();
+  };
+  for (const char* space :
+       {" ", "\t", "\v", "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8", "\xE3\x80\x80"}) {
+    EXPECT_TRUE(matches("\\s", space));
+    EXPECT_TRUE(matches("[\\s]", space));
+    EXPECT_FALSE(matches("[^\\s]", space));
+    EXPECT_FALSE(matches("\\S", space));
+    EXPECT_EQ(leading_space(space), std::string_view(space).size());
+    EXPECT_EQ(trailing_space(std::string("a") + space), std::string_view(space).size());
+  }
+  for (const char* other : {"\xE1\xA0\x8E", "\xE2\x80\x8B", "\x1C", "a"}) {
+    EXPECT_FALSE(matches("\\s", other));
+    EXPECT_EQ(leading_space(other), 0u);
+  }
+  EXPECT_TRUE(matches("\\\\s", "\\s"));  // a backslash and an s
+  EXPECT_FALSE(matches("\\\\s", " "));
+  EXPECT_TRUE(matches("^b$", "a\nb\nc"));
+}
+
+TEST(Pattern, GivesUpInWords) {
+  const Pattern pattern("(x+x+)+[yz]x", "tokenizer.json");  // exponential
+  EXPECT_THAT(
+      message_of<Error>([&] { Pattern::Scan(pattern, std::string(60, 'x') + "y").next(); }),
+      HasSubstr("tokenizer.json: splitting a text of 61 bytes failed at byte 0: match limit exceeded"));
+}
+
+TEST(TextNormalizer, Steps) {
+  using Kind = NormalizerStep::Kind;
+  EXPECT_EQ(normalized({{Kind::kNfc}}, "e\xCC\x81 \xE1\x84\x80\xE1\x85\xA1"), "\xC3\xA9 \xEA\xB0\x80");
+  EXPECT_EQ(normalized({{Kind::kNfc}}, "\xE2\x84\xAB"), "\xC3\x85");  // the sign for Angstrom
+  EXPECT_EQ(normalized({{Kind::kNfc}}, std::string("a\0b", 3)), std::string("a\0b", 3));
+  EXPECT_EQ(normalized({{Kind::kNfc}}, std::string("\0\xCC\x81", 3)), std::string("\0\xCC\x81", 3));
+  EXPECT_EQ(normalized({{Kind::kPrepend, "▁"}, {Kind::kReplace, " ", "▁"}}, " a b"), "▁▁a▁b");
+  EXPECT_EQ(normalized({{Kind::kPrepend, "▁"}}, ""), "");
+}
+
+TEST(AddedTokens, LeftmostAndLongest) {
+  const AddedTokenFinder finder(
+      {{.text = "<a>", .id = 1},
+       {.text = "<a><b>", .id = 2},
+       {.text = "b>", .id = 3, .special = false},
+       {.text = "|", .id = 4, .special = false, .strip_left = true, .strip_right = true}},
+      "test");
+  const auto found = [&](const std::string& text, std::size_t from, SpecialText special) {
+    const auto token = finder.next(text, from, special);
+    return token ? Ids{token->id, static_cast<TokenId>(token->begin), static_cast<TokenId>(token->end)}
+                 : Ids{};
+  };
+  EXPECT_EQ(found("x<a><b>", 0, SpecialText::kToken), (Ids{2, 1, 7}));
+  EXPECT_EQ(found("x<a><a>", 0, SpecialText::kToken), (Ids{1, 1, 4}));
+  EXPECT_EQ(found("x<a><a>", 2, SpecialText::kToken), (Ids{1, 4, 7}));
+  EXPECT_EQ(found("<a><b>", 0, SpecialText::kPlain), Ids{});  // hidden in a longer one
+  EXPECT_EQ(found("<a> <b>", 0, SpecialText::kPlain), (Ids{3, 5, 7}));
+  EXPECT_EQ(found("a \t| \xC2\xA0 b", 0, SpecialText::kPlain), (Ids{4, 1, 8}));
+  EXPECT_EQ(found("a \t| b", 2, SpecialText::kPlain), (Ids{4, 2, 5}));
+  EXPECT_EQ(found("", 0, SpecialText::kToken), Ids{});
+  EXPECT_THAT(message_of<Error>([] { AddedTokenFinder({{.text = ""}}, "t.json"); }), HasSubstr("t.json"));
+}
+
+}  // namespace
+}  // namespace trimtab
