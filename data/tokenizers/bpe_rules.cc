@@ -34,16 +34,16 @@ std::vector<MergeRule> rules_of_merges(const BpeVocabulary& vocabulary) {
   const PieceIds ids = piece_ids(vocabulary, false);
   std::vector<MergeRule> rules;
   rules.reserve(vocabulary.merges.size());
-  for (const auto& [left, right] : vocabulary.merges) {
+  for (const auto& merge : vocabulary.merges) {
     const auto id_of = [&](const std::string& piece) {
       const auto found = ids.find(piece);
       if (found == ids.end())
         fail("{}: merge {} of '{}' and '{}': the vocabulary has no piece '{}'", vocabulary.path, rules.size(),
-             left, right, piece);
+             merge.first, merge.second, piece);
       return found->second;
     };
-    const std::string merged = left + right;
-    rules.push_back({id_of(left), id_of(right), id_of(merged), static_cast<std::uint32_t>(rules.size())});
+    const auto rank = static_cast<std::uint32_t>(rules.size());
+    rules.push_back({id_of(merge.first), id_of(merge.second), id_of(merge.first + merge.second), rank});
   }
   return rules;
 }

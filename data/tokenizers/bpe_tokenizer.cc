@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "data/tokenizers/bpe_rules.h"
+#include "data/tokenizers/byte_alphabet.h"
 #include "data/utf8.h"
 #include "runtime/check.h"
 
@@ -76,9 +77,12 @@ BpeTokenizer::BpeTokenizer(BpeVocabulary vocabulary)
 void BpeTokenizer::find_whole_words() {
   std::vector<TokenId> ids;
   Call call{SpecialText::kPlain, ids};
+  words_.reserve(vocabulary_.pieces.size());
   for (std::size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
-    if (!is_piece(vocabulary_, id)) continue;
-    const std::string& word = vocabulary_.byte_level ? printed_[id] : vocabulary_.pieces[id];
+    const std::string& piece = vocabulary_.pieces[id];
+    // One that spells no bytes is no word of any text.
+    if (!is_piece(vocabulary_, id) || (vocabulary_.byte_level && !spelled_bytes(piece))) continue;
+    const std::string& word = vocabulary_.byte_level ? printed_[id] : piece;
     ids.assign(1, static_cast<TokenId>(id));
     if (!vocabulary_.ignore_merges) {
       ids.clear();

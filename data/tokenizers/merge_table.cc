@@ -43,7 +43,9 @@ const MergeTable::Slot* MergeTable::find(TokenId left, TokenId right) const {
 }
 
 void MergeTable::merge(std::vector<TokenId>& symbols, Workspace& workspace) const {
-  auto& [previous, next, heap] = workspace;
+  std::vector<std::uint32_t>& previous = workspace.previous_;
+  std::vector<std::uint32_t>& next = workspace.next_;
+  std::vector<Workspace::Candidate>& heap = workspace.heap_;
   const auto count = static_cast<std::uint32_t>(symbols.size());
   if (count < 2) return;
   previous.resize(count);

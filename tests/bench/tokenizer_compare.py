@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares the ids and the speed of trimtab's tokenizers with Hugging Face's `tokenizers` and with SentencePiece.
 
-The text is what lies on the machine: files named by --text, Python sources, translations and licences under /usr/share,
-and lines made here of every script, emoji and random bytes. Vocabularies are trained on a part of it, one for each way of
-cutting; --gguf adds the one of a GGUF file.
+The text is what lies on the machine: files named by --text, Python sources, translations and licences under
+/usr/share, and lines made here of every script, emoji and random bytes. Vocabularies are trained on a part of it, one
+for each way of cutting; --gguf adds the one of a GGUF file. Speed is in megabytes a second of processor time.
 
     python3 -m venv v && v/bin/pip install tokenizers==0.23.3 sentencepiece gguf
     v/bin/python tests/bench/tokenizer_compare.py --program build/release/tests/bench/trimtab_tokenizer_ids
@@ -65,7 +65,8 @@ def made_lines(rng):
     for _ in range(1500):
         pool = rng.choice([assigned, spaces + list("ab1 "), list("'sStTrReEvVmMlLdDſ 12"), list("é̀가각ạ̈ a")])
         lines.append("".join(rng.choices(pool, k=rng.randint(1, 60))))
-    words = ["don't", "I'LL", "x", "1234567", "3.14", "  ", "\t", "👩‍👩‍👧", "🇩🇪", "naïve", "日本語", "🏽", "—", "...", "½", "Ⅷ", "_"]
+    words = ["don't", "I'LL", "x", "1234567", "3.14", "  ", "\t", "👩‍👩‍👧", "🇩🇪", "naïve", "日本語",
+             "🏽", "—", "...", "½", "Ⅷ", "_"]
     return lines + [rng.choice(["", " "]).join(rng.choices(words, k=rng.randint(1, 20))) for _ in range(1000)]
 
 
@@ -122,7 +123,8 @@ def reference_tokenizers(text):
             [pre_tokenizers.Split(Regex(pattern), behavior="isolated"), byte_level]),
             normalizers.NFC() if name == "qwen2" else None, ignore_merges=name == "llama3")
     yield "llama2", bpe(text, [], None, normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]),
+        unk_token="<unk>", fuse_unk=True, byte_fallback=True)
     yield "metaspace", bpe(text, [], pre_tokenizers.Metaspace(prepend_scheme="first", split=False),
                            unk_token="<unk>", fuse_unk=True, byte_fallback=True)
 
@@ -147,7 +149,8 @@ def gguf_tokenizer(path):
 
 def compare(name, program, vocabulary, text_file, texts, encode, special, repeat):
     """True where all lines agree; prints the first that does not."""
-    command = [program, str(vocabulary), str(text_file), "--repeat", str(repeat)] + (["--special"] if special else [])
+    command = [program, str(vocabulary), str(text_file), "--repeat", str(repeat)]
+    command += ["--special"] if special else []
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         print(f"{name}: {done.stderr}")
@@ -201,11 +204,12 @@ def main():
                             options.repeat if not special else 1)
     model = options.work / "tokenizer.model"
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(real[::3]), model_prefix=str(model.with_suffix("")), model_type="bpe", vocab_size=8000,
-        byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False, num_threads=1,
-        minloglevel=2, character_coverage=0.99)
+        sentence_iterator=iter(real[::3]), model_prefix=str(model.with_suffix("")), model_type="bpe",
+        vocab_size=8000, byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
+        num_threads=1, minloglevel=2, character_coverage=0.99)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    same &= compare("sentencepiece", options.program, model, text_file, texts, processor.encode, False, options.repeat)
+    same &= compare("sentencepiece", options.program, model, text_file, texts, processor.encode, False,
+                    options.repeat)
     sys.exit(0 if same else 1)
 
 

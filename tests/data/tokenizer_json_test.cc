@@ -56,6 +56,15 @@ TEST(TokenizerJson, BytesWithoutAPieceAreLeftOutOrUnknown) {
   EXPECT_EQ(tokenizer_of(file)->encode("axxb"), (std::vector<TokenId>{1, 0, 2}));
 }
 
+TEST(TokenizerJson, PiecesThatSpellNoBytesAreNoWords) {
+  json file = small();
+  file["model"]["ignore_merges"] = true;
+  file["model"]["vocab"]["ab ab"] = 4;
+  file["pre_tokenizer"]["use_regex"] = false;
+  EXPECT_EQ(tokenizer_of(file)->encode("ab ab"), (std::vector<TokenId>{3, 3}));  // nothing spells the blank
+  EXPECT_EQ(tokenizer_of(file)->decode(std::vector<TokenId>{4}), "ab ab");
+}
+
 TEST(TokenizerJson, NothingIsLeftOutSilently) {
   using C = ConfigError;
   EXPECT_THAT(refusal<C>("/model/type", "Unigram"), HasSubstr("spiece.model"));

@@ -18,7 +18,7 @@ def tokenizer_json(name, **parts):
     model = {"type": "BPE", "unk_token": None, "byte_fallback": False, "ignore_merges": False,
              "vocab": {"</s>": 0, "a": 1, "b": 2, "ab": 3, "Ġ": 4, "▁": 5, "<0x41>": 6, **parts.pop("vocab", {})},
              "merges": [["a", "b"], "Ġ ab"] if name == "merges" else ["a b"], **parts.pop("model", {})}
-    added = {"id": 0, "content": "</s>", "special": True, "lstrip": False, "rstrip": True, "normalized": False}
+    added = {"id": 0, "content": "</s>", "special": True, "lstrip": False, "rstrip": True}
     file = {"added_tokens": [added], "normalizer": None, "pre_tokenizer": {"type": "ByteLevel"}, "decoder": None,
             "post_processor": None, "model": model, **parts}
     write("tokenizer_json", name, json.dumps(file, ensure_ascii=False, separators=(",", ":")))
@@ -51,9 +51,11 @@ def json_corpus():
 
 
 def gguf_corpus():
-    write("tokenizer_gguf", "byte_level", "gpt2\nsmollm\n00\n31</s>\n11a\n11b\n11c\n11ab\n11abc\n11Ġ\n41<s>\n=a b\n=ab c\n")
+    write("tokenizer_gguf", "byte_level", "gpt2\nsmollm\n00\n31</s>\n11a\n11b\n11c\n11ab\n11abc\n11Ġ\n41<s>\n"
+                                          "=a b\n=ab c\n")
     write("tokenizer_gguf", "qwen2", "gpt2\nqwen2\n010\n31</s>\n11a\n11b\n11ab\n=a b\n")
-    write("tokenizer_gguf", "scores", "llama\n\n012\n3 </s>\n2 <unk>\n3 <s>\n11▁\n12a\n13b\n14ab\n15▁ab\n6 <0x41>\n5 x\n")
+    write("tokenizer_gguf", "scores", "llama\n\n012\n3 </s>\n2 <unk>\n3 <s>\n11▁\n12a\n13b\n14ab\n15▁ab\n"
+                                      "6 <0x41>\n5 x\n")
     write("tokenizer_gguf", "unknown_pre", "gpt2\nllama-4\n00\n31</s>\n11a\n=a a\n")
     write("tokenizer_gguf", "empty", "")
 

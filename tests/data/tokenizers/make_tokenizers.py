@@ -1,32 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tokenizers of this folder, one for each way of cutting text, and what the reference does with lines.json.
+"""Writes the tokenizers of this folder, one for each way of cutting text, and what the reference makes of lines.json.
 
     python3 -m venv v && v/bin/pip install tokenizers==0.23.3 && v/bin/python make_tokenizers.py
 
-The vocabularies are trained on this project's own pages. Each folder holds a tokenizer.json as Hugging Face writes it, a
-tokenizer_config.json, and expected.json: for each line of lines.json its ids with special tokens taken for text (`plain`) and
-for tokens (`token`), and what `plain` decodes to.
+The vocabularies are trained on this project's own pages. Each folder holds a tokenizer.json as Hugging Face writes
+it, a tokenizer_config.json, and expected.json: for each line of lines.json its ids with special tokens taken for text
+(`plain`) and for tokens (`token`), and what `plain` decodes to.
 """
 
 import json
 import pathlib
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
+                        trainers)
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent.parent
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 LINES = [
-    "", " ", "  ", "\n", "a", " a", "a ", "Hello, world!", "  two   blanks and\ttabs\t", "line\none\r\ntwo\n\n three \n",
-    "the prompt of a frozen model", "Don't you'll we've I'M IT'S they'D ſ'ſ", "x1 22 333 4444 55555  6 7.50 1,000,000 ½ Ⅷ ٣٤ ৫",
-    "for (int i = 0; i < n; ++i) { sum += a[i] * 0x1F; }  // done\n\treturn sum;", "snake_case CamelCase kebab-case ALLCAPS",
-    "https://example.org/a?b=c&d=%20#e", "Größe, naïve café, Ærøskøbing, İstanbul, Łódź", "Ελληνικά και Кириллица и Հայերեն",
+    "", " ", "  ", "\n", "a", " a", "a ", "Hello, world!", "  two   blanks and\ttabs\t",
+    "line\none\r\ntwo\n\n three \n", "the prompt of a frozen model", "Don't you'll we've I'M IT'S they'D ſ'ſ",
+    "x1 22 333 4444 55555  6 7.50 1,000,000 ½ Ⅷ ٣٤ ৫",
+    "for (int i = 0; i < n; ++i) { sum += a[i] * 0x1F; }  // done\n\treturn sum;",
+    "snake_case CamelCase kebab-case ALLCAPS",
+    "https://example.org/a?b=c&d=%20#e", "Größe, naïve café, Ærøskøbing, İstanbul, Łódź",
+    "Ελληνικά και Кириллица и Հայերեն",
     "日本語の文章です。漢字、カタカナ、ひらがな。", "中文没有空格", "한국어 문장입니다", "각 vs 각", "é é ạ̈ ạ̈ Å Å",
-    "العربية ‫من‬ اليمين", "עברית", "हिन्दी में क्‍या", "ไทยไม่มีช่องว่าง", "தமிழ்", "ქართული", "አማርኛ", "🙂", "👩‍👩‍👧‍👦🇩🇪👍🏽", "a🙂b 🙂🙂 c",
-    "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𠜎", "…—–‘’“”«»„‚", "\u00a0nbsp\u00a0\u2003em\u3000wide\u200bzero\ufeffbom\u180e.\u0085\u2028",
+    "العربية ‫من‬ اليمين", "עברית", "हिन्दी में क्‍या", "ไทยไม่มีช่องว่าง",
+    "தமிழ்", "ქართული", "አማርኛ", "🙂", "👩‍👩‍👧‍👦🇩🇪👍🏽", "a🙂b 🙂🙂 c",
+    "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𠜎",
+    "…—–‘’“”«»„‚", "\u00a0nbsp\u00a0\u2003em\u3000wide\u200bzero\ufeffbom\u180e.\u0085\u2028",
     "\u0000\u0001\u007f\u001c", "\ufffd \ufffe \U0010ffff", "▁ ▁▁a▁b ▁", "<0x41> Ġ Ċ", "<unk> <s> x </s>",
-    "<|user|>\nHi <b>there</b> <|end|>\n<|assistant|>", "<|user|><|user|>  <|end|>   x<|en<|end|>d|>", "mark mark  remark",
+    "<|user|>\nHi <b>there</b> <|end|>\n<|assistant|>",
+    "<|user|><|user|>  <|end|>   x<|en<|end|>d|>", "mark mark  remark",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "!!!!????....,,,,----====####",
     "tuning " * 20, " " * 40 + "end" + " " * 3,
 ]
@@ -46,9 +53,10 @@ def trained(pre_tokenizer, normalizer=None, alphabet=(), size=420, **options):
     special = ["<unk>", "<s>", "</s>"]
     if options.get("byte_fallback"):
         special += [f"<0x{byte:02X}>" for byte in range(256)]
+        size += 200
     tokenizer.train_from_iterator(corpus(), trainers.BpeTrainer(
-        vocab_size=size + (200 if options.get("byte_fallback") else 0), special_tokens=special, show_progress=False,
-        initial_alphabet=list(alphabet), limit_alphabet=90 if not alphabet else 256))
+        vocab_size=size, special_tokens=special, show_progress=False, initial_alphabet=list(alphabet),
+        limit_alphabet=90 if not alphabet else 256))
     return tokenizer
 
 
@@ -85,7 +93,8 @@ def cases():
     split = lambda pattern: pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     yield "gpt2", byte_level(), {}
     yield "prefix", byte_level(prefix=True), {}
-    yield "smollm", byte_level(pre_tokenizers.Digits(individual_digits=True)), {"bos_token": "<s>", "pad_token": "</s>"}
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    yield "smollm", byte_level(digits), {"bos_token": "<s>", "pad_token": "</s>"}
 
     llama3 = without_merges(byte_level(split(LLAMA3), use_regex=False, ignore_merges=True), 9)
     llama3.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
@@ -93,7 +102,8 @@ def cases():
     llama3.add_tokens(["<b>", "</b>", AddedToken("mark", lstrip=True, normalized=False)])
     yield "llama3", llama3, {"bos_token": {"content": "<s>"}, "unk_token": "<unk>"}
 
-    yield "qwen2", byte_level(split(LLAMA3.replace("{1,3}", "")), use_regex=False, normalizer=normalizers.NFC()), {}
+    single = split(LLAMA3.replace("{1,3}", ""))
+    yield "qwen2", byte_level(single, use_regex=False, normalizer=normalizers.NFC()), {}
     yield "removed", byte_level(pre_tokenizers.Split(Regex(r"[aeiou]+|\s"), "removed"),
                                 pre_tokenizers.Split("||", "isolated"),
                                 pre_tokenizers.Split(Regex(r"[^xyz]+"), "removed", invert=True), use_regex=False), {}
