@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/family.h"
+#include "models/llama/llama_model.h"
 #include "models/t5/t5_model.h"
 #include "runtime/check.h"
 #include "runtime/tensor_store.h"
@@ -66,6 +67,7 @@ std::int64_t logit_bytes(std::int64_t vocabulary, const MemoryPlan& plan) {
 const Registry<ModelFamily>& family_registry() {
   static const Registry<ModelFamily> registry("model family", {
                                                                   {"t5", t5_family()},
+                                                                  {"llama", llama_family()},
                                                               });
   return registry;
 }

@@ -14,7 +14,9 @@
 namespace trimtab::test {
 
 inline const std::vector<std::string>& golden_cases() {
-  static const std::vector<std::string> cases = {"t5_10", "t5_11", "t5_inner", "t5_depth"};
+  static const std::vector<std::string> cases = {"t5_10",       "t5_11",      "t5_inner",
+                                                 "t5_depth",    "llama_tied", "llama_scaled",
+                                                 "llama_inner", "qwen2",      "qwen3"};
   return cases;
 }
 

@@ -332,7 +332,9 @@ TEST_P(SharedTable, MustBeSummed) {
     });
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, SharedTable, testing::Values(std::pair{"t5_10", "shared.weight"}));
+INSTANTIATE_TEST_SUITE_P(Families, SharedTable,
+                         testing::Values(std::pair{"t5_10", "shared.weight"},
+                                         std::pair{"llama_tied", "model.embed_tokens.weight"}));
 
 }  // namespace
 }  // namespace trimtab::test
