@@ -9,8 +9,15 @@ namespace trimtab {
 namespace {
 
 constexpr std::string_view kSlot = "{input}";
+constexpr std::string_view kWhite = " \t\r\n";
 
 }  // namespace
+
+std::string nested_template(const std::string& outer, const std::string& inner) {
+  const std::size_t slot = outer.find(kSlot);
+  if (slot == std::string::npos) return outer;
+  return outer.substr(0, slot) + inner + outer.substr(slot + kSlot.size());
+}
 
 TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
     : tokenizer_(tokenizer), options_(std::move(options)) {
@@ -23,6 +30,10 @@ TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
   front_ = options_.text.substr(0, slot);
   back_ = options_.text.substr(slot + kSlot.size());
   back_ids_ = tokenizer_.encode(back_);
+  if (options_.one_text && options_.text.ends_with(' '))
+    fail_config("the template '{}' ends in a blank, but a blank belongs to the word behind it: take it away",
+                options_.text);
+  if (options_.one_text && kWhite.find(options_.text.back()) == std::string_view::npos) blank_.push_back(' ');
   const std::size_t fixed = tokenizer_.encode(front_).size() + back_ids_.size();
   if (fixed + 2 > static_cast<std::size_t>(options_.max_input))
     fail_config("the template '{}' takes {} tokens, which leaves no room for text in max_input = {}",
@@ -38,14 +49,15 @@ std::vector<TokenId> TextRecipe::encode_input(const std::string& input, RecipeCo
     ids.resize(std::min(ids.size(), most - back_ids_.size()));
     ids.insert(ids.end(), back_ids_.begin(), back_ids_.end());
   }
-  ids.push_back(tokenizer_.eos());
+  if (!options_.one_text || (ids.empty() && options_.begin < 0)) ids.push_back(tokenizer_.eos());
+  if (options_.one_text && options_.begin >= 0) ids.insert(ids.begin(), options_.begin);
   counts.longest_input = std::max(counts.longest_input, ids.size());
   return ids;
 }
 
 std::vector<TokenId> TextRecipe::encode_target(const std::string& target, RecipeCounts& counts) const {
   const auto most = static_cast<std::size_t>(options_.max_target - 1);
-  std::vector<TokenId> ids = tokenizer_.encode(target);
+  std::vector<TokenId> ids = encode_words(target);
   if (ids.size() > most) {
     ++counts.cut_targets;
     ids.resize(most);
@@ -53,6 +65,13 @@ std::vector<TokenId> TextRecipe::encode_target(const std::string& target, Recipe
   ids.push_back(tokenizer_.eos());
   counts.longest_target = std::max(counts.longest_target, ids.size());
   return ids;
+}
+
+std::string TextRecipe::decode_target(std::span<const TokenId> ids) const {
+  const std::string text = tokenizer_.decode(ids);
+  if (!options_.one_text) return text;
+  const std::size_t begin = text.find_first_not_of(kWhite);
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kWhite) + 1 - begin);
 }
 
 ExampleStore TextRecipe::encode(const std::vector<TextExample>& examples, RecipeCounts& counts) const {
@@ -69,7 +88,7 @@ ExampleStore TextRecipe::encode(const std::vector<TextExample>& examples, Recipe
 std::vector<std::vector<TokenId>> TextRecipe::encode_labels(const std::vector<std::string>& labels) const {
   std::vector<std::vector<TokenId>> all;
   for (const std::string& label : labels) {
-    std::vector<TokenId> ids = tokenizer_.encode(label);
+    std::vector<TokenId> ids = encode_words(label);
     if (ids.size() + 1 > static_cast<std::size_t>(options_.max_target))
       fail_config("label '{}' takes {} tokens with eos, but max_target is {}; raise it", label,
                   ids.size() + 1, options_.max_target);

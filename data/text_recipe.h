@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the text of an example to token ids: a template around the input (a hard prompt), trimming, end of
-// sequence.
+// From the text of an example to token ids and back: a template around the input (a hard prompt), trimming,
+// end of sequence. For an encoder-decoder input and target are two texts that both end; for a decoder-only
+// model they are one, in which the target follows the input and only its end is the end.
 #pragma once
 
 #include <cstddef>
@@ -17,33 +18,49 @@ namespace trimtab {
 
 struct RecipeOptions {
   std::string text = "{input}";  // template of the input; must contain "{input}" once
-  int max_input = 512;           // tokens with eos
+  int max_input = 512;           // tokens with eos, or with what begins a text
   int max_target = 16;           // tokens with eos
+  bool one_text = false;         // the target continues the input
+  TokenId begin = -1;            // one_text: the token that begins every text; -1: none
 };
+
+// The template with `inner`, which may hold "{input}" as well, in place of its "{input}".
+std::string nested_template(const std::string& outer, const std::string& inner);
 
 // What trimming took away; printed with each score, since a cut label can never be right.
 struct RecipeCounts {
   std::size_t examples = 0;
   std::size_t cut_inputs = 0;
   std::size_t cut_targets = 0;
-  std::size_t longest_input = 0;   // tokens with eos, after trimming
+  std::size_t longest_input = 0;   // tokens as for max_input, after trimming
   std::size_t longest_target = 0;  // the same
 };
 
 class TextRecipe {
  public:
   // Keeps a reference to the tokenizer. Throws ConfigError for a template without "{input}", with two, or too
-  // long to leave room for one token of input, and for lengths below 2.
+  // long to leave room for one token of input, for lengths below 2, and for one text whose template ends in a
+  // blank.
   TextRecipe(const Tokenizer& tokenizer, RecipeOptions options);
 
-  // The template around the text, at most max_input - 1 tokens of it, then eos. Trimming takes tokens from
-  // the end of the text in the middle, so that what the template says behind it stays.
+  // The template around the text, at most max_input - 1 tokens of it, then eos; for one text without eos, but
+  // behind the token that begins it. Trimming takes tokens from the end of the text in the middle, so that
+  // what the template says behind it stays. A decoder-only model reads at least one token: where there is
+  // none it gets eos, which is what stands between texts in pretraining.
   std::vector<TokenId> encode_input(const std::string& input, RecipeCounts& counts) const;
-  // At most max_target - 1 tokens, then eos.
+  // At most max_target - 1 tokens, then eos. For one text a blank is put in front of the target, unless the
+  // template ends in white space: it then begins a word as it does in running text.
   std::vector<TokenId> encode_target(const std::string& target, RecipeCounts& counts) const;
 
   // Throws Error if there are no examples.
   ExampleStore encode(const std::vector<TextExample>& examples, RecipeCounts& counts) const;
+
+  // Ids of words as they stand in a target, without eos.
+  std::vector<TokenId> encode_words(const std::string& words) const {
+    return tokenizer_.encode(blank_ + words);
+  }
+  // The text of a target; for one text without white space around it.
+  std::string decode_target(std::span<const TokenId> ids) const;
 
   // Ids of each label with eos. Throws ConfigError that names label and length if one is cut or holds the
   // unknown piece.
@@ -52,6 +69,7 @@ class TextRecipe {
  private:
   const Tokenizer& tokenizer_;
   RecipeOptions options_;
+  std::string blank_;  // in front of targets
   std::string front_;
   std::string back_;
   std::vector<TokenId> back_ids_;

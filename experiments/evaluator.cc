@@ -37,9 +37,9 @@ void share_predictions(Communicator& replicas, const std::vector<std::size_t>& a
 
 }  // namespace
 
-Evaluator::Evaluator(const Task& task, const Tokenizer& tokenizer, const TextRecipe& recipe,
-                     std::vector<TextExample> examples, EvaluatorOptions options)
-    : task_(task), tokenizer_(tokenizer), examples_(std::move(examples)), options_(options) {
+Evaluator::Evaluator(const Task& task, const TextRecipe& recipe, std::vector<TextExample> examples,
+                     EvaluatorOptions options)
+    : task_(task), recipe_(recipe), examples_(std::move(examples)), options_(options) {
   const ExampleStore store = recipe.encode(examples_, counts_);
   const std::vector<Batch> all = in_order(store, store.size());
   batches_ = micro_batches(all.front(), options_.batch_tokens, options_.extra_positions);
@@ -61,7 +61,7 @@ void Evaluator::answer(ModelRunner& runner, std::size_t begin, std::size_t end,
     const Batch& batch = batches_[mine[i]];
     TT_CHECK(ids[i].size() == batch.rows(), "{} answers to {} rows", ids[i].size(), batch.rows());
     for (std::size_t row = 0; row < batch.rows(); ++row) {
-      predictions[batch.examples[row]] = tokenizer_.decode(ids[i][row]);
+      predictions[batch.examples[row]] = recipe_.decode_target(ids[i][row]);
       answered.push_back(batch.examples[row]);
     }
   }

@@ -14,9 +14,6 @@
 #include "experiments/probe.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
-#include "models/t5/t5_cost.h"
-#include "models/t5/t5_files.h"
-#include "models/t5/t5_stage.h"
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
@@ -50,11 +47,6 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
 
 }  // namespace
 
-struct Experiment::Model {
-  explicit Model(const ModelConfig& config) : files(open_t5(config.weights)) {}
-  T5Files files;
-};
-
 Experiment::Experiment(ExperimentConfig config, World& world, TrainingData training)
     : config_(std::move(config)), world_(world) {
   check(config_, world.all().size());
@@ -70,7 +62,7 @@ Experiment::Experiment(ExperimentConfig config, World& world, TrainingData train
   open_model();
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
   if (training == TrainingData::kLoad) find_scored_splits();
-  range_ = stage_range();
+  units_ = stage_units();
   check_memory();
   check_ranks_agree();
   attach();
@@ -86,21 +78,25 @@ ExperimentConfig resolved(ExperimentConfig config) {
 Experiment::~Experiment() = default;
 
 void Experiment::open_model() {
-  model_ = std::make_unique<Model>(config_.model);
-  const T5Config& shape = model_->files.config;
-  if (config_.mesh.pipe > shape.encoder_layers + shape.decoder_layers)
+  model_ = trimtab::open_model(config_.model.weights, config_.model.family);
+  const std::size_t layers = model_->cost_units({}).size();
+  if (static_cast<std::size_t>(config_.mesh.pipe) > layers)
     fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
-                shape.encoder_layers + shape.decoder_layers);
-  tokenizer_ = open_tokenizer(vocabulary_file(config_.model.vocabulary, model_->files, config_.output));
-  tokenizer_->check_fits(shape.vocab);
-  RecipeOptions options;
-  options.text = method_->input_template();
-  options.max_input = static_cast<int>(config_.text.max_input);
-  options.max_target = static_cast<int>(config_.text.max_target);
-  recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
+                layers);
+  tokenizer_ = open_tokenizer(vocabulary_file(config_.model.vocabulary, model_->tokenizer(),
+                                              model_->weights().path(), config_.output));
+  tokenizer_->check_fits(model_->vocabulary());
+  make_recipe();
   // A label that is cut can never be predicted.
   recipe_->encode_labels(task_->labels());
   const std::int64_t longest = config_.text.max_input + method_->extra_positions() + config_.text.max_target;
+  if (model_->max_positions() > 0 && longest > model_->max_positions())
+    fail_config(
+        "text.max_input: inputs of {} tokens, {} trained positions and targets of {} tokens make rows of {}, "
+        "but "
+        "the model knows {} positions; lower one of them",
+        config_.text.max_input, method_->extra_positions(), config_.text.max_target, longest,
+        model_->max_positions());
   if (method_->extra_positions() > 16 * config_.text.max_input)
     fail_config(
         "method.length: {} positions in front of inputs of at most {} tokens (text.max_input) leave nothing "
@@ -110,6 +106,23 @@ void Experiment::open_model() {
   if (config_.evaluate.batch_tokens < longest)
     warnings_.push_back(fmt::format("evaluate.batch_tokens {} is less than one row can have ({})",
                                     config_.evaluate.batch_tokens, longest));
+}
+
+double Experiment::dropout() const { return config_.train.dropout.value_or(model_->usual_dropout()); }
+
+// A decoder-only model reads input and target as one text.
+void Experiment::make_recipe() {
+  const bool one_text = model_->text_form() == TextForm::kDecoderOnly;
+  if (config_.text.prompt_place != "first" && model_->bos_id() < 0)
+    fail_config("text.prompt_place: {}, but no token begins the texts of this model; set it to first",
+                config_.text.prompt_place);
+  RecipeOptions options;
+  options.text = nested_template(method_->input_template(), config_.text.input_template);
+  options.max_input = static_cast<int>(config_.text.max_input);
+  options.max_target = static_cast<int>(config_.text.max_target);
+  options.one_text = one_text;
+  options.begin = static_cast<TokenId>(model_->bos_id());
+  recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
 }
 
 void Experiment::load_training_rows() {
@@ -142,7 +155,6 @@ void Experiment::check_memory() const {
   MemoryPlan plan;
   plan.trains_base = method_->trains_base();
   plan.element_bytes = config_.model.compute == "bfloat16" ? 2 : 4;
-  plan.range = range_;
   plan.tensor = config_.mesh.tensor;
   plan.ranks_here = ranks_here_;
   // Rows of a step may be fewer than the budget allows. The first of several stages has as many micro-batches
@@ -153,7 +165,7 @@ void Experiment::check_memory() const {
       std::min((batcher_ ? config_.train.micro_batch_tokens : config_.evaluate.batch_tokens) * under_way,
                config_.train.batch * row);
   plan.target_tokens = std::min(config_.train.batch * config_.text.max_target, plan.tokens);
-  check_fits_memory(planned_bytes(model_->files.config, plan), available_memory(), plan);
+  check_fits_memory(model_->planned_bytes(units_, plan), available_memory(), plan);
 }
 
 // Ranks with different files train something that nobody asked for, or hang.
@@ -165,13 +177,13 @@ void Experiment::check_ranks_agree() {
   // One rank a host reads every byte: the experiment names one path for all, so the others see the same file.
   const std::vector<std::string> hosts = gather_texts(all, host_name());
   const bool reads = std::ranges::find(hosts, host_name()) - hosts.begin() == all.rank();
-  const std::string weights = reads ? weights_hash(*model_->files.weights) : "";
+  const std::string weights = reads ? weights_hash(model_->weights()) : "";
   base_hash_ = text_of_rank(all, weights);
   require_same(all, "the file of weights", reads ? weights : base_hash_,
                "copy model.weights to every host again");
   std::string inventory = tokenizer_->hash();
-  for (const std::string& name : model_->files.weights->names()) {
-    const TensorInfo info = model_->files.weights->info(name);
+  for (const std::string& name : model_->weights().names()) {
+    const TensorInfo info = model_->weights().info(name);
     inventory += fmt::format(" {}:{}:{}", name, name_of(info.dtype), fmt::join(info.shape, "x"));
   }
   require_same(all, "the vocabulary or the list of weights", inventory,
@@ -179,11 +191,9 @@ void Experiment::check_ranks_agree() {
 }
 
 // Counted at the lengths of the rows that are trained on, where there are any.
-T5StageRange Experiment::stage_range() {
-  const T5Config& shape = model_->files.config;
-  if (config_.mesh.pipe == 1) return whole_model(shape);
-  T5Lengths lengths{static_cast<double>(config_.text.max_input),
-                    static_cast<double>(config_.text.max_target)};
+UnitRange Experiment::stage_units() {
+  RowLengths lengths{static_cast<double>(config_.text.max_input),
+                     static_cast<double>(config_.text.max_target)};
   if (batcher_) {
     const Batch batch = batcher_->step(0);
     const auto rows = static_cast<double>(batch.rows());
@@ -191,18 +201,18 @@ T5StageRange Experiment::stage_range() {
                static_cast<double>(batch.target_ids.size()) / rows};
   }
   lengths.input += static_cast<double>(method_->extra_positions());
-  const StagePlan plan = balanced_plan(t5_cost_units(shape, lengths), static_cast<int>(config_.mesh.pipe));
-  plan_ = plan.text();
-  return t5_stage_range(shape, plan, world_.here().pipe);
+  const StagePlan plan = balanced_plan(model_->cost_units(lengths), static_cast<int>(config_.mesh.pipe));
+  if (plan.stages() > 1) plan_ = plan.text();
+  return units_of(plan, world_.here().pipe);
 }
 
 void Experiment::attach() {
-  const T5Config& shape = model_->files.config;
   const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-  stage_ = make_t5_stage(shape, *model_->files.weights, world_, {range_, compute});
+  stage_ = model_->make_stage(
+      world_, {units_, compute, tokenizer_->eos(), config_.text.prompt_place == "first" ? 0 : 1});
   MethodContext context;
   context.labels = task_->prompt_words();
-  context.encode = [this](const std::string& text) { return tokenizer_->encode(text); };
+  context.encode = [this](const std::string& text) { return recipe_->encode_words(text); };
   context.pieces = tokenizer_->pieces();
   context.seed = static_cast<std::uint64_t>(config_.train.seed);
   parameters_ = method_->attach(*stage_, context);
@@ -291,7 +301,7 @@ const Evaluator& Experiment::evaluator(const std::string& split) {
   options.max_target = config_.text.max_target;
   options.batch_tokens = config_.evaluate.batch_tokens;
   options.extra_positions = method_->extra_positions();
-  evaluator = std::make_unique<Evaluator>(*task_, *tokenizer_, *recipe_, std::move(examples), options);
+  evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), options);
   return *evaluator;
 }
 

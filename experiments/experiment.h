@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An experiment file put together: the only place that knows which concrete model, method and task there are.
+// An experiment file put together: model, method, task and mesh meet here.
 // Built in the order of cost, so that what cannot work is said before a weight is read.
 #pragma once
 
@@ -18,9 +18,9 @@
 #include "experiments/evaluator.h"
 #include "experiments/experiment_config.h"
 #include "experiments/model_runner.h"
+#include "models/family.h"
 #include "models/methods/tuning_method.h"
 #include "models/model.h"
-#include "models/t5/t5_stage.h"
 #include "runtime/world.h"
 
 namespace trimtab {
@@ -50,6 +50,8 @@ class Experiment {
   // What of a checkpoint is this rank's.
   const CheckpointShare& checkpoint_share() const { return share_; }
 
+  // train.dropout, or where it is absent what the model is usually trained with.
+  double dropout() const;
   // Trained numbers of this run, on rank 0.
   std::int64_t trained_count() const;
   // Which stage runs which layers, a line a stage; "" for one stage.
@@ -78,11 +80,12 @@ class Experiment {
 
  private:
   void open_model();
+  void make_recipe();
   void load_training_rows();
   void find_scored_splits();
   void check_memory() const;
   void check_ranks_agree();
-  T5StageRange stage_range();
+  UnitRange stage_units();
   void attach();
   void find_checkpoint_share();
 
@@ -90,8 +93,7 @@ class Experiment {
   World& world_;
   std::unique_ptr<TuningMethod> method_;
   std::unique_ptr<Task> task_;
-  struct Model;
-  std::unique_ptr<Model> model_;  // what is known of the weights before they are read
+  std::unique_ptr<BaseModel> model_;  // what is known of the weights before they are read
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<TextRecipe> recipe_;
   std::vector<TextExample> train_examples_;
@@ -101,7 +103,7 @@ class Experiment {
   std::unique_ptr<ModelRunner> runner_;
   Parameters parameters_;
   CheckpointShare share_;
-  T5StageRange range_;
+  UnitRange units_;  // of this rank's stage
   int ranks_here_ = 1;
   std::string base_hash_, plan_;
   std::vector<std::string> warnings_, scored_splits_;

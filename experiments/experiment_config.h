@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "experiments/optimizer_section.h"
@@ -19,7 +20,7 @@ struct MeshConfig {
 };
 
 struct ModelConfig {
-  std::string family = "t5";
+  std::string family;
   std::string weights;
   std::string vocabulary;
   std::string compute = "float32";
@@ -28,6 +29,8 @@ struct ModelConfig {
 };
 
 struct TextConfig {
+  std::string input_template = "{input}";
+  std::string prompt_place = "first";
   std::int64_t max_input = 512;
   std::int64_t max_target = 8;
   std::int64_t train_rows = 0;
@@ -39,7 +42,7 @@ struct TrainConfig {
   std::int64_t batch = 32;
   std::int64_t micro_batch_tokens = 16384;
   std::int64_t seed = 1;
-  double dropout = 0.1;
+  std::optional<double> dropout;
   double z_loss = 1e-4;
   std::int64_t evaluate_every = 1000;
   std::int64_t checkpoint_every = 1000;
@@ -79,7 +82,7 @@ void describe(V& v, MeshConfig& s) {
 
 template <class V>
 void describe(V& v, ModelConfig& s) {
-  v.field("family", s.family, "Kind of model.", {.choices = {"t5"}});
+  v.field("family", s.family, "Kind of model; empty: the one that its files name.");
   v.field("weights", s.weights, "Folder of a Hugging Face model, or an .h5 of ours.",
           {.required = true, .min_size = 1});
   v.field("vocabulary", s.vocabulary, "SentencePiece model; empty: the one beside or in the weights.");
@@ -91,6 +94,14 @@ void describe(V& v, ModelConfig& s) {
 
 template <class V>
 void describe(V& v, TextConfig& s) {
+  v.field(
+      "template", s.input_template,
+      "What the model reads, with {input} where the task's input goes; for decoder-only models with the cue "
+      "that the target follows, as in '{input} Category:'.",
+      {.min_size = 1});
+  v.field("prompt_place", s.prompt_place,
+          "Where trained positions go: before everything, or behind the token that begins a text.",
+          {.choices = {"first", "after_begin"}});
   v.field("max_input", s.max_input, "Longer inputs are cut; counted with end of sequence, without prompt.",
           {.min = 2, .max = 65536, .unit = "tokens"});
   v.field("max_target", s.max_target, "Longer targets are cut; also the most that is generated.",
@@ -107,7 +118,11 @@ void describe(V& v, TrainConfig& s) {
   v.field("micro_batch_tokens", s.micro_batch_tokens,
           "Most positions (inputs, prompts and targets) computed at once.", {.min = 1, .unit = "tokens"});
   v.field("seed", s.seed, "Of initial values, data order and dropout.", {.min = 0});
-  v.field("dropout", s.dropout, "Share of activations that is dropped.", {.min = 0, .max = 0.9});
+  v.field("dropout", s.dropout,
+          "Share of activations that is dropped; absent: what the model is usually trained with (0.1 for T5, "
+          "0 for "
+          "decoder-only models).",
+          {.min = 0, .max = 0.9});
   v.field("z_loss", s.z_loss, "Weight of log(Z)^2.", {.min = 0});
   v.field("evaluate_every", s.evaluate_every, "Steps between scores; 0: never while training.",
           {.min = 0, .unit = "steps"});

@@ -25,7 +25,7 @@ PassTotals ModelRunner::evaluate(const std::vector<MicroBatch>& batches, const F
 std::vector<TokenRows> ModelRunner::generate(const std::vector<MicroBatch>& batches,
                                              std::int64_t max_tokens) {
   ModelPass pass(stage_, {}, 0.0);
-  return pipeline_.generate(pass, batches, {max_tokens, stage_.pad_id(), stage_.eos_id()});
+  return pipeline_.generate(pass, batches, {max_tokens, stage_.eos_id()});
 }
 
 }  // namespace trimtab

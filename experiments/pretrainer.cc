@@ -117,7 +117,8 @@ void Pretrainer::load_model(World& world) {
     weights = std::make_unique<T5RandomWeights>(shape_, static_cast<std::uint64_t>(config_.train.seed));
   } else {
     T5Files files = open_t5(model.weights);
-    tokenizer_ = std::make_unique<T5Tokenizer>(vocabulary_file(model.vocabulary, files, config_.output));
+    tokenizer_ = std::make_unique<T5Tokenizer>(vocabulary_file(
+        model.vocabulary, {files.tokenizer_path, files.tokenizer_model}, model.weights, config_.output));
     shape_ = files.config;
     weights = std::move(files.weights);
   }

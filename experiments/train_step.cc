@@ -12,21 +12,12 @@
 namespace trimtab {
 namespace {
 
-// Rows of a token-major tensor that hold something not finite. The tensor has the tokens of `layout`, and the
-// same number of further positions in front of each row; all rows if it has another form.
+// Rows of a token-major tensor that hold something not finite.
 std::vector<std::int64_t> bad_rows(const at::Tensor& x_td, const RowLayout& layout) {
-  const std::int64_t rows = layout.rows();
-  const std::int64_t extra = x_td.dim() == 2 && rows > 0 ? x_td.size(0) - layout.tokens() : -1;
   std::vector<std::int64_t> out;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    if (extra < 0 || extra % rows != 0) {
+  for (std::int64_t row = 0; row < layout.rows(); ++row)
+    if (!x_td.narrow(0, layout.begin(row), layout.length(row)).isfinite().all().item<bool>())
       out.push_back(row);
-      continue;
-    }
-    const std::int64_t begin = layout.begin(row) + row * (extra / rows);
-    const std::int64_t length = layout.length(row) + extra / rows;
-    if (!x_td.narrow(0, begin, length).isfinite().all().item<bool>()) out.push_back(row);
-  }
   return out;
 }
 
@@ -53,10 +44,10 @@ void clear_gradients(const Parameters& parameters) {
 
 Fault find_fault(ModelRunner& runner, const MicroBatch& batch, ForwardContext context) {
   Fault fault;
-  context.observe = [&](const std::string& name, const at::Tensor& x_td) {
+  context.observe = [&](const std::string& name, const at::Tensor& x_td, const RowLayout& layout) {
     if (!fault.layer.empty() || x_td.isfinite().all().item<bool>()) return;
     fault.layer = name;
-    fault.rows = bad_rows(x_td, name.starts_with("decoder") ? batch.decoder : batch.encoder);
+    fault.rows = bad_rows(x_td, layout);
   };
   runner.evaluate({batch}, context, 0.0);
   // The first stage with a fault is where it comes from; what the stages behind it saw follows from that.

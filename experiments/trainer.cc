@@ -48,8 +48,9 @@ std::int64_t steps_done(const RunFolder& folder) {
   return std::filesystem::exists(folder.last()) ? Checkpoint(folder.last()).info().step : 0;
 }
 
-TrainStepOptions step_options(const TrainConfig& train) {
-  return {train.dropout, train.z_loss, static_cast<std::uint64_t>(train.seed)};
+TrainStepOptions step_options(const Experiment& experiment) {
+  const TrainConfig& train = experiment.config().train;
+  return {experiment.dropout(), train.z_loss, static_cast<std::uint64_t>(train.seed)};
 }
 
 double mean(const double* first, std::int64_t count) {
@@ -61,7 +62,7 @@ double mean(const double* first, std::int64_t count) {
 Trainer::Trainer(Experiment& experiment, Console& console)
     : experiment_(experiment),
       folder_(experiment.config().output),
-      train_step_(experiment.runner(), experiment.parameters(), step_options(experiment.config().train)),
+      train_step_(experiment.runner(), experiment.parameters(), step_options(experiment)),
       movement_(experiment.parameters(), experiment.method().trains() && !experiment.method().trains_base()),
       report_(folder_, console, "train", steps_done(folder_), experiment.config().train.steps, speaks()) {
   const ExperimentConfig& config = experiment.config();

@@ -8,21 +8,22 @@
 
 namespace trimtab {
 
-std::string vocabulary_file(const std::string& named, const T5Files& files, const std::string& folder) {
+std::string vocabulary_file(const std::string& named, const TokenizerFile& tokenizer,
+                            const std::string& weights, const std::string& folder) {
   if (!named.empty()) {
     if (!std::filesystem::exists(named)) fail_config("model.vocabulary: {}: no such file", named);
     return named;
   }
-  if (!files.tokenizer_path.empty()) return files.tokenizer_path;
-  if (files.tokenizer_model.empty())
+  if (!tokenizer.path.empty()) return tokenizer.path;
+  if (tokenizer.bytes.empty())
     fail_config(
-        "model.vocabulary: neither named nor in or beside {}; set it to the SentencePiece model "
-        "(spiece.model) that the "
-        "model was trained with",
-        files.weights->path());
+        "model.vocabulary: neither named nor in or beside {}; set it to the vocabulary ({}) that the model "
+        "was "
+        "trained with",
+        weights, tokenizer.name);
   std::filesystem::create_directories(folder);
-  const std::string path = folder + "/spiece.model";
-  write_file_atomically(path, files.tokenizer_model);
+  const std::string path = folder + "/" + tokenizer.name;
+  write_file_atomically(path, tokenizer.bytes);
   return path;
 }
 

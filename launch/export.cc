@@ -6,7 +6,7 @@
 #include "experiments/prompt_file.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
-#include "models/t5/t5_files.h"
+#include "models/family.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -18,7 +18,7 @@ struct Options {
 
 int run(const Options& options) {
   if (!is_checkpoint(options.source)) {
-    export_t5_hf(open_t5(options.source), options.out);
+    open_model(options.source)->export_hf(options.out);
     std::printf("%s: a Hugging Face model\n", options.out.c_str());
     return kSuccess;
   }

@@ -5,7 +5,7 @@
 
 #include "launch/guard.h"
 #include "launch/verbs.h"
-#include "models/t5/t5_files.h"
+#include "models/family.h"
 
 namespace trimtab {
 namespace {
@@ -17,7 +17,8 @@ struct Options {
 }  // namespace
 
 Verb add_import(CLI::App& program) {
-  CLI::App* app = program.add_subcommand("import", "Turn a Hugging Face T5 into one .h5, vocabulary inside");
+  CLI::App* app =
+      program.add_subcommand("import", "Turn a Hugging Face model into one .h5, vocabulary inside");
   app->footer(
       "Example:\n  trimtab import downloads/t5-small-lm-adapt models/t5-small-lm-adapt.h5 --dtype bfloat16");
   const auto options = std::make_shared<Options>();
@@ -30,11 +31,11 @@ Verb add_import(CLI::App& program) {
       ->check(CLI::IsMember({"float32", "bfloat16"}));
   return {app, [options] {
             const DType type = options->dtype == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-            import_t5(options->source, options->out, type);
-            const T5Files files = open_t5(options->out);
+            open_model(options->source)->save(options->out, type);
+            const auto model = open_model(options->out);
             std::printf("%s: %lld parameters in %s, %s\n", options->out.c_str(),
-                        static_cast<long long>(parameter_count(files.config)), options->dtype.c_str(),
-                        files.tokenizer_model.empty() ? "no vocabulary" : "vocabulary inside");
+                        static_cast<long long>(model->parameter_count()), options->dtype.c_str(),
+                        model->tokenizer().bytes.empty() ? "no vocabulary" : "vocabulary inside");
             return static_cast<int>(kSuccess);
           }};
 }

@@ -12,7 +12,7 @@
 #include "experiments/vocabulary_file.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
-#include "models/t5/t5_files.h"
+#include "models/family.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -22,17 +22,6 @@ struct Options {
   std::string file, weights, vocabulary;
   std::int64_t rows = 20;
 };
-
-void print_model(const T5Files& files) {
-  const T5Config& c = files.config;
-  std::printf("T5 model: %lld parameters\n", static_cast<long long>(parameter_count(c)));
-  std::printf("  vocabulary %lld  d_model %lld  d_kv %lld  d_ff %lld  heads %lld  layers %lld + %lld\n",
-              static_cast<long long>(c.vocab), static_cast<long long>(c.d_model),
-              static_cast<long long>(c.d_kv), static_cast<long long>(c.d_ff), static_cast<long long>(c.heads),
-              static_cast<long long>(c.encoder_layers), static_cast<long long>(c.decoder_layers));
-  std::printf("  %s, %s head, %s\n", c.gated_gelu ? "gated GELU" : "ReLU", c.tied_head ? "tied" : "untied",
-              files.tokenizer_model.empty() ? "no vocabulary" : "vocabulary inside or beside");
-}
 
 void print_numbers(const PromptMatrix& prompt) {
   const auto width = static_cast<std::size_t>(prompt.shape[1]);
@@ -61,17 +50,18 @@ void print_numbers(const PromptMatrix& prompt) {
 }
 
 void print_neighbours(const PromptMatrix& prompt, const Options& options) {
-  const T5Files files = open_t5(options.weights);
+  const auto model = open_model(options.weights);
   const std::string folder = std::filesystem::temp_directory_path().string();
-  const auto tokenizer = open_tokenizer(vocabulary_file(options.vocabulary, files, folder));
-  const Shape shape = files.weights->info("shared.weight").shape;
+  const auto tokenizer =
+      open_tokenizer(vocabulary_file(options.vocabulary, model->tokenizer(), options.weights, folder));
+  const Shape shape = model->weights().info(model->embedding_name()).shape;
   if (shape.at(1) != prompt.shape[1])
     fail_config("{}: width {}, but {} has width {}", options.file, prompt.shape[1], options.weights,
                 shape[1]);
   // Rows above the pieces are padding.
   const std::int64_t pieces = std::min<std::int64_t>(shape[0], tokenizer->size());
   std::vector<float> table(static_cast<std::size_t>(pieces * shape[1]));
-  files.weights->read("shared.weight", {{0, 0}, {pieces, shape[1]}}, DType::kFloat32, table.data());
+  model->weights().read(model->embedding_name(), {{0, 0}, {pieces, shape[1]}}, DType::kFloat32, table.data());
   const auto nearest = nearest_rows(prompt, table, 3);
   for (std::size_t row = 0; row < nearest.size() && static_cast<std::int64_t>(row) < options.rows; ++row) {
     std::printf("  %4zu", row);
@@ -84,7 +74,7 @@ void print_neighbours(const PromptMatrix& prompt, const Options& options) {
 int run(const Options& options) {
   const bool folder = std::filesystem::is_directory(options.file);
   if (folder || (options.file.ends_with(".h5") && !is_checkpoint(options.file))) {
-    print_model(open_t5(options.file));
+    std::printf("%s\n", open_model(options.file)->summary().c_str());
     return kSuccess;
   }
   for (const PromptMatrix& prompt : read_prompts(options.file)) {

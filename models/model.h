@@ -27,8 +27,9 @@ struct ForwardContext {
   double dropout = 0.0;  // used only when training
   std::uint64_t seed = 0;
   std::int64_t step = 0;
-  // Sees every layer's output by name ("encoder.layer.3"): for parity tests and for finding the first NaN.
-  std::function<void(const std::string& name, const at::Tensor& x_td)> observe;
+  // Sees every layer's output by name ("encoder.layer.3") and where its rows lie: for parity tests and for
+  // finding the first NaN.
+  std::function<void(const std::string& name, const at::Tensor& x_td, const RowLayout& rows)> observe;
 };
 
 // Rows that are put in front of the embedded encoder input of every row of a lane.
@@ -63,15 +64,14 @@ class ModelStage {
   virtual StageShape receive_shape(const MicroBatch& batch) const = 0;
   // This stage embeds the input, so that the rows of an input adapter are used here: the first stage.
   virtual bool embeds_input() const = 0;
-  // This stage has decoder layers, so that start_decoding() may be called.
+  // This stage has layers that run once for every decoded token, so that prefill() gives a decoder.
   virtual bool decodes() const = 0;
-  // The encoder's part of this stage, without dropout and autograd; hands on `encoder` only. `batch` needs
-  // only its encoder part, lanes and samples.
-  virtual StageIO encode(StageIO in, const MicroBatch& batch) = 0;
-  // Caches for greedy decoding of the rows of `batch`, at most `max_tokens` steps. `encoded` is what encode()
-  // gave, with the whole encoder done.
-  virtual std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
-                                                       std::int64_t max_tokens) = 0;
+  // What prefill() receives from the stage before.
+  virtual StageShape prefill_shape(const MicroBatch& batch) const = 0;
+  // This stage's part of what comes before the first decoded token, without dropout and autograd, and the
+  // caches for greedy decoding of the rows, at most `max_tokens` steps. `batch` needs only its encoder part,
+  // lanes and samples.
+  virtual Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) = 0;
 
   // Greedy decoding of a whole batch at once where this stage is the whole model: for each row the ids up to
   // and without the end of sequence, at most `max_tokens`. Pipeline::generate does it over several stages.

@@ -24,10 +24,9 @@ class ModelPass : public PipelineStage {
   LossSums loss(const StageIO& out, const MicroBatch& batch) override {
     return stage_.loss(out, batch, z_loss_);
   }
-  StageIO encode(StageIO in, const MicroBatch& batch) override { return stage_.encode(std::move(in), batch); }
-  std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
-                                               std::int64_t max_tokens) override {
-    return stage_.start_decoding(encoded, batch, max_tokens);
+  StageShape prefill_shape(const MicroBatch& batch) const override { return stage_.prefill_shape(batch); }
+  Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override {
+    return stage_.prefill(std::move(in), batch, max_tokens);
   }
 
  private:

@@ -3,22 +3,24 @@
 
 #include <ATen/ops/linear.h>
 
+#include <optional>
 #include <utility>
 
 #include "parallel/collectives.h"
 
 namespace trimtab {
 
-at::Tensor linear_in_weight_type(const at::Tensor& x_ti, const at::Tensor& weight) {
-  if (x_ti.scalar_type() == weight.scalar_type()) return at::linear(x_ti, weight);
-  return at::linear(x_ti.to(weight.scalar_type()), weight).to(x_ti.scalar_type());
+at::Tensor linear_in_weight_type(const at::Tensor& x_ti, const at::Tensor& weight, const at::Tensor& bias) {
+  const std::optional<at::Tensor> added = bias.defined() ? std::optional(bias) : std::nullopt;
+  if (x_ti.scalar_type() == weight.scalar_type()) return at::linear(x_ti, weight, added);
+  return at::linear(x_ti.to(weight.scalar_type()), weight, added).to(x_ti.scalar_type());
 }
 
-ColumnParallelLinear::ColumnParallelLinear(at::Tensor weight, Communicator& tensor)
-    : weight_(std::move(weight)), tensor_(&tensor) {}
+ColumnParallelLinear::ColumnParallelLinear(at::Tensor weight, Communicator& tensor, at::Tensor bias)
+    : weight_(std::move(weight)), bias_(std::move(bias)), tensor_(&tensor) {}
 
 at::Tensor ColumnParallelLinear::operator()(const at::Tensor& x_ti) const {
-  return linear_in_weight_type(enter_tensor_region(x_ti, *tensor_), weight_);
+  return linear_in_weight_type(enter_tensor_region(x_ti, *tensor_), weight_, bias_);
 }
 
 RowParallelLinear::RowParallelLinear(at::Tensor weight, Communicator& tensor)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linear maps without bias, split over the tensor ranks. Weights are [out, in] as in the files. A frozen
+// Linear maps split over the tensor ranks. Weights are [out, in] as in the files. A frozen
 // weight keeps nothing for backward but itself.
 #pragma once
 
@@ -12,18 +12,20 @@ namespace trimtab {
 
 // x [t, in] times weight [out, in] transposed, in the type of the weight and returned in the type of x:
 // bfloat16 weights under float32 activations multiply at bfloat16's speed, and norms, softmax and residuals
-// stay float32.
-at::Tensor linear_in_weight_type(const at::Tensor& x_ti, const at::Tensor& weight);
+// stay float32. bias [out], of the weight's type, is added if it is defined.
+at::Tensor linear_in_weight_type(const at::Tensor& x_ti, const at::Tensor& weight,
+                                 const at::Tensor& bias = {});
 
 // This rank holds some of the outputs: x [t, in], the same on all tensor ranks -> [t, out / ranks].
 class ColumnParallelLinear {
  public:
-  ColumnParallelLinear(at::Tensor weight, Communicator& tensor);
+  // bias [out / ranks] or undefined.
+  ColumnParallelLinear(at::Tensor weight, Communicator& tensor, at::Tensor bias = {});
   at::Tensor operator()(const at::Tensor& x_ti) const;
   const at::Tensor& weight() const { return weight_; }
 
  private:
-  at::Tensor weight_;
+  at::Tensor weight_, bias_;
   Communicator* tensor_;
 };
 

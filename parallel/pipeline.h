@@ -32,7 +32,6 @@ struct PassTotals {
 
 struct DecodingLimits {
   std::int64_t max_tokens = 0;  // of a row, end of sequence not counted
-  std::int64_t pad_id = 0;      // the first input of the decoder
   std::int64_t eos_id = 1;
 };
 

@@ -35,7 +35,7 @@ class Decoding {
     const int count = static_cast<int>(batches_.size()), wave = tail_ - head_ + 1;
     for (int begin = 0; begin < count; begin += wave) {
       const int end = std::min(begin + wave, count);
-      encode(begin, end);
+      prefill(begin, end);
       if (decodes() && head_ == tail_) decode_here(begin);
       if (decodes() && head_ != tail_) decode_wave(begin, end);
       decoders_.clear();
@@ -55,22 +55,17 @@ class Decoding {
   bool is_tail() const { return pipe_.rank() == tail_; }
   const MicroBatch& batch(int micro) const { return batches_[static_cast<std::size_t>(micro)]; }
   GreedyRows& rows(int micro) { return rows_[static_cast<std::size_t>(micro)]; }
-  at::Tensor first_ids(int micro) const {
-    return at::full({batch(micro).rows()}, limits_.pad_id, at::TensorOptions(at::kLong));
-  }
 
-  // The encoder states of the wave pass through all stages; those that decode make their caches from them.
-  void encode(int begin, int end) {
+  // What comes before the first decoded token passes through all stages; those that decode make their caches.
+  void prefill(int begin, int end) {
     StageCalls calls;
-    calls.receive_shape = [&](int i) {
-      StageShape shape = stage_.receive_shape(batch(begin + i));
-      shape.decoder_tokens = -1;
-      return shape;
-    };
+    calls.receive_shape = [&](int i) { return stage_.prefill_shape(batch(begin + i)); };
     calls.forward = [&](int i, StageIO in) {
-      StageIO out = stage_.encode(std::move(in), batch(begin + i));
-      if (decodes()) decoders_.push_back(stage_.start_decoding(out, batch(begin + i), limits_.max_tokens));
-      return out;
+      Prefill done = stage_.prefill(std::move(in), batch(begin + i), limits_.max_tokens);
+      TT_CHECK((done.decoder != nullptr) == decodes(), "stage {} of {} decodes from {} on", pipe_.rank(),
+               pipe_.size(), head_);
+      if (done.decoder) decoders_.push_back(std::move(done.decoder));
+      return std::move(done.out);
     };
     StageRun run(pipe_, std::move(calls), /*received_gradients=*/false, /*backward=*/false);
     run.run(schedule_actions("forward_only", {pipe_.size(), end - begin, pipe_.size()}, pipe_.rank()));
@@ -78,7 +73,7 @@ class Decoding {
 
   // The whole decoder is on this stage.
   void decode_here(int micro) {
-    at::Tensor ids = first_ids(micro);
+    at::Tensor ids = decoders_.front()->first_ids();
     for (std::int64_t t = 0; t < limits_.max_tokens && !rows(micro).done(); ++t) {
       ids = decoders_.front()->step(ids);
       rows(micro).add(ids);
@@ -103,16 +98,17 @@ class Decoding {
     bool going = true;
     at::Tensor in;
     if (is_head()) {
-      in = first_ids(micro);
       if (t > 0) {
+        in = at::empty({batch(micro).rows()}, at::TensorOptions(at::kLong));
         exchange(out, {in}, tail_);
         rows(micro).add(in);
         going = !rows(micro).done();
       } else {
+        in = decoder.first_ids();
         exchange(out, {}, -1);
       }
     } else {
-      const StageShape shape = stage_.receive_shape(batch(micro));
+      const StageShape shape = stage_.prefill_shape(batch(micro));
       const at::Tensor word = at::empty({1}, at::TensorOptions(at::kLong).device(shape.options.device()));
       in = at::empty({batch(micro).rows(), shape.width}, shape.options);
       exchange(out, {word, in}, pipe_.rank() - 1);
@@ -135,7 +131,7 @@ class Decoding {
   }
 
   Outgoing hand_on(int micro, bool going, const at::Tensor& x) {
-    const StageShape shape = stage_.receive_shape(batch(micro));
+    const StageShape shape = stage_.prefill_shape(batch(micro));
     const at::Tensor sent = going ? x.to(shape.options).contiguous()
                                   : at::zeros({batch(micro).rows(), shape.width}, shape.options);
     const at::Tensor word =

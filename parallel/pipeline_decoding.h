@@ -4,7 +4,7 @@
 // many as there are stages that decode: each of those then always has another micro-batch's token to work on,
 // and holds the caches of no more. Between two decoding stages travel the activations of one token a row and
 // a word that says whether the micro-batch goes on; from the last to the first of them the ids. Stages
-// without decoder layers encode the next wave meanwhile.
+// without decoder layers work on what comes before the next wave meanwhile.
 #pragma once
 
 #include <vector>

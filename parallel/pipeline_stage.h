@@ -41,10 +41,18 @@ struct LossSums {
 class StageDecoder {
  public:
   virtual ~StageDecoder() = default;
+  // What the first step takes, int64 [rows]: first stage with decoder layers only.
+  virtual at::Tensor first_ids() const = 0;
   // One token of each row. The first stage with decoder layers takes ids, int64 [rows], the others the
   // activations [rows, width] of the one before. The last stage gives the most likely ids, int64 [rows] on
   // any device, the others activations.
   virtual at::Tensor step(const at::Tensor& in) = 0;
+};
+
+// What prefill() leaves: what the next stage needs for its own, and the caches.
+struct Prefill {
+  StageIO out;
+  std::unique_ptr<StageDecoder> decoder;  // null on a stage that does not decode
 };
 
 class PipelineStage {
@@ -57,11 +65,11 @@ class PipelineStage {
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch) = 0;
 
-  // Decoding. encode() runs what comes before the first decoded token and hands on `encoder` only; afterwards
-  // start_decoding() is called on the stages that decode, which are the last ones of the pipeline.
-  virtual StageIO encode(StageIO in, const MicroBatch& batch) = 0;
-  virtual std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
-                                                       std::int64_t max_tokens) = 0;
+  // Decoding. prefill() runs what comes before the first decoded token and makes the caches of at most
+  // `max_tokens` steps; it receives prefill_shape(). The stages that decode are the last ones of the
+  // pipeline.
+  virtual StageShape prefill_shape(const MicroBatch& batch) const = 0;
+  virtual Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) = 0;
 };
 
 }  // namespace trimtab

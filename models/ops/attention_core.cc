@@ -86,8 +86,10 @@ void head_backward(const HeadInput& in, HeadView out, HeadView dout, const float
   float* delta = scratch;
   float* scores = scratch + std::max(in.queries, kSmallestBlock);
   float* slopes = scores + size * in.keys;
-  clear(gradients.dk, in.keys, in.width);
-  clear(gradients.dv, in.keys, in.width);
+  if (!gradients.adds_to_keys) {
+    clear(gradients.dk, in.keys, in.width);
+    clear(gradients.dv, in.keys, in.width);
+  }
   for (std::int64_t first = 0; first < in.queries; first += size) {
     const ScoreBlock block = block_at(in, first, size);
     const float* q = in.q.data + first * in.q.ld;

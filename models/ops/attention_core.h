@@ -54,7 +54,8 @@ struct HeadGradients {
   MutableHeadView dq;
   MutableHeadView dk;
   MutableHeadView dv;
-  float* dbias;  // of distance 0, added to: [-(queries - 1), keys); null: not wanted
+  float* dbias;       // of distance 0, added to: [-(queries - 1), keys); null: not wanted
+  bool adds_to_keys;  // dk and dv are added to: those of a head before it with the same keys
 };
 void head_backward(const HeadInput& in, HeadView out, HeadView dout, const float* log_sum,
                    const HeadGradients& gradients, float* scratch);

@@ -100,6 +100,34 @@ void dot_rows(const float* a, std::int64_t ld_a, const float* b, std::int64_t ld
   }
 }
 
+void rotate_interleaved(const Rotation& r, const float* x, std::int64_t ld_x, std::int64_t tokens, float* y,
+                        std::int64_t ld_y) {
+  for (std::int64_t t = 0; t < tokens; ++t, x += ld_x, y += ld_y) {
+    const float* cos = r.cos + t * r.half;
+    const float* sin = r.sin + t * r.half;
+    for (std::int64_t i = 0; i < r.half; ++i) {
+      const float turn = r.backwards ? -sin[i] : sin[i];
+      const float a = x[2 * i], b = x[2 * i + 1];
+      y[2 * i] = r.factor * (a * cos[i] - b * turn);
+      y[2 * i + 1] = r.factor * (a * turn + b * cos[i]);
+    }
+  }
+}
+
+void rotate(const Rotation& r, const float* x, std::int64_t ld_x, std::int64_t tokens, float* y,
+            std::int64_t ld_y) {
+  if (r.interleaved) return rotate_interleaved(r, x, ld_x, tokens, y, ld_y);
+  const float turn = r.backwards ? -r.factor : r.factor;
+  for (std::int64_t t = 0; t < tokens; ++t, x += ld_x, y += ld_y)
+    sweep(r.half, [&](std::int64_t i, auto lanes) {
+      const Vec a = load(x + i, lanes), b = load(x + r.half + i, lanes);
+      const Vec cos = load(r.cos + t * r.half + i, lanes) * r.factor;
+      const Vec sin = load(r.sin + t * r.half + i, lanes) * turn;
+      store(y + i, a * cos - b * sin, lanes);
+      store(y + r.half + i, a * sin + b * cos, lanes);
+    });
+}
+
 void add_diagonals(const ScoreBlock& block, const float* gradient, float* by_distance) {
   for (std::int64_t q = 0; q < block.queries; ++q) {
     const float* row = gradient + q * block.ld_scores;
@@ -111,9 +139,24 @@ void add_diagonals(const ScoreBlock& block, const float* gradient, float* by_dis
 }
 
 constexpr Kernels make_kernels(const char* name) {
-  return {name,          exponential, rms_norm,         rms_norm_backward,   rms_norm_weight_gradient,
-          scale,         add_scaled,  gated_gelu,       gated_gelu_backward, relu,
-          relu_backward, softmax,     softmax_backward, scale_rows,          dot_rows,
+  return {name,
+          exponential,
+          rms_norm,
+          rms_norm_backward,
+          rms_norm_weight_gradient,
+          scale,
+          add_scaled,
+          gated_gelu,
+          gated_gelu_backward,
+          gated_silu,
+          gated_silu_backward,
+          relu,
+          relu_backward,
+          softmax,
+          softmax_backward,
+          scale_rows,
+          dot_rows,
+          rotate,
           add_diagonals};
 }
 

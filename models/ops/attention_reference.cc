@@ -41,6 +41,12 @@ at::Tensor looked_up(const at::Tensor& table, const at::Tensor& grid) {
   return flat.view({grid.size(0), grid.size(1), table.size(1)}).permute({2, 0, 1});
 }
 
+// Minus infinity where a key comes after the query: [1, length, length].
+at::Tensor causal_wall(std::int64_t length, const at::TensorOptions& options) {
+  const at::Tensor later = at::ones({length, length}, options.dtype(at::kBool)).triu(1);
+  return at::zeros({1, length, length}, options).masked_fill(later, -std::numeric_limits<double>::infinity());
+}
+
 // Softmax attention of one row, all [heads, ., d_kv]; key_mask [keys, heads] or undefined.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias,
                   const at::Tensor& key_mask) {
@@ -67,10 +73,8 @@ at::Tensor detail::self_attention_reference(const at::Tensor& qkv, const at::Ten
     if (bias_table.defined())
       scores_bias = looked_up(bias_table.to(type), bucket_grid(0, length, length, bias));
     if (bias.causal) {
-      const at::Tensor later = at::ones({length, length}, qkv.options().dtype(at::kBool)).triu(1);
-      const at::Tensor wall = at::zeros({length, length}, qkv.options().dtype(type))
-                                  .masked_fill(later, -std::numeric_limits<double>::infinity());
-      scores_bias = scores_bias.defined() ? scores_bias + wall : wall.unsqueeze(0);
+      const at::Tensor wall = causal_wall(length, qkv.options().dtype(type));
+      scores_bias = scores_bias.defined() ? scores_bias + wall : wall;
     }
     const at::Tensor mask = key_mask.defined() ? key_mask.narrow(0, layout.begin(row), length) : key_mask;
     rows.push_back(
@@ -78,6 +82,30 @@ at::Tensor detail::self_attention_reference(const at::Tensor& qkv, const at::Ten
                             by_head(parts[2].contiguous(), heads), scores_bias, mask)));
   }
   if (rows.empty()) return qkv.narrow(1, 0, qkv.size(1) / 3);
+  return at::cat(rows);
+}
+
+at::Tensor detail::causal_attention_reference(const at::Tensor& qkv, const AttentionHeads& heads,
+                                              const RotaryAngles& rotary, const RowLayout& layout) {
+  const std::int64_t head_dim = qkv.size(1) / (heads.queries + 2 * heads.keys);
+  const std::int64_t inner = heads.queries * head_dim, kv_inner = heads.keys * head_dim;
+  const RotaryAngles angles = angles_of_tokens(rotary, layout);
+  const auto shared_by_group = [&](const at::Tensor& x) {
+    return by_head(x, heads.keys).repeat_interleave(heads.queries / heads.keys, 0);
+  };
+  const at::Tensor q = rotated_reference(qkv.narrow(1, 0, inner), heads.queries, angles) * heads.scale;
+  const at::Tensor k = rotated_reference(qkv.narrow(1, inner, kv_inner), heads.keys, angles);
+  const at::Tensor v = qkv.narrow(1, inner + kv_inner, kv_inner).contiguous();
+  std::vector<at::Tensor> rows;
+  for (std::int64_t row = 0; row < layout.rows(); ++row) {
+    const std::int64_t begin = layout.begin(row), length = layout.length(row);
+    if (length == 0) continue;
+    rows.push_back(side_by_side(attend(by_head(q.narrow(0, begin, length), heads.queries),
+                                       shared_by_group(k.narrow(0, begin, length)),
+                                       shared_by_group(v.narrow(0, begin, length)),
+                                       causal_wall(length, qkv.options().dtype(compute_type(qkv))), {})));
+  }
+  if (rows.empty()) return qkv.narrow(1, 0, inner);
   return at::cat(rows);
 }
 

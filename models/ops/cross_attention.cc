@@ -87,7 +87,7 @@ class ProjectedAttention : public torch::autograd::Function<ProjectedAttention> 
       const std::int64_t at = setting.decoder.begin(row) * inner + head * width;
       const std::int64_t key_at = setting.encoder.begin(row) * inner + head * width;
       const detail::HeadGradients to = {
-          {to_q + at, inner}, {to_k + key_at, inner}, {to_v + key_at, inner}, nullptr};
+          {to_q + at, inner}, {to_k + key_at, inner}, {to_v + key_at, inner}, nullptr, false};
       detail::head_backward(input_of(setting, unit, q, k, v), {out + at, inner}, {slope + at, inner},
                             sums + head * q.size(0) + setting.decoder.begin(row), to,
                             spaces + thread * space);

@@ -11,16 +11,18 @@
 namespace trimtab {
 namespace {
 
-// Attention of one query [inner] to keys and values [n, inner]; bias [heads, n] or undefined. For types and
-// devices that the kernels do not know.
+// Attention of one query [heads.queries * d] to keys and values [n, heads.keys * d]; bias [heads, n] or
+// undefined. For types and devices that the kernels do not know.
 at::Tensor attend_one(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
-                      const at::Tensor& bias, std::int64_t heads) {
+                      const at::Tensor& bias, const AttentionHeads& heads) {
   const at::ScalarType type = detail::compute_type(query);
-  const at::Tensor k = keys.view({keys.size(0), heads, -1});
-  at::Tensor scores = (query.view({1, heads, -1}).to(type) * k.to(type)).sum(2);
+  const auto by_head = [&](const at::Tensor& x) {
+    return x.view({x.size(0), heads.keys, -1}).to(type).repeat_interleave(heads.queries / heads.keys, 1);
+  };
+  at::Tensor scores = (query.reshape({1, heads.queries, -1}).to(type) * by_head(keys)).sum(2) * heads.scale;
   if (bias.defined()) scores = scores + bias.to(type).t();
   const at::Tensor weights = at::softmax(scores, 0).unsqueeze(2);
-  return (weights * values.view_as(k).to(type)).sum(0).flatten().to(query.scalar_type());
+  return (weights * by_head(values)).sum(0).flatten().to(query.scalar_type());
 }
 
 // One query of one head, where keys and values of a row begin at `at` floats into dense [., inner] tensors.
@@ -46,8 +48,22 @@ void for_heads(std::int64_t rows, std::int64_t heads, std::int64_t longest, cons
   });
 }
 
+// Appends one token a row; the longest row afterwards.
+std::int64_t append(KvCache& cache, const at::Tensor& keys, const at::Tensor& values) {
+  std::int64_t longest = 0;
+  for (std::size_t row = 0; row < cache.lengths.size(); ++row) {
+    std::int64_t& length = cache.lengths[row];
+    TT_CHECK(length < cache.keys.size(1), "row {} of the key-value cache is full: {} steps", row, length);
+    const auto at = static_cast<std::int64_t>(row);
+    cache.keys[at][length].copy_(keys[at]);
+    cache.values[at][length].copy_(values[at]);
+    longest = std::max(longest, ++length);
+  }
+  return longest;
+}
+
 at::Tensor composite_step(const at::Tensor& q, const KvCache& cache, const at::Tensor& bias_table,
-                          const RelativeBias& bias, std::int64_t heads) {
+                          const RelativeBias& bias, const AttentionHeads& heads) {
   at::Tensor out = at::empty_like(q, at::MemoryFormat::Contiguous);
   for (std::int64_t row = 0; row < q.size(0); ++row) {
     const std::int64_t count = cache.lengths[static_cast<std::size_t>(row)];
@@ -60,6 +76,50 @@ at::Tensor composite_step(const at::Tensor& q, const KvCache& cache, const at::T
                               cache.values[row].narrow(0, 0, count), row_bias, heads));
   }
   return out;
+}
+
+// The newest token of each row against its whole row; distance_bias [heads, 2 * longest - 1] or undefined.
+at::Tensor fused_step(const at::Tensor& q, const KvCache& cache, const at::Tensor& distance_bias,
+                      const AttentionHeads& heads, std::int64_t longest) {
+  const at::Tensor dense = q.contiguous();
+  at::Tensor out = at::empty_like(dense);
+  const std::int64_t inner = q.size(1), width = inner / heads.queries;
+  const std::int64_t kv_inner = cache.keys.size(2), max_steps = cache.keys.size(1);
+  const auto* bias_data = detail::data_or_null(distance_bias);
+  for_heads(q.size(0), heads.queries, longest, [&](std::int64_t row, std::int64_t head, float* scratch) {
+    const std::int64_t count = cache.lengths[static_cast<std::size_t>(row)];
+    const std::int64_t at = row * inner + head * width;
+    const std::int64_t key_head = head / (heads.queries / heads.keys);
+    detail::HeadInput in = one_query(cache.keys, cache.values, row * max_steps * kv_inner + key_head * width,
+                                     count, kv_inner, width);
+    in.q = {dense.const_data_ptr<float>() + at, inner};
+    // The query stands at the last position: key k is k - (count - 1) away.
+    if (bias_data) in.bias = bias_data + head * (2 * longest - 1) + (longest - 1) - (count - 1);
+    float log_sum = 0.0f;
+    detail::head_forward(in, {out.mutable_data_ptr<float>() + at, inner}, &log_sum, scratch);
+  });
+  return out;
+}
+
+// One token's columns [queries | keys | values] apart.
+struct Parts {
+  Parts(const at::Tensor& qkv, const AttentionHeads& heads) {
+    const std::int64_t head_dim = qkv.size(1) / (heads.queries + 2 * heads.keys);
+    const std::int64_t inner = heads.queries * head_dim, kv_inner = heads.keys * head_dim;
+    q = qkv.narrow(1, 0, inner);
+    k = qkv.narrow(1, inner, kv_inner);
+    v = qkv.narrow(1, inner + kv_inner, kv_inner);
+  }
+  at::Tensor q, k, v;
+};
+
+void check_new_tokens(const at::Tensor& qkv, const KvCache& cache, const AttentionHeads& heads,
+                      std::int64_t tokens) {
+  const std::int64_t kv_inner = cache.keys.size(2);
+  TT_CHECK(qkv.size(0) == tokens && kv_inner % heads.keys == 0 &&
+               qkv.size(1) == kv_inner / heads.keys * (heads.queries + 2 * heads.keys),
+           "new tokens [{}, {}] for a cache of {} tokens with {} heads of queries and keys of width {}",
+           qkv.size(0), qkv.size(1), tokens, heads.queries, kv_inner);
 }
 
 }  // namespace
@@ -77,42 +137,45 @@ CrossCache::CrossCache(const at::Tensor& encoder, const at::Tensor& wk, const at
       layout(encoder_layout) {}
 
 at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
-                               const RelativeBias& bias, std::int64_t heads) {
+                               const RelativeBias& bias, std::int64_t heads_of_all) {
   const c10::NoGradGuard no_grad;
-  const auto rows = static_cast<std::int64_t>(cache.lengths.size());
-  const std::int64_t inner = cache.keys.size(2);
-  const std::int64_t max_steps = cache.keys.size(1);
-  TT_CHECK(qkv_new.size(0) == rows && qkv_new.size(1) == 3 * inner,
-           "new tokens [{}, {}] for a cache of [{}, 3 * {}]", qkv_new.size(0), qkv_new.size(1), rows, inner);
-  std::int64_t longest = 0;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    std::int64_t& length = cache.lengths[static_cast<std::size_t>(row)];
-    TT_CHECK(length < max_steps, "row {} of the key-value cache is full: {} steps", row, length);
-    cache.keys[row][length].copy_(qkv_new[row].narrow(0, inner, inner));
-    cache.values[row][length].copy_(qkv_new[row].narrow(0, 2 * inner, inner));
-    longest = std::max(longest, ++length);
-  }
-  const at::Tensor q = qkv_new.narrow(1, 0, inner);
+  const AttentionHeads heads{heads_of_all, heads_of_all, 1.0};
+  check_new_tokens(qkv_new, cache, heads, static_cast<std::int64_t>(cache.lengths.size()));
+  const Parts parts(qkv_new, heads);
+  const std::int64_t longest = append(cache, parts.k, parts.v);
   if (!detail::is_fused(qkv_new) || (bias_table.defined() && !detail::is_fused(bias_table)))
-    return composite_step(q, cache, bias_table, bias, heads);
+    return composite_step(parts.q, cache, bias_table, bias, heads);
   at::Tensor distance_bias;
   if (bias_table.defined()) distance_bias = detail::bias_by_distance(bias_table.detach(), bias, longest);
-  const auto* bias_data = detail::data_or_null(distance_bias);
-  const at::Tensor dense = q.contiguous();
-  at::Tensor out = at::empty_like(dense);
-  const std::int64_t width = inner / heads;
-  for_heads(rows, heads, longest, [&](std::int64_t row, std::int64_t head, float* scratch) {
-    const std::int64_t count = cache.lengths[static_cast<std::size_t>(row)];
-    const std::int64_t at = row * inner + head * width;
-    detail::HeadInput in =
-        one_query(cache.keys, cache.values, row * max_steps * inner + head * width, count, inner, width);
-    in.q = {dense.const_data_ptr<float>() + at, inner};
-    // The query stands at the last position: key k is k - (count - 1) away.
-    if (bias_data) in.bias = bias_data + head * (2 * longest - 1) + (longest - 1) - (count - 1);
-    float log_sum = 0.0f;
-    detail::head_forward(in, {out.mutable_data_ptr<float>() + at, inner}, &log_sum, scratch);
-  });
-  return out;
+  return fused_step(parts.q, cache, distance_bias, heads, longest);
+}
+
+void fill_cache(KvCache& cache, const at::Tensor& qkv, const AttentionHeads& heads,
+                const RotaryAngles& rotary, const RowLayout& layout) {
+  const c10::NoGradGuard no_grad;
+  check_new_tokens(qkv, cache, heads, layout.tokens());
+  const Parts parts(qkv, heads);
+  const at::Tensor keys =
+      detail::rotated_reference(parts.k, heads.keys, detail::angles_of_tokens(rotary, layout));
+  for (std::int64_t row = 0; row < layout.rows(); ++row) {
+    const std::int64_t begin = layout.begin(row), length = layout.length(row);
+    TT_CHECK(cache.lengths[static_cast<std::size_t>(row)] == 0 && length <= cache.keys.size(1),
+             "row {} of the key-value cache has no room for {} tokens", row, length);
+    cache.keys[row].narrow(0, 0, length).copy_(keys.narrow(0, begin, length));
+    cache.values[row].narrow(0, 0, length).copy_(parts.v.narrow(0, begin, length));
+    cache.lengths[static_cast<std::size_t>(row)] = length;
+  }
+}
+
+at::Tensor causal_attention_step(const at::Tensor& qkv_new, KvCache& cache, const AttentionHeads& heads,
+                                 const RotaryAngles& rotary) {
+  const c10::NoGradGuard no_grad;
+  check_new_tokens(qkv_new, cache, heads, static_cast<std::int64_t>(cache.lengths.size()));
+  const Parts parts(qkv_new, heads);
+  const at::Tensor q = detail::rotated_reference(parts.q, heads.queries, rotary);
+  const std::int64_t longest = append(cache, detail::rotated_reference(parts.k, heads.keys, rotary), parts.v);
+  if (!detail::is_fused(qkv_new)) return composite_step(q, cache, {}, {}, heads);
+  return fused_step(q * heads.scale, cache, {}, heads, longest);
 }
 
 at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, std::int64_t heads) {
@@ -127,7 +190,8 @@ at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, st
   if (!detail::is_fused(q) || !detail::is_fused(cache.keys)) {
     for (std::int64_t row = 0; row < layout.rows(); ++row)
       out[row].copy_(attend_one(dense[row], cache.keys.narrow(0, layout.begin(row), layout.length(row)),
-                                cache.values.narrow(0, layout.begin(row), layout.length(row)), {}, heads));
+                                cache.values.narrow(0, layout.begin(row), layout.length(row)), {},
+                                {heads, heads, 1.0}));
     return out;
   }
   const std::int64_t width = inner / heads;

@@ -14,8 +14,9 @@
 
 namespace trimtab {
 
-// Keys and values of the tokens decoded so far, of one layer. Rows may hold different numbers of tokens.
+// Keys and values of the tokens so far, of one layer. Rows may hold different numbers of tokens.
 struct KvCache {
+  // `inner`: width of a token's keys, heads of keys * head_dim.
   KvCache(std::int64_t rows, std::int64_t max_steps, std::int64_t inner, const at::TensorOptions& options);
 
   at::Tensor keys;    // [rows, max_steps, inner]
@@ -36,6 +37,16 @@ struct CrossCache {
 // inner]. bias_table [buckets, heads] or undefined. Fails when a row of the cache is full.
 at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
                                const RelativeBias& bias, std::int64_t heads);
+
+// The keys (turned to their positions) and values of the first tokens of each row. qkv as causal_attention
+// has it. Fails when the cache is not empty or too short.
+void fill_cache(KvCache& cache, const at::Tensor& qkv, const AttentionHeads& heads,
+                const RotaryAngles& rotary, const RowLayout& layout);
+
+// One more token a row, as causal_attention would compute it: qkv_new [rows, (queries + 2 * keys) *
+// head_dim], `rotary` with the angles of each row's new token -> [rows, queries * head_dim].
+at::Tensor causal_attention_step(const at::Tensor& qkv_new, KvCache& cache, const AttentionHeads& heads,
+                                 const RotaryAngles& rotary);
 
 // q [rows, inner], one token a row -> [rows, inner].
 at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, std::int64_t heads);

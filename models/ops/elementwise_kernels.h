@@ -87,47 +87,78 @@ void add_scaled(const float* residual, const float* x, const float* mask, std::i
     });
 }
 
-// gelu(a) = a / 2 * (1 + tanh(u)) = a * sigmoid(2 u), u = sqrt(2 / pi) (a + 0.044715 a^3): no cancellation
-// for a << 0.
-struct Gelu {
+struct Activation {
   Vec value;
   Vec slope;
 };
 
-template <bool kSlope>
-[[gnu::always_inline]] inline Gelu gelu_of(Vec a) {
-  constexpr float kLinear = 2.0f * 0.7978845608028654f;
-  constexpr float kCubic = kLinear * 0.044715f;
-  const Vec bounded =
-      at_least(at_most(a, 32.0f), -32.0f);  // beyond it, sigmoid is 0 or 1 and a^2 could overflow
-  const Vec square = bounded * bounded;
-  const Vec twice_u = bounded * (square * kCubic + kLinear);
-  const Vec sigmoid = 1.0f / (exp_of(-twice_u) + 1.0f);
-  Gelu result = {a * sigmoid, {}};
-  if constexpr (kSlope)
-    result.slope = sigmoid + result.value * (1.0f - sigmoid) * (square * (3.0f * kCubic) + kLinear);
-  return result;
-}
+// gelu(a) = a / 2 * (1 + tanh(u)) = a * sigmoid(2 u), u = sqrt(2 / pi) (a + 0.044715 a^3): no cancellation
+// for a << 0.
+struct GatedGelu {
+  template <bool kSlope>
+  [[gnu::always_inline]] static inline Activation of(Vec a) {
+    constexpr float kLinear = 2.0f * 0.7978845608028654f;
+    constexpr float kCubic = kLinear * 0.044715f;
+    const Vec bounded =
+        at_least(at_most(a, 32.0f), -32.0f);  // beyond it, sigmoid is 0 or 1 and a^2 could overflow
+    const Vec square = bounded * bounded;
+    const Vec twice_u = bounded * (square * kCubic + kLinear);
+    const Vec sigmoid = 1.0f / (exp_of(-twice_u) + 1.0f);
+    Activation result = {a * sigmoid, {}};
+    if constexpr (kSlope)
+      result.slope = sigmoid + result.value * (1.0f - sigmoid) * (square * (3.0f * kCubic) + kLinear);
+    return result;
+  }
+};
 
-void gated_gelu(const float* ab, const float* mask, std::int64_t tokens, std::int64_t ff, float* out) {
+// silu(a) = a * sigmoid(a); its slope is sigmoid + silu * (1 - sigmoid).
+struct GatedSilu {
+  template <bool kSlope>
+  [[gnu::always_inline]] static inline Activation of(Vec a) {
+    const Vec sigmoid = 1.0f / (exp_of(-a) + 1.0f);
+    Activation result = {at_least(a, -88.0f) * sigmoid, {}};  // below, sigmoid is as small as it gets
+    if constexpr (kSlope) result.slope = sigmoid + result.value * (1.0f - sigmoid);
+    return result;
+  }
+};
+
+template <class Gate>
+[[gnu::always_inline]] inline void gated(const float* ab, const float* mask, std::int64_t tokens,
+                                         std::int64_t ff, float* out) {
   for (std::int64_t t = 0; t < tokens; ++t, ab += 2 * ff, out += ff)
     sweep(ff, [&](std::int64_t i, auto lanes) {
-      Vec value = gelu_of<false>(load(ab + i, lanes)).value * load(ab + ff + i, lanes);
+      Vec value = Gate::template of<false>(load(ab + i, lanes)).value * load(ab + ff + i, lanes);
       if (mask) value *= load(mask + i, lanes);
       store(out + i, value, lanes);
     });
 }
 
-void gated_gelu_backward(const float* dout, const float* ab, const float* mask, std::int64_t tokens,
-                         std::int64_t ff, float* dab) {
+template <class Gate>
+[[gnu::always_inline]] inline void gated_backward(const float* dout, const float* ab, const float* mask,
+                                                  std::int64_t tokens, std::int64_t ff, float* dab) {
   for (std::int64_t t = 0; t < tokens; ++t, ab += 2 * ff, dab += 2 * ff, dout += ff)
     sweep(ff, [&](std::int64_t i, auto lanes) {
-      const Gelu gelu = gelu_of<true>(load(ab + i, lanes));
+      const Activation gate = Gate::template of<true>(load(ab + i, lanes));
       Vec gradient = load(dout + i, lanes);
       if (mask) gradient *= load(mask + i, lanes);
-      store(dab + i, gradient * load(ab + ff + i, lanes) * gelu.slope, lanes);
-      store(dab + ff + i, gradient * gelu.value, lanes);
+      store(dab + i, gradient * load(ab + ff + i, lanes) * gate.slope, lanes);
+      store(dab + ff + i, gradient * gate.value, lanes);
     });
+}
+
+void gated_gelu(const float* ab, const float* mask, std::int64_t tokens, std::int64_t ff, float* out) {
+  gated<GatedGelu>(ab, mask, tokens, ff, out);
+}
+void gated_gelu_backward(const float* dout, const float* ab, const float* mask, std::int64_t tokens,
+                         std::int64_t ff, float* dab) {
+  gated_backward<GatedGelu>(dout, ab, mask, tokens, ff, dab);
+}
+void gated_silu(const float* ab, const float* mask, std::int64_t tokens, std::int64_t ff, float* out) {
+  gated<GatedSilu>(ab, mask, tokens, ff, out);
+}
+void gated_silu_backward(const float* dout, const float* ab, const float* mask, std::int64_t tokens,
+                         std::int64_t ff, float* dab) {
+  gated_backward<GatedSilu>(dout, ab, mask, tokens, ff, dab);
 }
 
 void relu(const float* x, const float* mask, std::int64_t tokens, std::int64_t width, float* y) {

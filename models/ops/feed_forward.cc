@@ -15,7 +15,18 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-class GatedGelu : public torch::autograd::Function<GatedGelu> {
+// The activations by which one half is multiplied with the other.
+struct Gelu {
+  static constexpr auto kForward = &detail::Kernels::gated_gelu;
+  static constexpr auto kBackward = &detail::Kernels::gated_gelu_backward;
+};
+struct Silu {
+  static constexpr auto kForward = &detail::Kernels::gated_silu;
+  static constexpr auto kBackward = &detail::Kernels::gated_silu_backward;
+};
+
+template <class Gate>
+class Gated : public torch::autograd::Function<Gated<Gate>> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& ab_input,
                             const detail::MaskedRows& rows) {
@@ -27,8 +38,8 @@ class GatedGelu : public torch::autograd::Function<GatedGelu> {
     const float* factor = detail::data_or_null(mask);
     float* to = out.mutable_data_ptr<float>();
     detail::for_tokens(layout, ff, [&](std::int64_t token, std::int64_t tokens, std::int64_t row) {
-      detail::kernels().gated_gelu(from + token * 2 * ff, factor ? factor + row * ff : nullptr, tokens, ff,
-                                   to + token * ff);
+      (detail::kernels().*Gate::kForward)(from + token * 2 * ff, factor ? factor + row * ff : nullptr, tokens,
+                                          ff, to + token * ff);
     });
     context->save_for_backward({ab, mask});
     context->saved_data["lengths"] = detail::lengths_of(layout);
@@ -46,9 +57,9 @@ class GatedGelu : public torch::autograd::Function<GatedGelu> {
     float* to = dab.mutable_data_ptr<float>();
     const RowLayout layout(context->saved_data["lengths"].toIntVector());
     detail::for_tokens(layout, ff, [&](std::int64_t token, std::int64_t tokens, std::int64_t row) {
-      detail::kernels().gated_gelu_backward(slope + token * ff, from + token * 2 * ff,
-                                            factor ? factor + row * ff : nullptr, tokens, ff,
-                                            to + token * 2 * ff);
+      (detail::kernels().*Gate::kBackward)(slope + token * ff, from + token * 2 * ff,
+                                           factor ? factor + row * ff : nullptr, tokens, ff,
+                                           to + token * 2 * ff);
     });
     return {dab, at::Tensor()};
   }
@@ -93,14 +104,25 @@ class ReluDropout : public torch::autograd::Function<ReluDropout> {
   }
 };
 
+// The mask, checked; ab is [tokens, 2 * ff].
+at::Tensor checked_gate(const at::Tensor& ab, const at::Tensor& mask_rf, const RowLayout& layout) {
+  TT_CHECK(ab.dim() == 2 && ab.size(1) % 2 == 0 && ab.size(0) == layout.tokens(),
+           "{} tokens laid out as {}, width {} of two halves", ab.size(0), layout.tokens(), ab.size(-1));
+  return detail::checked_mask(mask_rf, layout.rows(), ab.size(1) / 2, "feed-forward mask");
+}
+
 }  // namespace
 
 at::Tensor gated_gelu(const at::Tensor& ab, const at::Tensor& mask_rf, const RowLayout& layout) {
-  TT_CHECK(ab.dim() == 2 && ab.size(1) % 2 == 0 && ab.size(0) == layout.tokens(),
-           "{} tokens laid out as {}, width {} of two halves", ab.size(0), layout.tokens(), ab.size(-1));
-  const at::Tensor mask = detail::checked_mask(mask_rf, layout.rows(), ab.size(1) / 2, "feed-forward mask");
+  const at::Tensor mask = checked_gate(ab, mask_rf, layout);
   if (!detail::is_fused(ab)) return detail::gated_gelu_reference(ab, mask, layout);
-  return GatedGelu::apply(ab, detail::MaskedRows{mask, layout});
+  return Gated<Gelu>::apply(ab, detail::MaskedRows{mask, layout});
+}
+
+at::Tensor gated_silu(const at::Tensor& ab, const at::Tensor& mask_rf, const RowLayout& layout) {
+  const at::Tensor mask = checked_gate(ab, mask_rf, layout);
+  if (!detail::is_fused(ab)) return detail::gated_silu_reference(ab, mask, layout);
+  return Gated<Silu>::apply(ab, detail::MaskedRows{mask, layout});
 }
 
 at::Tensor relu_dropout(const at::Tensor& x_tf, const at::Tensor& mask_rf, const RowLayout& layout) {
@@ -115,6 +137,12 @@ at::Tensor detail::gated_gelu_reference(const at::Tensor& ab, const at::Tensor& 
                                         const RowLayout& layout) {
   const std::vector<at::Tensor> halves = ab.chunk(2, -1);
   return dropout_rows_reference(at::gelu(halves[0], "tanh") * halves[1], mask_rf, layout);
+}
+
+at::Tensor detail::gated_silu_reference(const at::Tensor& ab, const at::Tensor& mask_rf,
+                                        const RowLayout& layout) {
+  const std::vector<at::Tensor> halves = ab.chunk(2, -1);
+  return dropout_rows_reference(at::silu(halves[0]) * halves[1], mask_rf, layout);
 }
 
 at::Tensor detail::relu_dropout_reference(const at::Tensor& x_tf, const at::Tensor& mask_rf,

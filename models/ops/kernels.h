@@ -22,6 +22,15 @@ struct ScoreBlock {
   const float* key_mask;  // [keys] or null
 };
 
+struct Rotation {
+  const float* cos;  // [tokens, half]
+  const float* sin;
+  std::int64_t half;
+  float factor;
+  bool interleaved;
+  bool backwards;
+};
+
 struct Kernels {
   const char* name;
 
@@ -45,6 +54,10 @@ struct Kernels {
   void (*gated_gelu)(const float* ab, const float* mask, std::int64_t tokens, std::int64_t ff, float* out);
   void (*gated_gelu_backward)(const float* dout, const float* ab, const float* mask, std::int64_t tokens,
                               std::int64_t ff, float* dab);
+  // The same with silu(a) = a * sigmoid(a) for gelu.
+  void (*gated_silu)(const float* ab, const float* mask, std::int64_t tokens, std::int64_t ff, float* out);
+  void (*gated_silu_backward)(const float* dout, const float* ab, const float* mask, std::int64_t tokens,
+                              std::int64_t ff, float* dab);
   void (*relu)(const float* x, const float* mask, std::int64_t tokens, std::int64_t width, float* y);
   void (*relu_backward)(const float* dy, const float* x, const float* mask, std::int64_t tokens,
                         std::int64_t width, float* dx);
@@ -63,6 +76,11 @@ struct Kernels {
   // out[row] = sum of a * b over the row
   void (*dot_rows)(const float* a, std::int64_t ld_a, const float* b, std::int64_t ld_b, std::int64_t rows,
                    std::int64_t width, float* out);
+  // Turns pairs of columns: (a, b) -> factor * (a cos - b sin, a sin + b cos), backwards if asked, with the
+  // angles [tokens, half] of each token and pair. Pair i is columns i and i + half, or 2 i and 2 i + 1 if
+  // interleaved. x and y may be the same.
+  void (*rotate)(const Rotation& rotation, const float* x, std::int64_t ld_x, std::int64_t tokens, float* y,
+                 std::int64_t ld_y);
   // by_distance[k - i] += gradient[i][k] over the visible keys of the block; the pointer is that of query 0
   // and key 0.
   void (*add_diagonals)(const ScoreBlock& block, const float* gradient, float* by_distance);

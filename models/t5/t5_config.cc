@@ -5,8 +5,6 @@
 
 #include <array>
 #include <cmath>
-#include <functional>
-#include <numeric>
 
 #include "runtime/check.h"
 
@@ -30,7 +28,7 @@ void need_positive(const char* field, std::int64_t value) {
   if (value < 1) fail_config("T5 config: {} is {}, must be at least 1", field, value);
 }
 
-void add_attention(std::vector<T5Weight>& weights, const T5Config& config, const std::string& prefix,
+void add_attention(WeightShapes& weights, const T5Config& config, const std::string& prefix,
                    bool bias_table) {
   for (const char* map : {"q", "k", "v"})
     weights.push_back({prefix + map + ".weight", {config.inner(), config.d_model}});
@@ -39,7 +37,7 @@ void add_attention(std::vector<T5Weight>& weights, const T5Config& config, const
     weights.push_back({prefix + "relative_attention_bias.weight", {config.buckets, config.heads}});
 }
 
-void add_stack(std::vector<T5Weight>& weights, const T5Config& config, bool decoder) {
+void add_stack(WeightShapes& weights, const T5Config& config, bool decoder) {
   const std::string stack = decoder ? "decoder." : "encoder.";
   const std::int64_t layers = decoder ? config.decoder_layers : config.encoder_layers;
   for (std::int64_t i = 0; i < layers; ++i) {
@@ -123,15 +121,10 @@ void check(const T5Config& config) {
         config.eos_id);
 }
 
-std::int64_t parameter_count(const T5Config& config) {
-  std::int64_t count = 0;
-  for (const T5Weight& weight : t5_weights(config))
-    count += std::accumulate(weight.shape.begin(), weight.shape.end(), std::int64_t{1}, std::multiplies<>());
-  return count;
-}
+std::int64_t parameter_count(const T5Config& config) { return element_count(t5_weights(config)); }
 
-std::vector<T5Weight> t5_weights(const T5Config& config) {
-  std::vector<T5Weight> weights;
+WeightShapes t5_weights(const T5Config& config) {
+  WeightShapes weights;
   weights.push_back({"shared.weight", {config.vocab, config.d_model}});
   add_stack(weights, config, false);
   add_stack(weights, config, true);

@@ -5,7 +5,8 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
+
+#include "models/formats/weight_files.h"
 
 namespace trimtab {
 
@@ -41,13 +42,9 @@ void check(const T5Config& config);
 // Number of parameters of the whole model, the same as the sum over t5_weights().
 std::int64_t parameter_count(const T5Config& config);
 
-// A weight of the model by its Hugging Face name, which is the logical name in every file of ours, too.
-struct T5Weight {
-  std::string name;
-  std::vector<std::int64_t> shape;
-};
-// All weights in a fixed order: shared.weight, encoder blocks, encoder norm, decoder blocks, decoder norm,
+// All weights in a fixed order, by their Hugging Face names, which are the logical names in every file of
+// ours: shared.weight, encoder blocks, encoder norm, decoder blocks, decoder norm,
 // lm_head.weight (only when untied).
-std::vector<T5Weight> t5_weights(const T5Config& config);
+WeightShapes t5_weights(const T5Config& config);
 
 }  // namespace trimtab

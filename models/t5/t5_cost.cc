@@ -27,7 +27,7 @@ double self_attention(const T5Config& c, double tokens, bool causal) {
          kProductsBoth * tokens * tokens * inner * (causal ? 0.5 : 1.0);
 }
 
-double cross_attention_cost(const T5Config& c, const T5Lengths& lengths) {
+double cross_attention_cost(const T5Config& c, const RowLengths& lengths) {
   const RowLayout decoder({std::max<std::int64_t>(1, std::llround(lengths.target))});
   const RowLayout encoder({std::max<std::int64_t>(1, std::llround(lengths.input))});
   const double pairs = std::min(detail::projected_cost(decoder, encoder, c.inner(), c.d_model),
@@ -40,7 +40,7 @@ double cross_attention_cost(const T5Config& c, const T5Lengths& lengths) {
 
 }  // namespace
 
-std::vector<CostUnit> t5_cost_units(const T5Config& config, const T5Lengths& lengths) {
+std::vector<CostUnit> t5_cost_units(const T5Config& config, const RowLengths& lengths) {
   if (!(lengths.input >= 1) || !(lengths.target >= 1))
     fail_config("mean lengths of {} input and {} target tokens: both must be at least 1", lengths.input,
                 lengths.target);
@@ -60,16 +60,15 @@ std::vector<CostUnit> t5_cost_units(const T5Config& config, const T5Lengths& len
   return units;
 }
 
-T5StageRange t5_stage_range(const T5Config& config, const StagePlan& plan, int stage) {
+T5StageRange t5_stage_range(const T5Config& config, const UnitRange& units) {
   const std::int64_t layers = config.encoder_layers + config.decoder_layers;
-  TT_CHECK(static_cast<std::int64_t>(plan.units().size()) == layers, "a plan of {} layers for a model of {}",
-           plan.units().size(), layers);
+  TT_CHECK(units.begin >= 0 && units.begin <= units.end && units.end <= layers,
+           "layers {} to {} of a model of {}", units.begin, units.end, layers);
   const auto in_encoder = [&](std::int64_t unit) { return std::min(unit, config.encoder_layers); };
   const auto in_decoder = [&](std::int64_t unit) {
     return std::max<std::int64_t>(0, unit - config.encoder_layers);
   };
-  return {in_encoder(plan.begin(stage)), in_encoder(plan.end(stage)), in_decoder(plan.begin(stage)),
-          in_decoder(plan.end(stage))};
+  return {in_encoder(units.begin), in_encoder(units.end), in_decoder(units.begin), in_decoder(units.end)};
 }
 
 }  // namespace trimtab

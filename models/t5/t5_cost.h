@@ -6,24 +6,19 @@
 
 #include <vector>
 
+#include "models/family.h"
 #include "models/t5/t5_config.h"
 #include "models/t5/t5_stage.h"
 #include "parallel/stage_plan.h"
 
 namespace trimtab {
 
-// Mean lengths of a row in tokens, >= 1 each.
-struct T5Lengths {
-  double input = 512;  // positions of a prompt included
-  double target = 8;
-};
-
 // Encoder layers, then decoder layers. The embeddings count with the first layer of their stack, the head
 // with the last decoder layer: they live on the same stage. Cross-attention counts as the cheaper of its two
 // paths, so that short targets make decoder layers nearly free.
-std::vector<CostUnit> t5_cost_units(const T5Config& config, const T5Lengths& lengths);
+std::vector<CostUnit> t5_cost_units(const T5Config& config, const RowLengths& lengths);
 
-// The layers of a stage of a plan over t5_cost_units().
-T5StageRange t5_stage_range(const T5Config& config, const StagePlan& plan, int stage);
+// The layers that units of t5_cost_units() are.
+T5StageRange t5_stage_range(const T5Config& config, const UnitRange& units);
 
 }  // namespace trimtab

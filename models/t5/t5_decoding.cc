@@ -50,6 +50,12 @@ class T5StageDecoder final : public StageDecoder {
   T5StageDecoder(T5Decoding model, std::vector<LayerCache> caches)
       : model_(std::move(model)), caches_(std::move(caches)) {}
 
+  // Padding starts a target.
+  at::Tensor first_ids() const override {
+    const auto rows = static_cast<std::int64_t>(caches_.front().self.lengths.size());
+    return at::full({rows}, model_.config.pad_id, at::TensorOptions(at::kLong));
+  }
+
   at::Tensor step(const at::Tensor& in) override {
     const c10::NoGradGuard no_grad;
     const RelativeBias bias{model_.config.buckets, model_.config.max_distance, /*bidirectional=*/false,

@@ -25,6 +25,8 @@ struct T5Files {
   std::string tokenizer_model;
 };
 
+inline constexpr const char* kT5ConfigAttribute = "t5_config";
+
 // Opens (a) a folder or (b) a file. Nothing but headers is read, except to find whether lm_head.weight and
 // the aliases encoder.embed_tokens and decoder.embed_tokens equal shared.weight. Throws ConfigError for what
 // is no T5 that we run, Error that lists missing, unexpected and misshapen tensors by name, and what the

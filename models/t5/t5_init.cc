@@ -45,7 +45,7 @@ T5RandomWeights::T5RandomWeights(const T5Config& config, std::uint64_t seed)
 
 std::vector<std::string> T5RandomWeights::names() const {
   std::vector<std::string> result;
-  for (const T5Weight& weight : weights_) result.push_back(weight.name);
+  for (const WeightShape& weight : weights_) result.push_back(weight.name);
   std::sort(result.begin(), result.end());
   return result;
 }
@@ -57,7 +57,7 @@ std::size_t T5RandomWeights::index_of(const std::string& name) const {
 }
 
 bool T5RandomWeights::has(const std::string& name) const {
-  for (const T5Weight& weight : weights_)
+  for (const WeightShape& weight : weights_)
     if (weight.name == name) return true;
   return false;
 }

@@ -26,7 +26,7 @@ class T5RandomWeights : public TensorSource {
 
   T5Config config_;
   std::uint64_t seed_;
-  std::vector<T5Weight> weights_;
+  WeightShapes weights_;
   std::string path_ = "random weights";
 };
 

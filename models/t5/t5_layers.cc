@@ -57,7 +57,7 @@ at::Tensor T5Dropout::keys(std::int64_t site, const RowLayout& layout) const {
   return all.narrow(1, tensor_rank_ * share, share).contiguous();
 }
 
-T5FeedForward::T5FeedForward(const std::string& prefix, const T5Config& config, T5Loader& loader,
+T5FeedForward::T5FeedForward(const std::string& prefix, const T5Config& config, WeightLoader& loader,
                              Communicator& tensor)
     : norm(loader.whole(prefix + "layer_norm.weight", DType::kFloat32)),
       wi(loader.row_shares(feed_forward_inputs(prefix, config)), tensor),
@@ -73,7 +73,7 @@ at::Tensor T5FeedForward::operator()(const at::Tensor& x_td, const RowLayout& la
   return add_dropout(x_td, wo(active), dropout.residual(site + kFeedForwardOut), layout);
 }
 
-T5SelfAttention::T5SelfAttention(const std::string& prefix, const T5Config& config, T5Loader& loader,
+T5SelfAttention::T5SelfAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader,
                                  Communicator& tensor)
     : norm(loader.whole(prefix + "layer_norm.weight", DType::kFloat32)),
       qkv(loader.row_shares({prefix + "SelfAttention.q.weight", prefix + "SelfAttention.k.weight",
@@ -91,7 +91,7 @@ at::Tensor T5SelfAttention::operator()(const at::Tensor& x_td, const at::Tensor&
   return add_dropout(x_td, o(mixed), dropout.residual(site + kSelfOut), layout);
 }
 
-T5CrossAttention::T5CrossAttention(const std::string& prefix, const T5Config& config, T5Loader& loader,
+T5CrossAttention::T5CrossAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader,
                                    Communicator& tensor)
     : norm(loader.whole(prefix + "layer_norm.weight", DType::kFloat32)),
       q(loader.row_shares({prefix + "EncDecAttention.q.weight"}), tensor),
@@ -111,14 +111,14 @@ at::Tensor T5CrossAttention::operator()(const at::Tensor& x_td, const at::Tensor
   return add_dropout(x_td, o(mixed), dropout.residual(site + kCrossOut), decoder);
 }
 
-T5EncoderLayer load_encoder_layer(std::int64_t layer, const T5Config& config, T5Loader& loader,
+T5EncoderLayer load_encoder_layer(std::int64_t layer, const T5Config& config, WeightLoader& loader,
                                   Communicator& tensor) {
   const std::string block = fmt::format("encoder.block.{}.layer.", layer);
   return {T5SelfAttention(block + "0.", config, loader, tensor),
           T5FeedForward(block + "1.", config, loader, tensor)};
 }
 
-T5DecoderLayer load_decoder_layer(std::int64_t layer, const T5Config& config, T5Loader& loader,
+T5DecoderLayer load_decoder_layer(std::int64_t layer, const T5Config& config, WeightLoader& loader,
                                   Communicator& tensor) {
   const std::string block = fmt::format("decoder.block.{}.layer.", layer);
   return {T5SelfAttention(block + "0.", config, loader, tensor),

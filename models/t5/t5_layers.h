@@ -12,7 +12,7 @@
 #include "models/model.h"
 #include "models/ops/self_attention.h"
 #include "models/t5/t5_config.h"
-#include "models/t5/t5_loader.h"
+#include "models/weight_loader.h"
 #include "parallel/linear.h"
 #include "parallel/row_layout.h"
 
@@ -42,7 +42,7 @@ class T5Dropout {
 };
 
 struct T5FeedForward {
-  T5FeedForward(const std::string& prefix, const T5Config& config, T5Loader& loader, Communicator& tensor);
+  T5FeedForward(const std::string& prefix, const T5Config& config, WeightLoader& loader, Communicator& tensor);
   // [t, d] -> [t, d]: dropout(x + wo(act(wi(norm(x)))))
   at::Tensor operator()(const at::Tensor& x_td, const RowLayout& layout, const T5Dropout& dropout,
                         std::int64_t site) const;
@@ -55,7 +55,7 @@ struct T5FeedForward {
 };
 
 struct T5SelfAttention {
-  T5SelfAttention(const std::string& prefix, const T5Config& config, T5Loader& loader, Communicator& tensor);
+  T5SelfAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader, Communicator& tensor);
   at::Tensor operator()(const at::Tensor& x_td, const at::Tensor& bias_table, const RelativeBias& bias,
                         const RowLayout& layout, const T5Dropout& dropout, std::int64_t site) const;
 
@@ -67,7 +67,7 @@ struct T5SelfAttention {
 };
 
 struct T5CrossAttention {
-  T5CrossAttention(const std::string& prefix, const T5Config& config, T5Loader& loader, Communicator& tensor);
+  T5CrossAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader, Communicator& tensor);
   // `encoder_td` has entered the tensor region already, once for all layers of the stage.
   at::Tensor operator()(const at::Tensor& x_td, const at::Tensor& encoder_td, const RowLayout& decoder,
                         const RowLayout& encoder, const T5Dropout& dropout, std::int64_t site) const;
@@ -91,8 +91,8 @@ struct T5DecoderLayer {
   T5FeedForward feed_forward;
 };
 
-T5EncoderLayer load_encoder_layer(std::int64_t layer, const T5Config&, T5Loader&, Communicator& tensor);
-T5DecoderLayer load_decoder_layer(std::int64_t layer, const T5Config&, T5Loader&, Communicator& tensor);
+T5EncoderLayer load_encoder_layer(std::int64_t layer, const T5Config&, WeightLoader&, Communicator& tensor);
+T5DecoderLayer load_decoder_layer(std::int64_t layer, const T5Config&, WeightLoader&, Communicator& tensor);
 
 // Where in the model a dropout mask is used; distinct for every use, and the same whatever the cut into
 // stages.

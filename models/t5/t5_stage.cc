@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "models/input_rows.h"
 #include "models/ops/dropout.h"
 #include "models/ops/rms_norm.h"
 #include "models/t5/t5_decoding.h"
@@ -52,9 +53,8 @@ class T5Stage : public ModelStage {
   StageShape receive_shape(const MicroBatch& batch) const override;
   bool embeds_input() const override { return embeds_encoder(); }
   bool decodes() const override { return !decoder_.empty(); }
-  StageIO encode(StageIO in, const MicroBatch& batch) override;
-  std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
-                                               std::int64_t max_tokens) override;
+  StageShape prefill_shape(const MicroBatch& batch) const override;
+  Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override;
   at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
   void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
   Parameters trainable_base() override { return loader_.make_trainable(); }
@@ -70,7 +70,7 @@ class T5Stage : public ModelStage {
     return range_.decoder_begin < range_.decoder_end && range_.decoder_end == config_.decoder_layers;
   }
   RowLayout encoder_layout(const MicroBatch& batch) const;
-  at::Tensor embed_encoder(const MicroBatch& batch, const RowLayout& layout) const;
+  at::Tensor embed_encoder(const MicroBatch& batch) const;
   at::Tensor embed(const at::Tensor& ids) const;
   at::Tensor head(const at::Tensor& decoder_td) const;
   void run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
@@ -81,7 +81,7 @@ class T5Stage : public ModelStage {
   T5Config config_;
   T5StageRange range_;
   Communicator& tensor_;
-  T5Loader loader_;
+  WeightLoader loader_;
   at::Tensor embedding_, head_, encoder_bias_, decoder_bias_, encoder_norm_, decoder_norm_;
   std::vector<T5EncoderLayer> encoder_;
   std::vector<T5DecoderLayer> decoder_;
@@ -118,56 +118,30 @@ at::Tensor T5Stage::embed(const at::Tensor& ids) const {
 }
 
 RowLayout T5Stage::encoder_layout(const MicroBatch& batch) const {
-  if (!adapter_) return batch.encoder;
-  std::vector<std::int64_t> extra;
-  for (const std::int32_t lane : batch.lanes) extra.push_back(adapter_->positions(lane));
-  return extended(batch.encoder, extra);
+  return with_prompts(batch.encoder, batch.lanes, adapter_);
 }
 
-// Text tokens from the table with the rows of the lane's prompt in front (prompts.py: prefix_prompt), picked
-// from [all prompts | all text tokens] by index, so that autograd sums a prompt's gradient over the rows that
-// share it.
-at::Tensor T5Stage::embed_encoder(const MicroBatch& batch, const RowLayout& layout) const {
-  const at::Tensor text = embed(batch.encoder_ids);
-  if (!adapter_) return text;
-  std::vector<at::Tensor> parts;
-  std::vector<std::int64_t> lane_begin;
-  std::int64_t prompts = 0;
-  const std::int32_t lanes = 1 + *std::max_element(batch.lanes.begin(), batch.lanes.end());
-  for (std::int32_t lane = 0; lane < lanes; ++lane) {
-    lane_begin.push_back(prompts);
-    prompts += adapter_->positions(lane);
-    parts.push_back(adapter_->rows(lane).to(text.scalar_type()));
-  }
-  parts.push_back(text);
-  std::vector<std::int64_t> index;
-  index.reserve(static_cast<std::size_t>(layout.tokens()));
-  for (std::int64_t row = 0; row < layout.rows(); ++row) {
-    const std::int32_t lane = batch.lanes[static_cast<std::size_t>(row)];
-    for (std::int64_t i = 0; i < adapter_->positions(lane); ++i)
-      index.push_back(lane_begin[static_cast<std::size_t>(lane)] + i);
-    for (std::int64_t i = batch.encoder.begin(row); i < batch.encoder.begin(row + 1); ++i)
-      index.push_back(prompts + i);
-  }
-  return at::cat(parts).index_select(0, at::tensor(index, at::kLong).to(text.device()));
+// Text tokens from the table with the rows of the lane's prompt in front (prompts.py: prefix_prompt).
+at::Tensor T5Stage::embed_encoder(const MicroBatch& batch) const {
+  return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, /*lead=*/0);
 }
 
 void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
                           const ForwardContext& context, const T5Dropout& dropout) const {
   if (embeds_encoder())
-    io.encoder = dropout_rows(embed_encoder(batch, layout), dropout.residual(encoder_site(-1, 0)), layout);
+    io.encoder = dropout_rows(embed_encoder(batch), dropout.residual(encoder_site(-1, 0)), layout);
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/true, /*causal=*/false};
   for (std::size_t i = 0; i < encoder_.size(); ++i) {
     const std::int64_t layer = range_.encoder_begin + static_cast<std::int64_t>(i);
     const std::int64_t site = encoder_site(layer, 0);
     io.encoder = encoder_[i].attention(io.encoder, encoder_bias_, bias, layout, dropout, site);
     io.encoder = encoder_[i].feed_forward(io.encoder, layout, dropout, site);
-    if (context.observe) context.observe(fmt::format("encoder.layer.{}", layer), io.encoder);
+    if (context.observe) context.observe(fmt::format("encoder.layer.{}", layer), io.encoder, layout);
   }
   if (!ends_encoder()) return;
   io.encoder = dropout_rows(rms_norm(io.encoder, encoder_norm_, config_.norm_epsilon),
                             dropout.residual(encoder_site(-1, 1)), layout);
-  if (context.observe) context.observe("encoder.final", io.encoder);
+  if (context.observe) context.observe("encoder.final", io.encoder, layout);
 }
 
 void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
@@ -183,12 +157,12 @@ void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout&
     io.decoder = decoder_[i].attention(io.decoder, decoder_bias_, bias, batch.decoder, dropout, site);
     io.decoder = decoder_[i].cross(io.decoder, encoder, batch.decoder, layout, dropout, site);
     io.decoder = decoder_[i].feed_forward(io.decoder, batch.decoder, dropout, site);
-    if (context.observe) context.observe(fmt::format("decoder.layer.{}", layer), io.decoder);
+    if (context.observe) context.observe(fmt::format("decoder.layer.{}", layer), io.decoder, batch.decoder);
   }
   if (!ends_decoder()) return;
   io.decoder = dropout_rows(rms_norm(io.decoder, decoder_norm_, config_.norm_epsilon),
                             dropout.residual(decoder_site(-1, 1)), batch.decoder);
-  if (context.observe) context.observe("decoder.final", io.decoder);
+  if (context.observe) context.observe("decoder.final", io.decoder, batch.decoder);
 }
 
 StageIO T5Stage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
@@ -224,15 +198,18 @@ StageShape T5Stage::receive_shape(const MicroBatch& batch) const {
   return shape;
 }
 
-StageIO T5Stage::encode(StageIO io, const MicroBatch& batch) {
+StageShape T5Stage::prefill_shape(const MicroBatch& batch) const {
+  StageShape shape = receive_shape(batch);
+  shape.decoder_tokens = -1;
+  return shape;
+}
+
+Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
   const ForwardContext context;
   run_encoder(io, batch, encoder_layout(batch), context, T5Dropout(context, batch, config_, tensor_));
-  return {io.encoder, {}};
-}
-
-std::unique_ptr<StageDecoder> T5Stage::start_decoding(const StageIO& encoded, const MicroBatch& batch,
-                                                      std::int64_t max_tokens) {
+  io.decoder = at::Tensor();
+  if (decoder_.empty()) return {io, nullptr};
   T5Decoding model{config_, decoder_, decoder_bias_, {}, {}};
   if (embeds_decoder())
     model.embed = [this](const at::Tensor& ids) { return embed(ids.to(embedding_.device())); };
@@ -240,7 +217,7 @@ std::unique_ptr<StageDecoder> T5Stage::start_decoding(const StageIO& encoded, co
     model.most_likely = [this](const at::Tensor& decoder_td) {
       return vocab_parallel_argmax(head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon)), tensor_);
     };
-  return make_t5_decoder(std::move(model), encoded.encoder, encoder_layout(batch), max_tokens);
+  return {io, make_t5_decoder(std::move(model), io.encoder, encoder_layout(batch), max_tokens)};
 }
 
 at::Tensor T5Stage::embeddings(const std::vector<std::int64_t>& ids) const {

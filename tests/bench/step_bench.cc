@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -21,6 +22,7 @@
 #include "experiments/machine.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/train_step.h"
+#include "models/family.h"
 #include "models/formats/safetensors.h"
 #include "models/t5/t5_stage.h"
 #include "parallel/gradient_sync.h"
@@ -88,6 +90,7 @@ class Bench {
   std::vector<MicroBatch> cut(const Batch& batch) const;
   Json timed(const Batch& batch);
   std::string profiled(const Batch& batch);
+  double real_gflop(const Batch& batch) const;
   StepTotals step(const std::vector<MicroBatch>& micro_batches);
   Json summary(const std::vector<double>& losses, const std::vector<Json>& steps) const;
   bool full() const { return options_.method == "full"; }
@@ -96,7 +99,8 @@ class Bench {
   Options options_;
   World world_;
   std::vector<Batch> batches_;
-  T5Config config_;
+  T5Config config_;                   // of an exported T5,
+  std::unique_ptr<BaseModel> model_;  // or a model of any family in a folder with its config
   std::unique_ptr<ModelStage> stage_;
   std::optional<FixedLengthPrompt> prompt_;
   Parameters parameters_;
@@ -109,14 +113,19 @@ class Bench {
 
 // The files are closed when this returns: pages of theirs would count as held memory.
 void Bench::load() {
-  const Safetensors weights(options_.folder + "/model.safetensors");
-  config_ = config_of(weights);
-  stage_ = make_t5_stage(config_, weights, world_, {whole_model(config_), DType::kFloat32});
+  if (std::filesystem::exists(options_.folder + "/config.json")) {
+    model_ = open_model(options_.folder);
+    stage_ = model_->make_stage(world_, {{0, static_cast<int>(model_->cost_units({}).size())}});
+  } else {
+    const Safetensors weights(options_.folder + "/model.safetensors");
+    config_ = config_of(weights);
+    stage_ = make_t5_stage(config_, weights, world_, {whole_model(config_), DType::kFloat32});
+  }
   if (full()) {
     parameters_ = stage_->trainable_base();
     return;
   }
-  prompt_.emplace(read_prompt(options_.folder + "/prompt.safetensors", config_.d_model));
+  prompt_.emplace(read_prompt(options_.folder + "/prompt.safetensors", stage_->width()));
   stage_->attach_input(&*prompt_);
   parameters_ = {{"prompt", prompt_->rows(0)}};
 }
@@ -124,7 +133,7 @@ void Bench::load() {
 std::vector<MicroBatch> Bench::cut(const Batch& batch) const {
   return to_micro_batches(options_.micro_tokens > 0 ? micro_batches(batch, options_.micro_tokens, extra())
                                                     : cut_by_rows(batch, options_.micro_rows),
-                          config_.pad_id);
+                          stage_->pad_id());
 }
 
 StepTotals Bench::step(const std::vector<MicroBatch>& micro_batches) {
@@ -161,7 +170,18 @@ nlohmann::json Bench::timed(const Batch& batch) {
           {"other_s", std::max(0.0, after.machine - before.machine - user - system)},
           {"tokens_real", tokens},
           {"micro_batches", micro_batches.size()},
-          {"gflop_real", useful_gflop(config_, batch, extra(), full())}};
+          {"gflop_real", real_gflop(batch)}};
+}
+
+// Of real positions only, by the usual formula.
+double Bench::real_gflop(const Batch& batch) const {
+  if (!model_) return useful_gflop(config_, batch, extra(), full());
+  double operations = 0;
+  for (std::size_t row = 0; row < batch.rows(); ++row)
+    for (const CostUnit& unit : model_->cost_units({static_cast<double>(batch.input_length(row) + extra()),
+                                                    static_cast<double>(batch.target_length(row))}))
+      operations += unit.cost;
+  return operations / 1e9;
 }
 
 std::string Bench::profiled(const Batch& batch) {

@@ -64,6 +64,44 @@ TEST(TextRecipe, TemplateStaysWholeWhenTextIsCut) {
   EXPECT_EQ(Ids(cut.begin(), cut.begin() + static_cast<std::ptrdiff_t>(front.size())), front);
 }
 
+// Input and target of a decoder-only model are one text: only the target ends, and it begins a word.
+TEST(TextRecipe, OneTextGoesOnIntoTheTarget) {
+  const TinyTokenizer t;
+  RecipeCounts counts;
+  const TextRecipe recipe(*t, {.text = "{input} answer", .max_input = 20, .max_target = 8, .one_text = true});
+  EXPECT_EQ(recipe.encode_input("the ship", counts), t->encode("the ship answer"));
+  EXPECT_EQ(recipe.encode_target("yes", counts), with_eos(t->encode(" yes"), t->eos()));
+  EXPECT_EQ(recipe.encode_labels({"yes"}).front(), recipe.encode_target("yes", counts));
+  EXPECT_EQ(recipe.decode_target(t->encode("yes")), "yes");
+  const std::string long_text = "the small ship turns into a quiet harbour where small boats wait for wind";
+  const Ids cut = recipe.encode_input(long_text, counts);
+  const Ids back = t->encode("answer");
+  EXPECT_EQ(cut.size(), 19u) << "room is kept for the token that may begin it";
+  EXPECT_EQ(Ids(cut.end() - static_cast<std::ptrdiff_t>(back.size()), cut.end()), back);
+
+  const TextRecipe begun(*t, {.max_input = 20, .one_text = true, .begin = 7});
+  Ids expected = t->encode("the ship");
+  expected.insert(expected.begin(), 7);
+  EXPECT_EQ(begun.encode_input("the ship", counts), expected);
+  EXPECT_EQ(begun.encode_input("", counts), Ids{7});
+  EXPECT_EQ(TextRecipe(*t, {.one_text = true}).encode_input("", counts), Ids{t->eos()})
+      << "a model reads at least one token";
+}
+
+TEST(TextRecipe, OneTextWantsNoBlankBeforeTheTarget) {
+  const TinyTokenizer t;
+  EXPECT_THAT(
+      message_of<ConfigError>([&] { TextRecipe(*t, {.text = "{input} answer: ", .one_text = true}); }),
+      HasSubstr("ends in a blank"));
+  EXPECT_NO_THROW(TextRecipe(*t, {.text = "{input} answer: "}));
+  EXPECT_NO_THROW(TextRecipe(*t, {.text = "{input}\nanswer:\n", .one_text = true}));
+}
+
+TEST(TextRecipe, TemplatesNest) {
+  EXPECT_EQ(nested_template("What is {input}", "{input}? It is"), "What is {input}? It is");
+  EXPECT_EQ(nested_template("{input}", "{input}"), "{input}");
+}
+
 TEST(TextRecipe, EncodesExamples) {
   const TinyTokenizer t;
   const TextRecipe recipe(*t, {});

@@ -13,6 +13,7 @@
 #include "experiments/pretrain_config.h"
 #include "experiments/run_record.h"
 #include "experiments/same_run.h"
+#include "models/t5/t5_model.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -84,13 +85,13 @@ TEST(SameRun, TellsWhatDiffersAndAllowsWhatMay) {
 TEST(MemoryPlan, WeightsCountOnceFrozenAndMoreWhenTrained) {
   T5Config config;
   MemoryPlan plan;
-  plan.range = whole_model(config);
-  const auto frozen = planned_bytes(config, plan);
+  T5StageRange range = whole_model(config);
+  const auto frozen = planned_bytes(config, range, plan);
   EXPECT_EQ(frozen, static_cast<std::uint64_t>(parameter_count(config)) * 4);
   plan.trains_base = true;
-  EXPECT_EQ(planned_bytes(config, plan), 3 * frozen);
+  EXPECT_EQ(planned_bytes(config, range, plan), 3 * frozen);
   plan.tokens = 1000;
-  EXPECT_GT(planned_bytes(config, plan), 3 * frozen);
+  EXPECT_GT(planned_bytes(config, range, plan), 3 * frozen);
   EXPECT_THAT(message_of([&] { check_fits_memory(4ull << 30, 1ull << 30, plan); }),
               AllOf(HasSubstr("4.0 GiB"), HasSubstr("train.micro_batch_tokens"), HasSubstr("bfloat16")));
   EXPECT_NO_THROW(check_fits_memory(4ull << 30, 0, plan));
@@ -103,15 +104,15 @@ TEST(MemoryPlan, WeightsCountOnceFrozenAndMoreWhenTrained) {
 TEST(MemoryPlan, RanksHoldTheirPart) {
   T5Config config;
   MemoryPlan plan;
-  plan.range = whole_model(config);
-  const auto whole = planned_bytes(config, plan);
+  T5StageRange range = whole_model(config);
+  const auto whole = planned_bytes(config, range, plan);
   plan.tensor = 2;
-  EXPECT_EQ(planned_bytes(config, plan), whole / 2);
+  EXPECT_EQ(planned_bytes(config, range, plan), whole / 2);
   plan.tensor = 1;
-  plan.range = {0, config.encoder_layers, 0, 0};
-  const auto encoder = planned_bytes(config, plan);
-  plan.range = {config.encoder_layers, config.encoder_layers, 0, config.decoder_layers};
-  const auto decoder = planned_bytes(config, plan);
+  range = {0, config.encoder_layers, 0, 0};
+  const auto encoder = planned_bytes(config, range, plan);
+  range = {config.encoder_layers, config.encoder_layers, 0, config.decoder_layers};
+  const auto decoder = planned_bytes(config, range, plan);
   const auto embedding = static_cast<std::uint64_t>(config.vocab * config.d_model) * 4;
   // Both read the embedding; norms at the end of the stacks and tables of relative biases count on both.
   EXPECT_NEAR(static_cast<double>(encoder + decoder), static_cast<double>(whole + embedding),

@@ -6,16 +6,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "data/tokenizers/vocabulary_trainer.h"
+#include "models/llama/llama_files.h"
 #include "models/t5/t5_files.h"
 #include "models/t5/t5_init.h"
 #include "runtime/check.h"
+#include "runtime/random.h"
+#include "runtime/shard.h"
 
 namespace trimtab::testing {
 namespace {
@@ -58,6 +64,43 @@ std::string corpus() {
   }
   return out;
 }
+
+// Normal numbers of a deviation that keeps activations near 1; norms are ones.
+class RandomWeights : public TensorSource {
+ public:
+  RandomWeights(const WeightShapes& weights, unsigned seed) : seed_(seed) {
+    for (const WeightShape& weight : weights) shapes_[weight.name] = weight.shape;
+  }
+  const std::string& path() const override { return path_; }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, shape] : shapes_) names.push_back(name);
+    return names;
+  }
+  bool has(const std::string& name) const override { return shapes_.contains(name); }
+  TensorInfo info(const std::string& name) const override { return {DType::kFloat32, shapes_.at(name)}; }
+  void read(const std::string& name, const Slab& slab, DType type, void* out) const override {
+    const Shape& shape = shapes_.at(name);
+    const auto count = static_cast<std::size_t>(element_count(shape));
+    std::vector<float> values(count, 1.0F);
+    if (shape.size() == 2) {
+      const auto stream = static_cast<std::uint64_t>(std::distance(shapes_.begin(), shapes_.find(name)));
+      fill_normal(RandomStream(seed_, Purpose::kInit, stream), 0, count, values.data());
+      for (float& value : values) value /= std::sqrt(static_cast<float>(shape[1]));
+    }
+    // The only reader copies whole tensors, in pieces of whole rows.
+    if (type != DType::kFloat32) fail("random weights are float32");
+    const std::size_t row = count / static_cast<std::size_t>(shape[0]);
+    const std::size_t begin = slab.begin.empty() ? 0 : static_cast<std::size_t>(slab.begin[0]) * row;
+    const std::size_t size = slab.count.empty() ? count : static_cast<std::size_t>(slab.count[0]) * row;
+    std::copy_n(values.data() + begin, size, static_cast<float*>(out));
+  }
+
+ private:
+  std::map<std::string, Shape> shapes_;
+  std::uint64_t seed_;
+  std::string path_ = "random weights";
+};
 
 struct Child {
   pid_t process = 0;
@@ -208,6 +251,26 @@ std::string Workshop::make_model(const std::string& name, unsigned seed) const {
   std::ostringstream bytes;
   bytes << file.rdbuf();
   save_t5(config, T5RandomWeights(config, seed), bytes.str(), path(name), DType::kFloat32);
+  return path(name);
+}
+
+std::string Workshop::make_llama(const std::string& name, unsigned seed) const {
+  LlamaConfig config;
+  config.vocab = 128;
+  config.d_model = 16;
+  config.layers = 3;
+  config.heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = 6;
+  config.d_ff = 32;
+  config.max_positions = 64;
+  config.tied_head = true;
+  config.pad_id = 0;
+  config.eos_id = 1;
+  LlamaFiles files{config,
+                   std::make_unique<RandomWeights>(llama_weights(config), seed),
+                   {"", read("spiece.model"), "spiece.model"}};
+  save_llama(files, path(name), DType::kFloat32);
   return path(name);
 }
 

@@ -44,6 +44,8 @@ class Workshop {
   std::string experiment() const { return path("experiment.yaml"); }
   // Another random model of the same shape.
   std::string make_model(const std::string& name, unsigned seed) const;
+  // A random Llama with the same vocabulary, 3 layers and shared heads of keys.
+  std::string make_llama(const std::string& name, unsigned seed) const;
 
  private:
   std::string folder_;

@@ -8,14 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "models/family.h"
 #include "models/formats/safetensors.h"
-#include "models/model.h"
-#include "models/t5/t5_stage.h"
 
 namespace trimtab::test {
 
 inline const std::vector<std::string>& golden_cases() {
-  static const std::vector<std::string> cases = {"t5_10", "t5_11", "t5_inner", "t5_depth"};
+  static const std::vector<std::string> cases = {"t5_10",       "t5_11",      "t5_inner",
+                                                 "t5_depth",    "llama_tied", "llama_scaled",
+                                                 "llama_inner", "qwen2",      "qwen3"};
   return cases;
 }
 
@@ -23,8 +24,10 @@ class GoldenCase {
  public:
   explicit GoldenCase(const std::string& name);
 
-  const T5Config& config() const { return config_; }
-  const TensorSource& weights() const { return weights_; }
+  const BaseModel& model() const { return *model_; }
+  int layers() const { return static_cast<int>(model_->cost_units({}).size()); }
+  // The whole model on one rank.
+  std::unique_ptr<ModelStage> stage(World& world) const { return model_->make_stage(world, {{0, layers()}}); }
   // Floats or int32, as stored.
   at::Tensor stored(const std::string& name) const;
   bool has(const std::string& name) const { return golden_.has(name); }
@@ -38,8 +41,7 @@ class GoldenCase {
 
   std::string folder_;
   Safetensors golden_;
-  Safetensors weights_;
-  T5Config config_;
+  std::unique_ptr<BaseModel> model_;
 };
 
 // max |a - b| / max |b|.

@@ -56,12 +56,12 @@ class ToyStage : public PipelineStage {
     return {(out.decoder + 0.5).square().sum(), batch.decoder.tokens()};
   }
 
-  StageIO encode(StageIO in, const MicroBatch& batch) override {
-    if (stage_ == 0) in.encoder = embed(batch.encoder_ids);
-    return {in.encoder + 1, {}};
+  StageShape prefill_shape(const MicroBatch& batch) const override {
+    StageShape shape = receive_shape(batch);
+    shape.decoder_tokens = -1;
+    return shape;
   }
-  std::unique_ptr<StageDecoder> start_decoding(const StageIO& encoded, const MicroBatch& batch,
-                                               std::int64_t) override;
+  Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t) override;
 
   at::Tensor weight;
 
@@ -77,6 +77,7 @@ class ToyDecoder : public StageDecoder {
  public:
   ToyDecoder(bool head, bool tail, at::Tensor row_numbers)
       : head_(head), tail_(tail), rows_(std::move(row_numbers)) {}
+  at::Tensor first_ids() const override { return at::zeros_like(rows_, at::kLong); }
   at::Tensor step(const at::Tensor& in) override {
     ++steps_;
     at::Tensor x = head_ ? at::stack({in.to(at::kFloat), rows_, at::zeros_like(rows_)}, 1) : in.clone();
@@ -91,15 +92,18 @@ class ToyDecoder : public StageDecoder {
   int steps_ = 0;
 };
 
-inline std::unique_ptr<StageDecoder> ToyStage::start_decoding(const StageIO& encoded, const MicroBatch& batch,
-                                                              std::int64_t) {
-  TT_CHECK(encoded.encoder.size(0) == batch.encoder.tokens() && !encoded.decoder.defined(), "not encoded");
-  const double states = std::round(encoded.encoder.select(1, 0).sum().item<double>() * 100);
+inline Prefill ToyStage::prefill(StageIO in, const MicroBatch& batch, std::int64_t) {
+  if (stage_ == 0) in.encoder = embed(batch.encoder_ids);
+  Prefill done{{in.encoder + 1, {}}, nullptr};
+  if (stage_ < first_decoding_) return done;
+  TT_CHECK(done.out.encoder.size(0) == batch.encoder.tokens() && !in.decoder.defined(), "not encoded");
+  const double states = std::round(done.out.encoder.select(1, 0).sum().item<double>() * 100);
   at::Tensor rows = at::empty({batch.rows()}, at::kFloat);
   for (std::int64_t r = 0; r < batch.rows(); ++r)
     rows[r] = states + static_cast<double>(batch.samples[static_cast<std::size_t>(r)]);
-  // Each decoding stage saw a further encode(); only the first one's states count.
-  return std::make_unique<ToyDecoder>(stage_ == first_decoding_, stage_ + 1 == stages_, rows);
+  // Each decoding stage saw more of it; only the first one's states count.
+  done.decoder = std::make_unique<ToyDecoder>(stage_ == first_decoding_, stage_ + 1 == stages_, rows);
+  return done;
 }
 
 }  // namespace trimtab::test

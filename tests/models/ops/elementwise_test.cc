@@ -68,6 +68,17 @@ TEST_P(Widths, GatedGelu) {
   }
 }
 
+TEST_P(Widths, GatedSilu) {
+  const RowLayout layout = ragged();
+  for (const at::Tensor& mask : {at::Tensor(), mask_of(GetParam())}) {
+    const testing::Op op = [&](const Inputs& in) { return gated_silu(in[0], mask, layout); };
+    const Inputs inputs = {random_tensor({97, 2 * GetParam()}, 1, 3.0)};
+    expect_same(
+        op, [&](const Inputs& in) { return detail::gated_silu_reference(in[0], mask, layout); }, inputs);
+    expect_thread_independent(op, inputs);
+  }
+}
+
 TEST_P(Widths, ReluDropout) {
   const RowLayout layout = ragged();
   for (const at::Tensor& mask : {at::Tensor(), mask_of(GetParam())})
@@ -121,6 +132,19 @@ TEST(GatedGelu, ExtremesStayFinite) {
   EXPECT_TRUE(at::isfinite(ab.grad()).all().item<bool>());
   EXPECT_NEAR(ab.grad()[0][0].item<float>(), 0.0, 1e-6);
   EXPECT_FLOAT_EQ(ab.grad()[0][2].item<float>(), 1.0f);
+}
+
+TEST(GatedSilu, KnownAnswersAndExtremes) {
+  const at::Tensor ab = at::tensor({1.0f, -1e38f, 60.0f, 2.0f, 1.0f, 1.0f}).view({1, 6}).requires_grad_();
+  const at::Tensor y = gated_silu(ab, {}, RowLayout({1}));
+  EXPECT_NEAR(y[0][0].item<float>(), 2.0 / (1.0 + std::exp(-1.0)), 1e-6);
+  EXPECT_NEAR(y[0][1].item<float>(), 0.0, 1e-30);
+  EXPECT_FLOAT_EQ(y[0][2].item<float>(), 60.0f);
+  y.sum().backward();
+  EXPECT_TRUE(at::isfinite(ab.grad()).all().item<bool>());
+  EXPECT_NEAR(ab.grad()[0][1].item<float>(), 0.0, 1e-6);
+  EXPECT_TRUE(std::isnan(
+      gated_silu(at::tensor({std::nanf(""), 1.0f}).view({1, 2}), {}, RowLayout({1})).item<float>()));
 }
 
 TEST(GatedGelu, NotANumberIsNotHidden) {

@@ -70,7 +70,7 @@ TEST(Kernels, SetsAgree) {
     const std::vector<float> dy = waves(count, 0.91f, 1.0f);
     const std::vector<float> mask = waves(static_cast<std::size_t>(width), 0.21f, 1.0f);
     auto run = [&](const Kernels& set) {
-      std::vector<float> out(10 * count + 2 * kTokens);
+      std::vector<float> out(14 * count + 2 * kTokens);
       float* to = out.data();
       float* rstd = to + 10 * count;
       set.rms_norm(x.data(), mask.data(), 1e-6f, kTokens, width, to, rstd);
@@ -83,6 +83,10 @@ TEST(Kernels, SetsAgree) {
       set.scale(x.data(), mask.data(), kTokens, width, to + 8 * count);
       set.rms_norm_weight_gradient(dy.data(), x.data(), rstd, kTokens, width, 1, width, to + 9 * count);
       set.dot_rows(x.data(), width, dy.data(), width, kTokens, width, rstd + kTokens);
+      set.gated_silu(x.data(), mask.data(), kTokens, width, rstd + 2 * kTokens);
+      set.gated_silu_backward(dy.data(), x.data(), mask.data(), kTokens, width, rstd + 2 * kTokens + count);
+      const Rotation rotation = {dy.data(), mask.data(), width / 3, 0.5f, false, true};
+      set.rotate(rotation, x.data(), width, 1, rstd + 2 * kTokens + 3 * count, width);
       return out;
     };
     const std::vector<float> expected = run(*sets().front());

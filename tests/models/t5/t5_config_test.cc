@@ -36,7 +36,7 @@ TEST(T5Config, WeightsAreInTheFixedOrderAndUnique) {
   config.encoder_layers = 2;
   config.decoder_layers = 1;
   std::vector<std::string> names;
-  for (const T5Weight& weight : t5_weights(config)) names.push_back(weight.name);
+  for (const WeightShape& weight : t5_weights(config)) names.push_back(weight.name);
   EXPECT_EQ(names.front(), "shared.weight");
   EXPECT_EQ(names.back(), "lm_head.weight");
   EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
@@ -50,7 +50,7 @@ TEST(T5Config, WeightsAreInTheFixedOrderAndUnique) {
 
 TEST(T5Config, OnlyTheFirstBlockOfAStackHasABiasTable) {
   int tables = 0;
-  for (const T5Weight& weight : t5_weights(t5_preset("small"))) {
+  for (const WeightShape& weight : t5_weights(t5_preset("small"))) {
     if (weight.name.find("relative_attention_bias") == std::string::npos) continue;
     ++tables;
     EXPECT_THAT(weight.name, HasSubstr(".block.0.layer.0.SelfAttention."));
@@ -64,14 +64,14 @@ TEST(T5Config, ReluAndTiedHeadChangeTheWeights) {
   config.gated_gelu = false;
   config.tied_head = true;
   std::set<std::string> names;
-  for (const T5Weight& weight : t5_weights(config)) names.insert(weight.name);
+  for (const WeightShape& weight : t5_weights(config)) names.insert(weight.name);
   EXPECT_TRUE(names.contains("encoder.block.0.layer.1.DenseReluDense.wi.weight"));
   EXPECT_FALSE(names.contains("encoder.block.0.layer.1.DenseReluDense.wi_0.weight"));
   EXPECT_FALSE(names.contains("lm_head.weight"));
 }
 
 TEST(T5Config, AttentionMapsHaveTheInnerWidth) {
-  for (const T5Weight& weight : t5_weights(t5_preset("small"))) {  // 6 * 64 = 384, d_model 512
+  for (const WeightShape& weight : t5_weights(t5_preset("small"))) {  // 6 * 64 = 384, d_model 512
     if (weight.name.ends_with(".q.weight")) {
       EXPECT_EQ(weight.shape, (std::vector<std::int64_t>{384, 512}));
     }

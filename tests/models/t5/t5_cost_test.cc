@@ -62,8 +62,9 @@ TEST(T5Cost, CrossAttentionCountsAsItsCheaperPath) {
 TEST(T5Cost, ShortTargetsPutTheDecoderOnTheLastStage) {
   const T5Config config = t5_preset("xxl");
   const StagePlan plan = balanced_plan(t5_cost_units(config, {512, 4}), 4);
-  for (int s = 0; s < 3; ++s) EXPECT_EQ(t5_stage_range(config, plan, s).decoder_end, 0) << plan.text();
-  const T5StageRange last = t5_stage_range(config, plan, 3);
+  for (int s = 0; s < 3; ++s)
+    EXPECT_EQ(t5_stage_range(config, units_of(plan, s)).decoder_end, 0) << plan.text();
+  const T5StageRange last = t5_stage_range(config, units_of(plan, 3));
   EXPECT_EQ(last.decoder_begin, 0);
   EXPECT_EQ(last.decoder_end, config.decoder_layers);
   EXPECT_LT(last.encoder_begin, config.encoder_layers) << plan.text();
@@ -79,7 +80,7 @@ TEST(T5Cost, RangesOfTheStagesMakeTheModel) {
     const StagePlan plan = balanced_plan(units, stages);
     std::int64_t encoder = 0, decoder = 0;
     for (int s = 0; s < stages; ++s) {
-      const T5StageRange range = t5_stage_range(config, plan, s);
+      const T5StageRange range = t5_stage_range(config, units_of(plan, s));
       EXPECT_EQ(range.encoder_begin, encoder);
       EXPECT_EQ(range.decoder_begin, decoder);
       EXPECT_GT(range.encoder_end - range.encoder_begin + range.decoder_end - range.decoder_begin, 0);

@@ -107,7 +107,7 @@ TEST(OpenT5, WeightsAreExactlyThoseOfTheConfig) {
   for (const char* name : kCases) {
     const T5Files files = open_t5(kGolden + "/" + name);
     std::vector<std::string> expected;
-    for (const T5Weight& weight : t5_weights(files.config)) expected.push_back(weight.name);
+    for (const WeightShape& weight : t5_weights(files.config)) expected.push_back(weight.name);
     std::ranges::sort(expected);
     EXPECT_EQ(files.weights->names(), expected);
     EXPECT_EQ(files.tokenizer_path, "");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The T5 stage against the reference implementation: every layer's output, logits, loss and gradients of tiny
-// models.
+// Models of all families against the reference implementation: every layer's output, logits, loss and
+// gradients of tiny models.
 #include <gtest/gtest.h>
 
 #include "models/golden_case.h"
@@ -12,12 +12,9 @@ namespace {
 constexpr double kTolerance = 1e-5;
 constexpr double kZLoss = 1e-4;
 
-class T5Golden : public testing::TestWithParam<std::string> {
+class Golden : public testing::TestWithParam<std::string> {
  protected:
-  T5Golden()
-      : golden_(GetParam()),
-        world_(solo_world()),
-        stage_(make_t5_stage(golden_.config(), golden_.weights(), world_, {whole_model(golden_.config())})) {}
+  Golden() : golden_(GetParam()), world_(solo_world()), stage_(golden_.stage(world_)) {}
 
   at::Tensor prompt() const { return golden_.stored("prompt").set_requires_grad(true); }
 
@@ -26,21 +23,21 @@ class T5Golden : public testing::TestWithParam<std::string> {
   std::unique_ptr<ModelStage> stage_;
 };
 
-TEST_P(T5Golden, EveryLayerAndTheLogits) {
+TEST_P(Golden, EveryLayerAndTheLogits) {
   FixedPrompt adapter(prompt());
   stage_->attach_input(&adapter);
   ForwardContext context;
   int seen = 0;
-  context.observe = [&](const std::string& name, const at::Tensor& x) {
+  context.observe = [&](const std::string& name, const at::Tensor& x, const RowLayout&) {
     EXPECT_LT(relative_error(x, golden_.stored(name)), kTolerance) << name;
     ++seen;
   };
   const StageIO out = stage_->forward({}, golden_.batch(), context);
-  EXPECT_EQ(seen, golden_.config().encoder_layers + golden_.config().decoder_layers + 2);
+  EXPECT_EQ(seen, golden_.layers() + (golden_.model().text_form() == TextForm::kEncoderDecoder ? 2 : 1));
   EXPECT_LT(relative_error(stage_->logits(out), golden_.stored("logits")), kTolerance);
 }
 
-TEST_P(T5Golden, LossAndPromptGradient) {
+TEST_P(Golden, LossAndPromptGradient) {
   const at::Tensor rows = prompt();
   FixedPrompt adapter(rows);
   stage_->attach_input(&adapter);
@@ -51,7 +48,7 @@ TEST_P(T5Golden, LossAndPromptGradient) {
   EXPECT_LT(relative_error(rows.grad(), golden_.stored("prompt.grad")), kTolerance);
 }
 
-TEST_P(T5Golden, MicroBatchesSumToTheBatch) {
+TEST_P(Golden, MicroBatchesSumToTheBatch) {
   const at::Tensor rows = prompt();
   FixedPrompt adapter(rows);
   stage_->attach_input(&adapter);
@@ -66,12 +63,12 @@ TEST_P(T5Golden, MicroBatchesSumToTheBatch) {
   EXPECT_LT(relative_error(rows.grad(), golden_.stored("prompt.grad")), kTolerance);
 }
 
-TEST_P(T5Golden, EveryWeightsGradientInModelTuning) {
+TEST_P(Golden, EveryWeightsGradientInModelTuning) {
   const Parameters parameters = stage_->trainable_base();
   const LossSums sums = stage_->loss(stage_->forward({}, golden_.batch(), {}), golden_.batch(), kZLoss);
   EXPECT_LT(relative_error(sums.loss, golden_.stored("full.loss")), kTolerance);
   sums.loss.backward();
-  EXPECT_EQ(parameters.size(), t5_weights(golden_.config()).size());
+  EXPECT_EQ(parameters.size(), golden_.model().weights().names().size());
   for (const Parameter& parameter : parameters) {
     ASSERT_TRUE(parameter.grad().defined()) << parameter.name;
     EXPECT_LT(relative_error(parameter.grad(), golden_.stored("full.grad." + parameter.name)), kTolerance)
@@ -79,7 +76,7 @@ TEST_P(T5Golden, EveryWeightsGradientInModelTuning) {
   }
 }
 
-TEST_P(T5Golden, FrozenWeightsHaveNoGradient) {
+TEST_P(Golden, FrozenWeightsHaveNoGradient) {
   FixedPrompt adapter(prompt());
   stage_->attach_input(&adapter);
   stage_->loss(stage_->forward({}, golden_.batch(), {}), golden_.batch(), kZLoss).loss.backward();
@@ -89,7 +86,7 @@ TEST_P(T5Golden, FrozenWeightsHaveNoGradient) {
   }
 }
 
-TEST_P(T5Golden, GreedyDecoding) {
+TEST_P(Golden, GreedyDecoding) {
   FixedPrompt adapter(golden_.stored("prompt"));
   stage_->attach_input(&adapter);
   EXPECT_EQ(stage_->generate(golden_.batch(), 12), golden_.generated());
@@ -97,7 +94,7 @@ TEST_P(T5Golden, GreedyDecoding) {
 
 // The masks of a row depend on (seed, step, sample) and on nothing else, so any cut into micro-batches trains
 // the same.
-TEST_P(T5Golden, DropoutDoesNotDependOnTheMicroBatch) {
+TEST_P(Golden, DropoutDoesNotDependOnTheMicroBatch) {
   const ForwardContext context{.training = true, .dropout = 0.1, .seed = 7, .step = 3, .observe = {}};
   const auto run = [&](const std::vector<std::pair<int, int>>& cuts) {
     const at::Tensor rows = prompt();
@@ -120,7 +117,7 @@ TEST_P(T5Golden, DropoutDoesNotDependOnTheMicroBatch) {
   EXPECT_LT(relative_error(cut_grad, whole_grad), kTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, T5Golden, testing::ValuesIn(golden_cases()),
+INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(golden_cases()),
                          [](const auto& test) { return test.param; });
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// T5 over meshes of ranks against one rank: loss, the gradient of everything that is trained, and greedy
-// predictions, for a prompt and for the whole model, without and with dropout. And three faults that must
-// show.
+// Models of all families over meshes of ranks against one rank: loss, the gradient of everything that is
+// trained, and greedy predictions, for a prompt and for the whole model, without and with dropout. And three
+// faults that must show.
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +13,6 @@
 
 #include "models/golden_case.h"
 #include "models/model_pass.h"
-#include "models/t5/t5_cost.h"
 #include "parallel/gradient_sync.h"
 #include "parallel/pipeline.h"
 #include "parallel/shared_by_stages.h"
@@ -27,7 +26,8 @@ constexpr double kZLoss = 1e-4;
 struct Layout {
   std::string name;
   Mesh mesh;
-  // Layers of the stages, for a model with e encoder and d decoder layers.
+  // Layers of the stages, for a model with e encoder and d decoder layers; without an encoder e is half of
+  // all.
   std::function<std::vector<int>(int e, int d)> sizes;
   std::string schedule = "1f1b";
 };
@@ -76,6 +76,16 @@ std::unique_ptr<PipelineStage> plain_pass(ModelStage& stage, const ForwardContex
   return std::make_unique<ModelPass>(stage, context, kZLoss);
 }
 
+std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world) {
+  const std::vector<CostUnit> units = golden.model().cost_units({});
+  const auto all = static_cast<int>(units.size());
+  const auto encoder = static_cast<int>(
+      std::ranges::count_if(units, [](const CostUnit& unit) { return unit.name.starts_with("encoder"); }));
+  const int before = encoder > 0 ? encoder : all / 2;
+  const StagePlan plan(units, layout.sizes(before, all - before));
+  return golden.model().make_stage(world, {units_of(plan, world.here().pipe)});
+}
+
 // One rank's part of a step.
 struct RankResult {
   StepTotals totals;
@@ -85,11 +95,7 @@ struct RankResult {
 RankResult run_rank(const GoldenCase& golden, const Layout& layout, const Setting& setting, World& world,
                     const PassMaker& make_pass = plain_pass) {
   at::set_num_threads(1);  // of this rank's thread: ranks that share the processors only wait for each other
-  const T5Config& config = golden.config();
-  const StagePlan plan(t5_cost_units(config, {}), layout.sizes(static_cast<int>(config.encoder_layers),
-                                                               static_cast<int>(config.decoder_layers)));
-  const auto stage =
-      make_t5_stage(config, golden.weights(), world, {t5_stage_range(config, plan, world.here().pipe)});
+  const auto stage = stage_of(golden, layout, world);
   RankResult result;
   const at::Tensor rows = golden.stored("prompt").set_requires_grad(true);
   FixedPrompt prompt(rows);
@@ -150,9 +156,9 @@ double worst_error(const RankResult& result, const Expected& expected, int tenso
   return worst;
 }
 
-class T5Pipeline : public testing::TestWithParam<Layout> {};
+class ModelPipeline : public testing::TestWithParam<Layout> {};
 
-TEST_P(T5Pipeline, LossAndGradientsAreThoseOfOneRank) {
+TEST_P(ModelPipeline, LossAndGradientsAreThoseOfOneRank) {
   for (const std::string& name : golden_cases()) {
     const GoldenCase golden(name);
     for (const Setting& setting :
@@ -176,25 +182,20 @@ TEST_P(T5Pipeline, LossAndGradientsAreThoseOfOneRank) {
   }
 }
 
-TEST_P(T5Pipeline, GreedyPredictionsAreThoseOfTheReference) {
+TEST_P(ModelPipeline, GreedyPredictionsAreThoseOfTheReference) {
   for (const std::string& name : golden_cases()) {
     const GoldenCase golden(name);
-    const T5Config& config = golden.config();
     const TokenRows all = golden.generated();
     run_ranks(GetParam().mesh, [&](World& world) {
       at::set_num_threads(1);
-      const StagePlan plan(
-          t5_cost_units(config, {}),
-          GetParam().sizes(static_cast<int>(config.encoder_layers), static_cast<int>(config.decoder_layers)));
-      const auto stage =
-          make_t5_stage(config, golden.weights(), world, {t5_stage_range(config, plan, world.here().pipe)});
+      const auto stage = stage_of(golden, GetParam(), world);
       FixedPrompt prompt(golden.stored("prompt"));
       stage->attach_input(&prompt);
       Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
       ModelPass pass(*stage, {}, 0.0);
       const auto batches = micro_batches(golden, world.mesh().size(Axis::kData), world.here().data);
       TokenRows found;
-      for (const TokenRows& rows : pipeline.generate(pass, batches, {12, stage->pad_id(), stage->eos_id()}))
+      for (const TokenRows& rows : pipeline.generate(pass, batches, {12, stage->eos_id()}))
         found.insert(found.end(), rows.begin(), rows.end());
       const std::ptrdiff_t first = world.here().data == 0 ? 0 : 3;
       EXPECT_EQ(found, TokenRows(all.begin() + first,
@@ -204,7 +205,7 @@ TEST_P(T5Pipeline, GreedyPredictionsAreThoseOfTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, T5Pipeline, testing::ValuesIn(layouts()),
+INSTANTIATE_TEST_SUITE_P(Layouts, ModelPipeline, testing::ValuesIn(layouts()),
                          [](const auto& test) { return test.param.name; });
 
 // Passes everything on to another communicator, but for all_reduce while it is deaf.
@@ -257,7 +258,7 @@ class HookedPass : public ModelPass {
 };
 
 // Without the sum over tensor ranks in backward the loss is right and the gradient is not.
-TEST(T5PipelineFault, BackwardAllReduceRemoved) {
+TEST(PipelineFault, BackwardAllReduceRemoved) {
   const GoldenCase golden("t5_11");
   const Setting setting;
   const Expected expected = on_one_rank(golden, setting);
@@ -287,7 +288,7 @@ TEST(T5PipelineFault, BackwardAllReduceRemoved) {
 
 // A stage that does not return the gradient of the encoder states it read: the loss is right, the gradient is
 // not.
-TEST(T5PipelineFault, EncoderSlotGradientDropped) {
+TEST(PipelineFault, EncoderSlotGradientDropped) {
   const GoldenCase golden("t5_depth");
   const Setting setting;
   const Expected expected = on_one_rank(golden, setting);
@@ -314,8 +315,11 @@ TEST(T5PipelineFault, EncoderSlotGradientDropped) {
 }
 
 // Tables that live on two stages and are not summed: each stage then has only its own part of the gradient.
-TEST(T5PipelineFault, SharedTablesNotSummed) {
-  const GoldenCase golden("t5_10");
+class SharedTable : public testing::TestWithParam<std::pair<std::string, std::string>> {};
+
+TEST_P(SharedTable, MustBeSummed) {
+  const auto& [name, table] = GetParam();
+  const GoldenCase golden(name);
   const Layout layout{"pp2", Mesh(1, 2, 1), between};
   const Expected expected = on_one_rank(golden, {true, 0.0, true});
   for (const bool fault : {false, true})
@@ -324,9 +328,13 @@ TEST(T5PipelineFault, SharedTablesNotSummed) {
       std::string where;
       const double error = worst_error(result, expected, 0, where);
       EXPECT_EQ(error < kTolerance, !fault) << error;
-      EXPECT_EQ(where == "shared.weight" && error > 1e-2, fault) << where << " " << error;
+      EXPECT_EQ(where == table && error > 1e-2, fault) << where << " " << error;
     });
 }
+
+INSTANTIATE_TEST_SUITE_P(Families, SharedTable,
+                         testing::Values(std::pair{"t5_10", "shared.weight"},
+                                         std::pair{"llama_tied", "model.embed_tokens.weight"}));
 
 }  // namespace
 }  // namespace trimtab::test

@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "models/t5/t5_loader.h"
+#include "models/weight_loader.h"
 
 #include <ATen/ops/empty.h>
 
 #include "parallel/tensor.h"
 #include "runtime/check.h"
+#include "runtime/shard.h"
 
 namespace trimtab {
 
-T5Loader::T5Loader(const TensorSource& source, const Communicator& tensor, DType compute)
+WeightLoader::WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute)
     : source_(source), tensor_(tensor), compute_(compute) {}
 
-at::Tensor T5Loader::keep(at::Tensor tensor, std::vector<Part> parts) {
+at::Tensor WeightLoader::keep(at::Tensor tensor, std::vector<Part> parts) {
   leaves_.push_back({tensor, std::move(parts)});
   return tensor;
 }
 
-at::Tensor T5Loader::whole(const std::string& name, DType type) {
+at::Tensor WeightLoader::whole(const std::string& name, DType type) {
   const Shape shape = source_.info(name).shape;
   at::Tensor tensor = at::empty(shape, scalar_type(type));
   source_.read(name, {}, type, tensor.data_ptr());
   return keep(tensor, {{name, 0, -1, kWhole}});
 }
 
-at::Tensor T5Loader::row_shares(const std::vector<std::string>& names) {
+at::Tensor WeightLoader::row_shares(const std::vector<std::string>& names) {
   std::vector<Part> parts;
-  std::int64_t total = 0, width = 0;
+  std::int64_t total = 0;
+  Shape stacked;
   for (const std::string& name : names) {
     const Shape shape = source_.info(name).shape;
     const std::int64_t rows = shape[0] / tensor_.size();
@@ -33,18 +35,20 @@ at::Tensor T5Loader::row_shares(const std::vector<std::string>& names) {
              tensor_.size());
     parts.push_back({name, total, rows, 0});
     total += rows;
-    width = shape[1];
+    stacked = shape;
   }
-  at::Tensor tensor = at::empty({total, width}, scalar_type(compute_));
+  stacked[0] = total;
+  at::Tensor tensor = at::empty(stacked, scalar_type(compute_));
   for (const Part& part : parts) {
     at::Tensor rows = tensor.narrow(0, part.row, part.rows);
-    source_.read(part.name, {{tensor_.rank() * part.rows, 0}, {part.rows, width}}, compute_, rows.data_ptr());
+    const Slab share = slab_of_dim(source_.info(part.name).shape, 0, {tensor_.rank() * part.rows, part.rows});
+    source_.read(part.name, share, compute_, rows.data_ptr());
   }
   if (parts.size() == 1) parts[0].rows = -1;
   return keep(tensor, std::move(parts));
 }
 
-at::Tensor T5Loader::columns(const std::string& name, DType type) {
+at::Tensor WeightLoader::columns(const std::string& name, DType type) {
   const Shape shape = source_.info(name).shape;
   const std::int64_t width = shape[1] / tensor_.size();
   TT_CHECK(width * tensor_.size() == shape[1], "{}: {} columns over {} tensor ranks", name, shape[1],
@@ -54,11 +58,13 @@ at::Tensor T5Loader::columns(const std::string& name, DType type) {
   return keep(tensor, {{name, 0, -1, 1}});
 }
 
-at::Tensor T5Loader::column_share(const std::string& name) { return columns(name, compute_); }
+at::Tensor WeightLoader::column_share(const std::string& name) { return columns(name, compute_); }
 
-at::Tensor T5Loader::column_share_float(const std::string& name) { return columns(name, DType::kFloat32); }
+at::Tensor WeightLoader::column_share_float(const std::string& name) {
+  return columns(name, DType::kFloat32);
+}
 
-std::vector<ModelStage::NamedTensor> T5Loader::weights() const {
+std::vector<ModelStage::NamedTensor> WeightLoader::weights() const {
   std::vector<ModelStage::NamedTensor> result;
   for (const Leaf& leaf : leaves_)
     for (const Part& part : leaf.parts)
@@ -66,7 +72,7 @@ std::vector<ModelStage::NamedTensor> T5Loader::weights() const {
   return result;
 }
 
-Parameters T5Loader::make_trainable() {
+Parameters WeightLoader::make_trainable() {
   Parameters result;
   for (Leaf& leaf : leaves_) {
     leaf.tensor.set_requires_grad(true);

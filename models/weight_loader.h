@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the slabs of T5's weights that one tensor rank holds, straight into the tensors that the layers
+// Reads the slabs of a model's weights that one tensor rank holds, straight into the tensors that the layers
 // multiply with. Matrices that multiply the same input are stacked along their rows, so that they are one
 // multiplication; the loader remembers which rows are which logical weight.
 #pragma once
@@ -16,14 +16,15 @@
 
 namespace trimtab {
 
-class T5Loader {
+class WeightLoader {
  public:
   // Both must outlive the loader.
-  T5Loader(const TensorSource& source, const Communicator& tensor, DType compute);
+  WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute);
 
   // A vector or matrix that every tensor rank holds whole, in float32 (norms) or the compute type.
   at::Tensor whole(const std::string& name, DType type);
-  // This rank's share of the rows of each matrix [out, in], stacked: [sum of shares, in].
+  // This rank's share of the rows of each matrix [out, in], stacked: [sum of shares, in]. Vectors [out]
+  // (biases) give a vector.
   at::Tensor row_shares(const std::vector<std::string>& names);
   // This rank's share of the columns: [out, in / ranks].
   at::Tensor column_share(const std::string& name);

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the program asks of a kind of model, so that nothing above models/ knows one. A family opens a model
+// on disk; the BaseModel it gives tells sizes, costs and needs from headers alone, and then makes stages,
+// which read weights. One line a family in models/registry.cc. Whoever opens a model owns it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/formats/weight_files.h"
+#include "models/model.h"
+#include "parallel/stage_plan.h"
+#include "runtime/registry.h"
+#include "runtime/tensor_source.h"
+#include "runtime/world.h"
+
+namespace trimtab {
+
+// Mean lengths of a row in tokens, >= 1 each.
+struct RowLengths {
+  double input = 512;  // positions of a prompt included
+  double target = 8;
+};
+
+// Units [begin, end) of BaseModel::cost_units().
+struct UnitRange {
+  int begin = 0, end = 0;
+};
+inline UnitRange units_of(const StagePlan& plan, int stage) { return {plan.begin(stage), plan.end(stage)}; }
+
+// How a model reads a row: the input in an encoder and the target in a decoder, or both behind each other.
+enum class TextForm { kEncoderDecoder, kDecoderOnly };
+
+// What a rank is to hold and compute, for a rough count of its memory.
+struct MemoryPlan {
+  std::int64_t tensor = 1;  // the rank holds one part in so many of each layer
+  bool trains_base = false;
+  std::int64_t element_bytes = 4;  // of weights and activations
+  std::int64_t tokens = 0;         // input positions of the micro-batches that wait for their backward pass
+  std::int64_t target_tokens = 0;
+  int ranks_here = 1;  // that share the memory of this machine
+};
+// Weights, with their gradients and masters where they are trained; they are `weights` numbers on this rank.
+std::int64_t weight_bytes(std::int64_t weights, const MemoryPlan& plan);
+// Logits, their softmax and its gradient, on the last stage.
+std::int64_t logit_bytes(std::int64_t vocabulary, const MemoryPlan& plan);
+
+struct StageOptions {
+  UnitRange units;
+  DType compute =
+      DType::kFloat32;           // of weights and activations; norms, softmax and losses are float32 always
+  std::int64_t eos_id = -1;      // ends a target; -1: as the model's files have it
+  std::int64_t prompt_lead = 0;  // tokens of each input that come before the prompt: decoder-only models
+};
+
+class BaseModel {
+ public:
+  virtual ~BaseModel() = default;
+
+  virtual TextForm text_form() const = 0;
+  virtual std::int64_t parameter_count() const = 0;
+  virtual std::int64_t vocabulary() const = 0;  // rows of the embedding table
+  // The weight that holds the embedding table, [vocabulary, width].
+  virtual std::string embedding_name() const = 0;
+  // Positions of a row that the model was trained for; 0: it knows distances only.
+  virtual std::int64_t max_positions() const { return 0; }
+  // Begins every text; -1: none.
+  virtual std::int64_t bos_id() const { return -1; }
+  // Share of activations that the model is usually trained with dropped.
+  virtual double usual_dropout() const { return 0.0; }
+  // Sizes and variants for people, some lines of text.
+  virtual std::string summary() const = 0;
+
+  // All weights by logical name, float32 or bfloat16.
+  virtual const TensorSource& weights() const = 0;
+  virtual const TokenizerFile& tokenizer() const = 0;
+
+  // The layers in order with what each costs when frozen weights are trained through: stages are cut between
+  // them.
+  virtual std::vector<CostUnit> cost_units(const RowLengths& lengths) const = 0;
+  // Bytes of a rank that runs these units, within a third of what is then used.
+  virtual std::uint64_t planned_bytes(const UnitRange& units, const MemoryPlan& plan) const = 0;
+  // Reads the slabs of this rank. Throws ConfigError when the mesh cannot cut the model, and what the
+  // weights' reader throws.
+  virtual std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const = 0;
+
+  // Writes one .h5 of ours, in full or not at all.
+  virtual void save(const std::string& path, DType type) const = 0;
+  // Writes a folder of Hugging Face's form.
+  virtual void export_hf(const std::string& folder) const = 0;
+};
+
+struct ModelFamily {
+  std::vector<std::string> model_types;  // of Hugging Face's config.json that are of this family
+  std::string attribute;                 // marks an .h5 of ours
+  // Throws ConfigError for what the family does not run, Error for files that are not as they should be.
+  std::function<std::unique_ptr<BaseModel>(const std::string& path)> open;
+};
+
+// One line a family.
+const Registry<ModelFamily>& family_registry();
+
+// The family of a Hugging Face folder or an .h5 of ours. Throws ConfigError when there is none.
+std::string family_of(const std::string& path);
+
+// `family` empty: the one that the files name.
+std::unique_ptr<BaseModel> open_model(const std::string& path, const std::string& family = "");
+
+}  // namespace trimtab

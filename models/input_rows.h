@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows that an input adapter puts into each row of embedded text: where everything lies then, and how it
+// is put together.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "models/model.h"
+#include "parallel/row_layout.h"
+
+namespace trimtab {
+
+// The rows of a text with what `adapter` adds to each; as they are without an adapter.
+RowLayout with_prompts(const RowLayout& text, const std::vector<std::int32_t>& lanes,
+                       const InputAdapter* adapter);
+
+// text_td [text tokens, d] -> with the prompt of its lane in each row, behind the row's first `lead` tokens.
+// Picked from [all prompts | all text tokens] by index, so that autograd sums a prompt's gradient over the
+// rows that share it.
+at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
+                       const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
+                       std::int64_t lead);
+
+}  // namespace trimtab

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/llama/llama_config.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+void need_positive(const char* field, std::int64_t value) {
+  if (value < 1) fail_config("Llama config: {} is {}, must be at least 1", field, value);
+}
+
+void check_scaling(const RotaryScaling& scaling) {
+  if (scaling.kind != "none" && scaling.kind != "linear" && scaling.kind != "llama3")
+    fail_config("Llama config: rotary scaling is '{}', known are none, linear and llama3", scaling.kind);
+  if (scaling.kind != "none" && !(scaling.factor >= 1))
+    fail_config("Llama config: the rotary scaling factor is {}, must be at least 1", scaling.factor);
+  if (scaling.kind != "llama3") return;
+  if (!(scaling.low_frequency_factor > 0) || !(scaling.high_frequency_factor > scaling.low_frequency_factor))
+    fail_config("Llama config: the rotary frequency factors are {} and {}, must be positive and ascending",
+                scaling.low_frequency_factor, scaling.high_frequency_factor);
+  need_positive("original positions of the rotary scaling", scaling.original_positions);
+}
+
+void add_layer(WeightShapes& weights, const LlamaConfig& c, std::int64_t layer) {
+  const std::string prefix = fmt::format("model.layers.{}.", layer);
+  const auto add = [&](const char* name, Shape shape) {
+    weights.push_back({prefix + name, std::move(shape)});
+  };
+  add("input_layernorm.weight", {c.d_model});
+  add("self_attn.q_proj.weight", {c.inner(), c.d_model});
+  add("self_attn.k_proj.weight", {c.kv_inner(), c.d_model});
+  add("self_attn.v_proj.weight", {c.kv_inner(), c.d_model});
+  if (c.qkv_bias) {
+    add("self_attn.q_proj.bias", {c.inner()});
+    add("self_attn.k_proj.bias", {c.kv_inner()});
+    add("self_attn.v_proj.bias", {c.kv_inner()});
+  }
+  if (c.qk_norm) {
+    add("self_attn.q_norm.weight", {c.head_dim});
+    add("self_attn.k_norm.weight", {c.head_dim});
+  }
+  add("self_attn.o_proj.weight", {c.d_model, c.inner()});
+  add("post_attention_layernorm.weight", {c.d_model});
+  add("mlp.gate_proj.weight", {c.d_ff, c.d_model});
+  add("mlp.up_proj.weight", {c.d_ff, c.d_model});
+  add("mlp.down_proj.weight", {c.d_model, c.d_ff});
+}
+
+// Pairs that turn less than low_frequency_factor times over the original positions are slowed down by the
+// factor, those that turn more than high_frequency_factor times are not.
+float llama3_frequency(float frequency, const RotaryScaling& scaling) {
+  const double wavelength = 2 * std::numbers::pi / static_cast<double>(frequency);
+  const double turns = static_cast<double>(scaling.original_positions) / wavelength;
+  const auto slow = static_cast<float>(static_cast<double>(frequency) / scaling.factor);
+  if (turns < scaling.low_frequency_factor) return slow;
+  if (turns > scaling.high_frequency_factor) return frequency;
+  const auto keep = static_cast<float>((turns - scaling.low_frequency_factor) /
+                                       (scaling.high_frequency_factor - scaling.low_frequency_factor));
+  return (1 - keep) * slow + keep * frequency;
+}
+
+}  // namespace
+
+void check(const LlamaConfig& config) {
+  need_positive("vocab", config.vocab);
+  need_positive("d_model", config.d_model);
+  need_positive("layers", config.layers);
+  need_positive("heads", config.heads);
+  need_positive("kv_heads", config.kv_heads);
+  need_positive("head_dim", config.head_dim);
+  need_positive("d_ff", config.d_ff);
+  need_positive("max_positions", config.max_positions);
+  if (config.heads % config.kv_heads != 0)
+    fail_config("Llama config: {} heads cannot share {} heads of keys and values evenly", config.heads,
+                config.kv_heads);
+  if (config.head_dim % 2 != 0)
+    fail_config("Llama config: head_dim is {}, must be even: columns turn in pairs", config.head_dim);
+  if (!(config.norm_epsilon >= 0))
+    fail_config("Llama config: norm_epsilon is {}, must not be negative", config.norm_epsilon);
+  if (!(config.rotary_base > 1))
+    fail_config("Llama config: rotary_base is {}, must be more than 1", config.rotary_base);
+  check_scaling(config.rotary_scaling);
+  const auto in_table = [&](std::int64_t id) { return id >= 0 && id < config.vocab; };
+  if (!in_table(config.pad_id) || !in_table(config.eos_id))
+    fail_config("Llama config: pad_id {} and eos_id {} must lie in the vocabulary of {}", config.pad_id,
+                config.eos_id, config.vocab);
+  if (config.bos_id != -1 && !in_table(config.bos_id))
+    fail_config("Llama config: bos_id is {}, must lie in the vocabulary of {}, or -1 for none", config.bos_id,
+                config.vocab);
+}
+
+std::int64_t parameter_count(const LlamaConfig& config) { return element_count(llama_weights(config)); }
+
+WeightShapes llama_weights(const LlamaConfig& config) {
+  WeightShapes weights;
+  weights.push_back({"model.embed_tokens.weight", {config.vocab, config.d_model}});
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) add_layer(weights, config, layer);
+  weights.push_back({"model.norm.weight", {config.d_model}});
+  if (!config.tied_head) weights.push_back({"lm_head.weight", {config.vocab, config.d_model}});
+  return weights;
+}
+
+std::vector<float> rotary_frequencies(const LlamaConfig& config) {
+  std::vector<float> frequencies;
+  for (std::int64_t i = 0; i < config.head_dim; i += 2) {
+    const float exponent = static_cast<float>(i) / static_cast<float>(config.head_dim);
+    float frequency = 1.0F / std::pow(static_cast<float>(config.rotary_base), exponent);
+    if (config.rotary_scaling.kind == "linear") frequency /= static_cast<float>(config.rotary_scaling.factor);
+    if (config.rotary_scaling.kind == "llama3")
+      frequency = llama3_frequency(frequency, config.rotary_scaling);
+    frequencies.push_back(frequency);
+  }
+  return frequencies;
+}
+
+}  // namespace trimtab

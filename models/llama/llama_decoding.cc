@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/llama/llama_decoding.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <utility>
+
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+class LlamaDecoder final : public StageDecoder {
+ public:
+  LlamaDecoder(LlamaDecoding model, std::vector<KvCache> caches)
+      : model_(std::move(model)), caches_(std::move(caches)) {}
+
+  at::Tensor first_ids() const override {
+    TT_CHECK(model_.first_ids.defined(), "this stage does not take ids");
+    return model_.first_ids;
+  }
+
+  at::Tensor step(const at::Tensor& in) override {
+    const c10::NoGradGuard no_grad;
+    // All layers have seen the same tokens.
+    const RotaryAngles angles = model_.rotary.at(caches_.front().lengths);
+    at::Tensor x = model_.embed ? model_.embed(in) : in;
+    for (std::size_t i = 0; i < caches_.size(); ++i) {
+      const LlamaAttention& attention = model_.layers[i].attention;
+      x = x + attention.o(causal_attention_step(attention.project(x), caches_[i], attention.heads, angles));
+      x = x + model_.layers[i].feed_forward(x);
+    }
+    return model_.most_likely ? model_.most_likely(x) : x;
+  }
+
+ private:
+  LlamaDecoding model_;
+  std::vector<KvCache> caches_;
+};
+
+}  // namespace
+
+std::unique_ptr<StageDecoder> make_llama_decoder(LlamaDecoding model, std::vector<KvCache> caches) {
+  return std::make_unique<LlamaDecoder>(std::move(model), std::move(caches));
+}
+
+}  // namespace trimtab

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/llama/llama_model.h"
+
+#include <utility>
+
+#include "models/llama/llama_config_json.h"
+#include "models/llama/llama_files.h"
+#include "models/llama/llama_stage.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+class LlamaModel final : public BaseModel {
+ public:
+  explicit LlamaModel(LlamaFiles files) : files_(std::move(files)) {}
+
+  TextForm text_form() const override { return TextForm::kDecoderOnly; }
+  std::int64_t parameter_count() const override { return trimtab::parameter_count(config()); }
+  std::int64_t vocabulary() const override { return config().vocab; }
+  std::int64_t max_positions() const override { return config().max_positions; }
+  std::int64_t bos_id() const override { return config().bos_id; }
+  std::string embedding_name() const override { return "model.embed_tokens.weight"; }
+  std::string summary() const override;
+  const TensorSource& weights() const override { return *files_.weights; }
+  const TokenizerFile& tokenizer() const override { return files_.tokenizer; }
+
+  std::vector<CostUnit> cost_units(const RowLengths& lengths) const override {
+    return llama_cost_units(config(), lengths);
+  }
+  std::uint64_t planned_bytes(const UnitRange& units, const MemoryPlan& plan) const override {
+    return trimtab::planned_bytes(config(), units, plan);
+  }
+  std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const override {
+    LlamaConfig config = files_.config;
+    if (options.eos_id >= 0) config.eos_id = options.eos_id;
+    return make_llama_stage(config, weights(), world,
+                            {options.units.begin, options.units.end, options.compute, options.prompt_lead});
+  }
+  void save(const std::string& path, DType type) const override { save_llama(files_, path, type); }
+  void export_hf(const std::string& folder) const override { export_llama_hf(files_, folder); }
+
+ private:
+  const LlamaConfig& config() const { return files_.config; }
+
+  LlamaFiles files_;
+};
+
+std::string LlamaModel::summary() const {
+  const LlamaConfig& c = config();
+  return fmt::format(
+      "Llama model: {} parameters\n"
+      "  vocabulary {}  d_model {}  head_dim {}  d_ff {}  heads {}, {} of keys and values  layers {}\n"
+      "  {} positions, rotary base {}, scaling {}{}{}, {} head, {}",
+      parameter_count(), c.vocab, c.d_model, c.head_dim, c.d_ff, c.heads, c.kv_heads, c.layers,
+      c.max_positions, c.rotary_base, c.rotary_scaling.kind, c.qkv_bias ? ", biases" : "",
+      c.qk_norm ? ", norms of heads" : "", c.tied_head ? "tied" : "untied",
+      files_.tokenizer.bytes.empty() ? "no vocabulary" : "vocabulary inside or beside");
+}
+
+std::int64_t layer_weights(const LlamaConfig& config) {
+  LlamaConfig one = config, none = config;
+  one.layers = 1;
+  none.layers = 0;
+  return parameter_count(one) - parameter_count(none);
+}
+
+}  // namespace
+
+std::vector<CostUnit> llama_cost_units(const LlamaConfig& config, const RowLengths& lengths) {
+  if (!(lengths.input >= 1) || !(lengths.target >= 1))
+    fail_config("mean lengths of {} input and {} target tokens: both must be at least 1", lengths.input,
+                lengths.target);
+  // A multiply-add is two operations, once forward and once for the gradient of the input. Scores and mixing
+  // are two products of activations forward and five backward, over half of all pairs.
+  constexpr double kMatrix = 2 * 2, kProductsBoth = 2 * 7;
+  const double tokens = lengths.input + lengths.target - 1;
+  const auto width = static_cast<double>(config.d_model), inner = static_cast<double>(config.inner());
+  const double pairs = kProductsBoth * tokens * tokens * inner / 2;
+  const double projections = width * (inner + 2 * static_cast<double>(config.kv_inner()));
+  // Behind the last layer's attention only the positions before targets go on.
+  const double rest = width * (inner + 3 * static_cast<double>(config.d_ff));
+  std::vector<CostUnit> units;
+  for (std::int64_t i = 0; i < config.layers; ++i) {
+    const double going_on = i + 1 == config.layers ? lengths.target : tokens;
+    units.push_back({fmt::format("layer {}", i), pairs + kMatrix * (tokens * projections + going_on * rest)});
+  }
+  units.front().cost += tokens * width;
+  units.back().cost += kMatrix * lengths.target * width * static_cast<double>(config.vocab);
+  return units;
+}
+
+std::uint64_t planned_bytes(const LlamaConfig& config, const UnitRange& layers, const MemoryPlan& plan) {
+  const bool begins = layers.begin == 0, ends = layers.end == config.layers;
+  const std::int64_t count = layers.end - layers.begin, table = config.vocab * config.d_model;
+  const bool second_table = ends && (!config.tied_head || !begins);
+  const std::int64_t weights = count * layer_weights(config) + (ends ? config.d_model : 0) +
+                               table * ((begins ? 1 : 0) + (second_table ? 1 : 0));
+  std::int64_t bytes = weight_bytes(weights / plan.tensor, plan);
+  // Kept for backward a layer: two norm inputs; queries, keys, values and output; two halves of the
+  // feed-forward block and their product.
+  const std::int64_t kept =
+      2 * config.d_model + (2 * config.inner() + 2 * config.kv_inner() + 3 * config.d_ff) / plan.tensor;
+  bytes += (plan.tokens + plan.target_tokens) * kept * count * plan.element_bytes;
+  if (ends) bytes += logit_bytes(config.vocab, plan);
+  return static_cast<std::uint64_t>(bytes);
+}
+
+ModelFamily llama_family() {
+  return {llama_model_types(), kLlamaConfigAttribute,
+          [](const std::string& path) -> std::unique_ptr<BaseModel> {
+            return std::make_unique<LlamaModel>(open_llama(path));
+          }};
+}
+
+}  // namespace trimtab

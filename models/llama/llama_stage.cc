@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/llama/llama_stage.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include "models/llama/llama_decoding.h"
+#include "models/llama/llama_layers.h"
+#include "models/llama/llama_rows.h"
+#include "models/ops/dropout.h"
+#include "models/ops/rms_norm.h"
+#include "parallel/collectives.h"
+#include "parallel/vocab.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+
+void check_divisible(const LlamaConfig& config, std::int64_t tensor) {
+  std::string legal;
+  const auto fits = [&](std::int64_t n) {
+    return config.kv_heads % n == 0 && config.d_ff % n == 0 && config.vocab % n == 0;
+  };
+  for (std::int64_t n = 1; n <= config.kv_heads; ++n)
+    if (fits(n)) legal += (legal.empty() ? "" : ", ") + std::to_string(n);
+  if (!fits(tensor))
+    fail_config(
+        "mesh.tensor: {} does not divide {} heads of keys and values, d_ff {} and {} vocabulary rows of this "
+        "model; legal degrees are {}",
+        tensor, config.kv_heads, config.d_ff, config.vocab, legal);
+}
+
+// Where dropout is used: once for the embedding, twice a layer.
+enum : std::uint32_t { kEmbeddingSite, kAttentionSite, kFeedForwardSite, kSitesOfALayer = 2 };
+
+class LlamaStage final : public ModelStage {
+ public:
+  LlamaStage(const LlamaConfig& config, const TensorSource& weights, World& world,
+             const LlamaStageOptions& options);
+
+  std::int64_t width() const override { return config_.d_model; }
+  std::int64_t vocabulary() const override { return config_.vocab; }
+  std::int64_t pad_id() const override { return config_.pad_id; }
+  std::int64_t eos_id() const override { return config_.eos_id; }
+  std::int64_t parameter_count() const override { return trimtab::parameter_count(config_); }
+
+  StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) override;
+  at::Tensor logits(const StageIO& out) override { return head(out.decoder); }
+  LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) override;
+  StageShape receive_shape(const MicroBatch& batch) const override;
+  bool embeds_input() const override { return options_.begin == 0; }
+  bool decodes() const override { return true; }
+  StageShape prefill_shape(const MicroBatch& batch) const override;
+  Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override;
+  at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
+  void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
+  Parameters trainable_base() override { return loader_.make_trainable(); }
+  std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
+
+ private:
+  bool ends() const { return options_.end == config_.layers; }
+  bool is_last_layer(std::size_t i) const {
+    return options_.begin + static_cast<std::int64_t>(i) + 1 == config_.layers;
+  }
+  at::Tensor embed(const at::Tensor& ids) const;
+  at::Tensor embed_rows(const JointRows& rows, const MicroBatch& batch) const;
+  at::Tensor head(const at::Tensor& x_td) const;
+  StageShape shape_of(const JointRows& rows) const;
+
+  LlamaConfig config_;
+  LlamaStageOptions options_;
+  Communicator& tensor_;
+  WeightLoader loader_;
+  RotaryTable rotary_;
+  at::Tensor embedding_, head_, norm_;
+  std::vector<LlamaLayer> layers_;
+  InputAdapter* adapter_ = nullptr;
+};
+
+LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, World& world,
+                       const LlamaStageOptions& options)
+    : config_(config),
+      options_(options),
+      tensor_(world.along(Axis::kTensor)),
+      loader_(weights, tensor_, options.compute),
+      rotary_(rotary_frequencies(config), config.rotary_interleaved) {
+  check_divisible(config, tensor_.size());
+  TT_CHECK(0 <= options.begin && options.begin < options.end && options.end <= config.layers,
+           "layers {} to {} of a model of {}", options.begin, options.end, config.layers);
+  if (embeds_input() || (ends() && config.tied_head)) embedding_ = loader_.row_shares({kEmbedding});
+  for (std::int64_t i = options.begin; i < options.end; ++i)
+    layers_.push_back(load_llama_layer(i, config, loader_, tensor_));
+  if (!ends()) return;
+  norm_ = loader_.whole("model.norm.weight", DType::kFloat32);
+  head_ = config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"});
+}
+
+// Activations are float32 on the host, whose fused kernels are float32, and of the weights' type on other
+// devices.
+at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
+  const at::Tensor x = vocab_parallel_embedding(embedding_, ids.to(embedding_.device()), tensor_);
+  return x.is_cpu() ? x.to(at::kFloat) : x;
+}
+
+at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch) const {
+  return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, options_.prompt_lead);
+}
+
+StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
+  const auto mask = [&](std::uint32_t site) {
+    return context.training ? dropout_mask(batch.samples, config_.d_model, context.dropout, context.seed,
+                                           context.step, site)
+                            : at::Tensor();
+  };
+  const JointRows rows = joint_rows(batch, adapter_);
+  const RotaryAngles angles = rotary_.up_to(rows.layout.longest());
+  RowLayout layout = rows.layout;
+  at::Tensor& x = io.decoder;
+  if (embeds_input()) x = dropout_rows(embed_rows(rows, batch), mask(kEmbeddingSite), layout);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const LlamaLayer& layer = layers_[i];
+    const std::int64_t number = options_.begin + static_cast<std::int64_t>(i);
+    const auto site = static_cast<std::uint32_t>(number) * kSitesOfALayer;
+    at::Tensor mixed = causal_attention(layer.attention.project(x), layer.attention.heads, angles, layout);
+    if (is_last_layer(i)) {
+      const at::Tensor scored = scored_positions(rows, batch.decoder).to(x.device());
+      mixed = mixed.index_select(0, scored);
+      x = x.index_select(0, scored);
+      layout = batch.decoder;
+    }
+    x = add_dropout(x, layer.attention.o(mixed), mask(site + kAttentionSite), layout);
+    x = add_dropout(x, layer.feed_forward(x), mask(site + kFeedForwardSite), layout);
+    if (context.observe) context.observe(fmt::format("layer.{}", number), x, layout);
+  }
+  if (!ends()) return io;
+  x = rms_norm(x, norm_, config_.norm_epsilon);
+  if (context.observe) context.observe("final", x, layout);
+  return io;
+}
+
+// Logits of this rank's share of the vocabulary, float32 [t, vocab / ranks].
+at::Tensor LlamaStage::head(const at::Tensor& x_td) const {
+  return linear_in_weight_type(enter_tensor_region(x_td, tensor_), head_).to(at::kFloat);
+}
+
+LossSums LlamaStage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
+  return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, tensor_),
+          batch.decoder.tokens()};
+}
+
+StageShape LlamaStage::shape_of(const JointRows& rows) const {
+  const at::Tensor& any = layers_.front().attention.qkv.weight();
+  StageShape shape;
+  if (!embeds_input()) shape.decoder_tokens = rows.layout.tokens();
+  shape.width = config_.d_model;
+  shape.options = any.options().requires_grad(false);
+  if (any.is_cpu()) shape.options = shape.options.dtype(at::kFloat);
+  return shape;
+}
+
+StageShape LlamaStage::receive_shape(const MicroBatch& batch) const {
+  return shape_of(joint_rows(batch, adapter_));
+}
+
+StageShape LlamaStage::prefill_shape(const MicroBatch& batch) const {
+  return shape_of(prefix_rows(batch, adapter_));
+}
+
+Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
+  const c10::NoGradGuard no_grad;
+  const JointRows rows = prefix_rows(batch, adapter_);
+  const RotaryAngles angles = rotary_.up_to(rows.layout.longest());
+  at::Tensor& x = io.decoder;
+  if (embeds_input()) x = embed_rows(rows, batch);
+  LlamaDecoding model{layers_, rotary_, {}, {}, {}};
+  std::vector<KvCache> caches;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const LlamaAttention& attention = layers_[i].attention;
+    const at::Tensor qkv = attention.project(x);
+    const std::int64_t kv_inner = attention.heads.keys * config_.head_dim;
+    KvCache& cache =
+        caches.emplace_back(batch.rows(), rows.layout.longest() + max_tokens, kv_inner, x.options());
+    fill_cache(cache, qkv, attention.heads, angles, rows.layout);
+    // Nothing is read of what the last layer makes of these tokens.
+    if (is_last_layer(i)) break;
+    x = x + attention.o(causal_attention(qkv, attention.heads, angles, rows.layout));
+    x = x + layers_[i].feed_forward(x);
+  }
+  if (embeds_input()) {
+    model.first_ids = last_input_ids(batch);
+    model.embed = [this](const at::Tensor& ids) { return embed(ids); };
+  }
+  if (ends())
+    model.most_likely = [this](const at::Tensor& last_td) {
+      return vocab_parallel_argmax(head(rms_norm(last_td, norm_, config_.norm_epsilon)), tensor_);
+    };
+  return {std::move(io), make_llama_decoder(std::move(model), std::move(caches))};
+}
+
+at::Tensor LlamaStage::embeddings(const std::vector<std::int64_t>& ids) const {
+  const c10::NoGradGuard no_grad;
+  TT_CHECK(embedding_.defined(), "this stage does not hold the embedding table");
+  return embed(at::tensor(ids, at::kLong)).to(at::kFloat);
+}
+
+}  // namespace
+
+std::unique_ptr<ModelStage> make_llama_stage(const LlamaConfig& config, const TensorSource& weights,
+                                             World& world, const LlamaStageOptions& options) {
+  check(config);
+  return std::make_unique<LlamaStage>(config, weights, world, options);
+}
+
+}  // namespace trimtab

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "models/family.h"
+#include "models/llama/llama_model.h"
+#include "models/t5/t5_model.h"
+#include "runtime/check.h"
+#include "runtime/tensor_store.h"
+
+namespace trimtab {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The name of the family that `matches`; "" if none does.
+template <class Matches>
+std::string family_where(Matches matches) {
+  for (const auto& [name, family] : family_registry().entries())
+    if (matches(family)) return name;
+  return "";
+}
+
+std::string family_of_folder(const std::string& folder) {
+  const std::string path = (fs::path(folder) / "config.json").string();
+  if (!fs::exists(path))
+    fail_config("{}: there is no config.json: is this the folder of a Hugging Face model?", folder);
+  std::ifstream file(path);
+  const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("model_type") || !json["model_type"].is_string())
+    fail_config("{}: 'model_type' is missing: is this a model's config.json?", path);
+  const auto type = json["model_type"].get<std::string>();
+  const std::string name = family_where(
+      [&](const ModelFamily& family) { return std::ranges::count(family.model_types, type) > 0; });
+  if (!name.empty()) return name;
+  std::vector<std::string> known;
+  for (const auto& [unused, family] : family_registry().entries())
+    known.insert(known.end(), family.model_types.begin(), family.model_types.end());
+  fail_config("{}: model_type is '{}'; models of these types run: {}", path, type, fmt::join(known, ", "));
+}
+
+std::string family_of_store(const std::string& path) {
+  const TensorStore store(path);
+  std::string name =
+      family_where([&](const ModelFamily& family) { return store.attributes().contains(family.attribute); });
+  if (name.empty())
+    fail_config("{}: this store is not a model, perhaps a checkpoint of tuning: it has no config", path);
+  return name;
+}
+
+}  // namespace
+
+std::int64_t weight_bytes(std::int64_t weights, const MemoryPlan& plan) {
+  std::int64_t bytes = weights * plan.element_bytes;
+  // Gradients, and a float32 master copy where the weights are not float32 themselves. Adafactor's factored
+  // state is small; what a checkpoint copies is not.
+  if (plan.trains_base) bytes += weights * (plan.element_bytes + (plan.element_bytes == 2 ? 4 : 0) + 4);
+  return bytes;
+}
+
+std::int64_t logit_bytes(std::int64_t vocabulary, const MemoryPlan& plan) {
+  return plan.target_tokens * (vocabulary / plan.tensor) * 4 * 3;
+}
+
+const Registry<ModelFamily>& family_registry() {
+  static const Registry<ModelFamily> registry("model family", {
+                                                                  {"t5", t5_family()},
+                                                                  {"llama", llama_family()},
+                                                              });
+  return registry;
+}
+
+std::string family_of(const std::string& path) {
+  if (!fs::exists(path))
+    fail_config("{}: no such file or folder; a model is a Hugging Face folder or an HDF5 file of ours", path);
+  return fs::is_directory(path) ? family_of_folder(path) : family_of_store(path);
+}
+
+std::unique_ptr<BaseModel> open_model(const std::string& path, const std::string& family) {
+  return family_registry().find(family.empty() ? family_of(path) : family, "model.family").open(path);
+}
+
+}  // namespace trimtab

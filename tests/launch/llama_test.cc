@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole runs of the program on a tiny decoder-only model: what T5 does, every verb and mesh.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+// The workshop's experiment on a Llama with a cue.
+std::vector<std::string> on_llama(const Workshop& shop, const std::string& verb,
+                                  const std::vector<std::string>& set = {}) {
+  if (!std::filesystem::exists(shop.path("llama.h5"))) shop.make_llama("llama.h5", 1);
+  std::vector<std::string> out = {verb, shop.experiment()};
+  std::vector<std::string> all = {"model.weights=" + shop.path("llama.h5"),
+                                  "text.template='{input} good or bad'"};
+  all.insert(all.end(), set.begin(), set.end());
+  for (const std::string& option : all) {
+    out.emplace_back("--set");
+    out.push_back(option);
+  }
+  return out;
+}
+
+std::vector<double> losses(const Workshop& shop, const std::string& run) {
+  std::vector<double> out;
+  std::istringstream lines(shop.read(run + "/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const Json row = Json::parse(line);
+    if (row.at("kind") == "train") out.push_back(row.at("loss"));
+  }
+  return out;
+}
+
+TEST(Llama, IsTrainedScoredAndAsked) {
+  const Workshop shop;
+  const Outcome outcome = run_program(on_llama(shop, "train", {"train.steps=20"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json record = Json::parse(shop.read("run/record.json"));
+  EXPECT_EQ(record.at("status"), "finished");
+  EXPECT_EQ(record.at("trained_parameters"), 64);
+  EXPECT_EQ(record.at("base_sha256_before"), record.at("base_sha256_after"));
+  const std::vector<double> curve = losses(shop, "run");
+  ASSERT_EQ(curve.size(), 20u);
+  EXPECT_LT(curve.back(), 0.9 * curve.front());
+  const Outcome score = run_program(on_llama(shop, "evaluate"));
+  EXPECT_EQ(score.code, 0) << score.err;
+  EXPECT_THAT(score.out, AllOf(HasSubstr("accuracy"), HasSubstr("examples             8")));
+  const Outcome answers = run_program(on_llama(shop, "predict"), "a song\n\n{\"input\": \"rain\"}\n");
+  EXPECT_EQ(answers.code, 0) << answers.err;
+  EXPECT_EQ(std::ranges::count(answers.out, '\n'), 3);
+}
+
+TEST(Llama, EveryMeshTrainsWhatOneProcessTrains) {
+  const Workshop shop;
+  const auto run = [&](const std::string& name, int ranks, const std::string& mesh) {
+    const auto arguments = on_llama(
+        shop, "train",
+        {"mesh=" + mesh, "output=" + shop.path(name), "train.micro_batch_tokens=64", "train.dropout=0.1"});
+    const Outcome outcome = ranks == 1 ? run_program(arguments) : run_on_ranks(ranks, arguments);
+    EXPECT_EQ(outcome.code, 0) << name << "\n" << outcome.err;
+  };
+  run("one", 1, "{}");
+  const std::vector<double> expected = losses(shop, "one");
+  const Json one = Json::parse(shop.read("one/record.json"));
+  ASSERT_EQ(expected.size(), 6u);
+  for (const auto& [name, ranks, mesh] : {std::tuple{"tp2", 2, "{tensor: 2}"},
+                                          {"pp3", 3, "{pipe: 3}"},
+                                          {"dp2", 2, "{data: 2}"},
+                                          {"pp2_tp2", 4, "{pipe: 2, tensor: 2}"}}) {
+    run(name, ranks, mesh);
+    const std::vector<double> found = losses(shop, name);
+    ASSERT_EQ(found.size(), expected.size()) << name;
+    for (std::size_t i = 0; i < found.size(); ++i)
+      EXPECT_LT(std::abs(found[i] / expected[i] - 1), 1e-4) << name << " step " << i + 1;
+    EXPECT_EQ(Json::parse(shop.read(std::string(name) + "/record.json")).at("scores"), one.at("scores"))
+        << name;
+  }
+}
+
+TEST(Llama, OtherMethodsAndComparison) {
+  const Workshop shop;
+  const std::string weights = "'model.weights=" + shop.make_llama("llama.h5", 1) + "'";
+  const std::string file = shop.write(
+      "compare.yaml", "name: tiny\noutput: " + shop.path("all") + "\nbase: experiment.yaml\nruns:\n" +
+                          "  - {name: model, set: [" + weights + ", 'method={name: model_tuning}']}\n" +
+                          "  - {name: hard, set: [" + weights +
+                          ", 'method={name: hard_prompt, text: \"is {input} good\"}']}\n");
+  const Outcome outcome = run_program({"compare", file});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("| model "), HasSubstr("| hard ")));
+}
+
+TEST(Llama, IsImportedExportedAndShown) {
+  const Workshop shop;
+  const std::string model = shop.make_llama("llama.h5", 1);
+  EXPECT_EQ(run_program({"export", model, shop.path("hf")}).code, 0);
+  EXPECT_EQ(run_program({"import", shop.path("hf"), shop.path("again.h5")}).code, 0);
+  const Outcome shown = run_program({"inspect", shop.path("again.h5")});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out,
+              AllOf(HasSubstr("Llama model"), HasSubstr("2 of keys and values"), HasSubstr("tied")));
+}
+
+TEST(Llama, WhatCannotWorkIsRefused) {
+  const Workshop shop;
+  const auto refused = [&](const std::vector<std::string>& set) {
+    const Outcome outcome = run_program(on_llama(shop, "train", set));
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(refused({"text.max_input=70"}), HasSubstr("the model knows 64 positions"));
+  EXPECT_THAT(refused({"text.template='{input}: '"}), HasSubstr("ends in a blank"));
+  EXPECT_THAT(refused({"text.template=no slot"}), HasSubstr("should contain {input} once"));
+  EXPECT_THAT(refused({"text.prompt_place=after_begin"}),
+              HasSubstr("no token begins the texts of this model"));
+  EXPECT_THAT(refused({"model.family=t5"}), HasSubstr("no attribute 't5_config'"));
+  EXPECT_THAT(run_on_ranks(3, on_llama(shop, "train", {"mesh.tensor=3"})).err,
+              HasSubstr("legal degrees are 1, 2"));
+}
+
+}  // namespace
+}  // namespace trimtab::testing

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Configs of the Llama family, opening, importing and exporting; the folders of tests/golden are what
+// transformers 5.23 writes.
+#include "models/llama/llama_files.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "models/file_checks.h"
+#include "models/llama/llama_config_json.h"
+#include "models/llama/llama_model.h"
+#include "runtime/shard.h"
+
+namespace trimtab {
+namespace {
+
+using test::error_of;
+using test::Folder;
+using test::read_bytes;
+using test::write_bytes;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+const std::string kGolden = TRIMTAB_GOLDEN_DIR;
+const char* const kCases[] = {"llama_tied", "llama_scaled", "llama_inner", "qwen2", "qwen3"};
+
+// A config.json as version 4 of transformers wrote it.
+Json smol() {
+  return {{"model_type", "llama"},    {"vocab_size", 49152},
+          {"hidden_size", 576},       {"intermediate_size", 1536},
+          {"num_hidden_layers", 30},  {"num_attention_heads", 9},
+          {"num_key_value_heads", 3}, {"max_position_embeddings", 8192},
+          {"rms_norm_eps", 1e-5},     {"rope_theta", 100000},
+          {"rope_scaling", nullptr},  {"tie_word_embeddings", true},
+          {"bos_token_id", 1},        {"eos_token_id", 2},
+          {"pad_token_id", 2}};
+}
+
+LlamaConfig read(const Json& json) { return llama_config_from_hf(json.dump(), "c.json"); }
+
+std::string refusal(const Json& json) {
+  return error_of<ConfigError>([&] { read(json); });
+}
+
+TEST(LlamaConfig, ReadsOldAndNewFields) {
+  const LlamaConfig config = read(smol());
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_EQ(config.rotary_base, 100000.0);
+  EXPECT_EQ(config.rotary_scaling.kind, "none");
+  EXPECT_TRUE(config.tied_head);
+  EXPECT_EQ(parameter_count(config), 134515008) << "SmolLM2-135M";
+
+  Json old = smol();
+  old["rope_scaling"] = {{"rope_type", "llama3"},
+                         {"factor", 8.0},
+                         {"low_freq_factor", 1.0},
+                         {"high_freq_factor", 4.0},
+                         {"original_max_position_embeddings", 4096}};
+  Json newer = smol();
+  newer.erase("rope_theta");
+  newer["rope_parameters"] = old["rope_scaling"];
+  newer["rope_parameters"]["rope_theta"] = 100000;
+  EXPECT_EQ(read(old), read(newer));
+  EXPECT_EQ(read(old).rotary_scaling.original_positions, 4096);
+  Json linear = smol();
+  linear["rope_scaling"] = {{"type", "linear"}, {"factor", 2}};
+  EXPECT_EQ(read(linear).rotary_scaling.kind, "linear");
+}
+
+TEST(LlamaConfig, RelativesDifferWhereTheyShould) {
+  Json json = smol();
+  json["model_type"] = "qwen2";
+  json["use_sliding_window"] = false;
+  json["sliding_window"] = 1024;
+  EXPECT_TRUE(read(json).qkv_bias);
+  EXPECT_EQ(read(json).max_positions, 8192) << "the window is not used";
+  json["model_type"] = "qwen3";
+  json["head_dim"] = 128;
+  EXPECT_TRUE(read(json).qk_norm);
+  EXPECT_EQ(read(json).inner(), 9 * 128);
+  json["model_type"] = "mistral";
+  json.erase("use_sliding_window");
+  EXPECT_EQ(read(json).max_positions, 1024) << "beyond its window, attention would differ";
+  json["eos_token_id"] = {7, 8};
+  json["pad_token_id"] = nullptr;
+  EXPECT_EQ(read(json).eos_id, 7);
+  EXPECT_EQ(read(json).pad_id, 7);
+}
+
+TEST(LlamaConfig, WhatDoesNotRunIsRefusedByName) {
+  const auto with = [](const char* key, const Json& value) {
+    Json json = smol();
+    json[key] = value;
+    return refusal(json);
+  };
+  EXPECT_THAT(with("model_type", "gpt2"),
+              AllOf(HasSubstr("c.json: model_type is 'gpt2'"), HasSubstr("qwen3")));
+  EXPECT_THAT(with("hidden_act", "gelu"), HasSubstr("hidden_act is 'gelu'"));
+  EXPECT_THAT(with("attention_bias", true), HasSubstr("attention_bias is true"));
+  EXPECT_THAT(with("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}),
+              HasSubstr("'yarn' is not known"));
+  EXPECT_THAT(with("rope_scaling", {{"rope_type", "llama3"}, {"factor", 4.0}}),
+              HasSubstr("'rope_scaling.low_freq_factor' is missing"));
+  EXPECT_THAT(with("num_key_value_heads", 2), HasSubstr("9 heads cannot share 2 heads"));
+  EXPECT_THAT(with("head_dim", 7), HasSubstr("head_dim is 7, must be even"));
+  EXPECT_THAT(with("eos_token_id", 50000), HasSubstr("must lie in the vocabulary of 49152"));
+  EXPECT_THAT(with("vocab_size", "many"), HasSubstr("'vocab_size' must be a whole number"));
+  EXPECT_THAT(with("intermediate_size", nullptr), HasSubstr("'intermediate_size' is missing"));
+}
+
+TEST(LlamaConfig, OurOwnFormIsStrict) {
+  const LlamaConfig config = read(smol());
+  EXPECT_EQ(llama_config_from_json(llama_config_to_json(config), "x"), config);
+  Json json = Json::parse(llama_config_to_json(config));
+  json["kv_head"] = 3;
+  EXPECT_THAT(error_of([&] { llama_config_from_json(json.dump(), "f"); }),
+              AllOf(HasSubstr("f: 'kv_head' is not known"), HasSubstr("kv_heads")));
+  json.erase("kv_head");
+  json.erase("layers");
+  EXPECT_THAT(error_of([&] { llama_config_from_json(json.dump(), "f"); }), HasSubstr("'layers' is missing"));
+}
+
+TEST(RotaryFrequencies, AreThoseOfTheReference) {
+  LlamaConfig config;
+  config.head_dim = 8;
+  config.rotary_base = 10000.0;
+  const std::vector<float> plain = rotary_frequencies(config);
+  ASSERT_EQ(plain.size(), 4u);
+  EXPECT_FLOAT_EQ(plain[0], 1.0f);
+  EXPECT_FLOAT_EQ(plain[1], 0.1f);
+  EXPECT_FLOAT_EQ(plain[3], 0.001f);
+  config.rotary_scaling = {"linear", 4.0, 1, 4, 8192};
+  EXPECT_FLOAT_EQ(rotary_frequencies(config)[1], 0.025f);
+  // Over 256 positions the pairs turn 40.7, 4.07, 0.407 and 0.0407 times.
+  config.rotary_scaling = {"llama3", 8.0, 0.1, 10.0, 256};
+  const std::vector<float> scaled = rotary_frequencies(config);
+  EXPECT_FLOAT_EQ(scaled[0], 1.0f) << "fast: as it is";
+  EXPECT_FLOAT_EQ(scaled[3], 0.001f / 8) << "slow";
+  const double turns = 256 * 0.1 / (2 * 3.14159265358979), keep = (turns - 0.1) / 9.9;
+  EXPECT_NEAR(scaled[1], (1 - keep) * 0.1 / 8 + keep * 0.1, 1e-7) << "in between";
+}
+
+std::vector<float> values_of(const TensorSource& source, const std::string& name) {
+  std::vector<float> values(static_cast<std::size_t>(element_count(source.info(name).shape)));
+  source.read(name, {}, DType::kFloat32, values.data());
+  return values;
+}
+
+void expect_same_weights(const TensorSource& a, const TensorSource& b) {
+  ASSERT_EQ(a.names(), b.names());
+  for (const std::string& name : a.names()) EXPECT_EQ(values_of(a, name), values_of(b, name)) << name;
+}
+
+TEST(LlamaFiles, FamiliesAreFoundByWhatLiesThere) {
+  const Folder folder;
+  for (const char* name : kCases) {
+    EXPECT_EQ(family_of(kGolden + "/" + name), "llama");
+    EXPECT_EQ(open_model(kGolden + "/" + name)->text_form(), TextForm::kDecoderOnly);
+  }
+  EXPECT_EQ(family_of(kGolden + "/t5_10"), "t5");
+  EXPECT_THAT(error_of<ConfigError>([&] { open_model(kGolden + "/t5_10", "lama"); }),
+              AllOf(HasSubstr("unknown model family 'lama'"), HasSubstr("llama")));
+  EXPECT_THAT(error_of<ConfigError>([&] { open_model(kGolden + "/t5_10", "llama"); }),
+              HasSubstr("model_type is 't5'"));
+  write_bytes(folder / "config.json", R"({"model_type": "bert"})");
+  EXPECT_THAT(error_of<ConfigError>([&] { open_model(folder.path()); }),
+              AllOf(HasSubstr("model_type is 'bert'"), HasSubstr("t5, llama, mistral, qwen2, qwen3")));
+  EXPECT_THAT(error_of<ConfigError>([&] { open_model(folder / "none"); }),
+              HasSubstr("no such file or folder"));
+}
+
+TEST(LlamaFiles, OneFileHoldsAllOfItAndComesBack) {
+  const std::string tokenizer = std::string("{\"\0\xff", 4);
+  for (const char* name : kCases) {
+    const Folder folder;
+    LlamaFiles files = open_llama(kGolden + "/" + name);
+    files.tokenizer = {"", tokenizer, "tokenizer.json"};
+    save_llama(files, folder / "m.h5", DType::kFloat32);
+    EXPECT_EQ(family_of(folder / "m.h5"), "llama");
+    const LlamaFiles stored = open_llama(folder / "m.h5");
+    EXPECT_EQ(stored.config, files.config);
+    EXPECT_EQ(stored.tokenizer.bytes, tokenizer);
+    EXPECT_EQ(stored.tokenizer.name, "tokenizer.json");
+    expect_same_weights(*stored.weights, *files.weights);
+    export_llama_hf(stored, folder / "hf");
+    const LlamaFiles again = open_llama(folder / "hf");
+    EXPECT_EQ(again.config, files.config);
+    EXPECT_EQ(again.tokenizer.path, folder / "hf/tokenizer.json");
+    expect_same_weights(*again.weights, *files.weights);
+  }
+}
+
+TEST(LlamaFiles, WrongTensorsAreListed) {
+  const Folder folder;
+  std::filesystem::copy(kGolden + "/llama_tied", folder.path(), std::filesystem::copy_options::recursive);
+  Json config = Json::parse(read_bytes(folder / "config.json"));
+  std::filesystem::permissions(folder / "config.json", std::filesystem::perms::owner_all);
+  config["num_hidden_layers"] = 5;
+  config["intermediate_size"] = 40;
+  write_bytes(folder / "config.json", config.dump());
+  EXPECT_THAT(error_of([&] { open_llama(folder.path()); }),
+              AllOf(HasSubstr("not those of the Llama"), HasSubstr("missing: model.layers.4.input_layernorm"),
+                    HasSubstr("misshapen: model.layers.0.mlp.gate_proj.weight")));
+}
+
+TEST(LlamaCost, CountsByHand) {
+  LlamaConfig config;
+  config.vocab = 10;
+  config.d_model = 4;
+  config.head_dim = 2;
+  config.heads = 6;
+  config.kv_heads = 3;
+  config.d_ff = 5;
+  config.layers = 3;
+  const auto units = llama_cost_units(config, {8, 3});
+  ASSERT_EQ(units.size(), 3u);
+  // 10 positions: 14 operations for half of the pairs and each inner column; 4 a weight and token.
+  const double pairs = 14 * 10 * 10 * 12 / 2.0;
+  const double qkv = 4 * 10 * 4 * (12 + 2 * 6), rest = 4 * (4 * 12 + 3 * 4 * 5);
+  EXPECT_EQ(units[1].cost, pairs + qkv + 10 * rest);
+  EXPECT_EQ(units[0].cost, units[1].cost + 10 * 4) << "with the embedding";
+  EXPECT_EQ(units[2].cost, pairs + qkv + 3 * rest + 4 * 3 * 4 * 10) << "at 3 positions, with the head";
+  EXPECT_THROW(llama_cost_units(config, {8, 0}), ConfigError);
+}
+
+TEST(LlamaMemory, RanksHoldTheirPart) {
+  LlamaConfig config = read(smol());
+  const auto count = static_cast<std::uint64_t>(parameter_count(config)) * 4;
+  const auto table = static_cast<std::uint64_t>(config.vocab * config.d_model) * 4;
+  MemoryPlan plan;
+  EXPECT_EQ(planned_bytes(config, {0, 30}, plan), count);
+  // A tied table is on the first and on the last stage.
+  EXPECT_EQ(planned_bytes(config, {0, 10}, plan) + planned_bytes(config, {10, 30}, plan), count + table);
+  plan.tensor = 3;
+  EXPECT_EQ(planned_bytes(config, {0, 30}, plan), count / 3);
+  plan.tokens = 1000;
+  EXPECT_GT(planned_bytes(config, {0, 30}, plan), count / 3);
+}
+
+}  // namespace
+}  // namespace trimtab
