@@ -27,6 +27,11 @@ TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
   const std::size_t slot = options_.text.find(kSlot);
   if (slot == std::string::npos || options_.text.find(kSlot, slot + 1) != std::string::npos)
     fail_config("the template '{}' should contain {} once", options_.text, kSlot);
+  if (tokenizer_.encode(options_.text, SpecialText::kToken) != tokenizer_.encode(options_.text))
+    fail_config(
+        "the template '{}' holds the written form of a special token, which would be read as plain text: "
+        "leave it out",
+        options_.text);
   front_ = options_.text.substr(0, slot);
   back_ = options_.text.substr(slot + kSlot.size());
   back_ids_ = tokenizer_.encode(back_);

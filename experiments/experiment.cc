@@ -7,7 +7,6 @@
 #include "data/labels.h"
 #include "data/replica_share.h"
 #include "data/tasks/registry.h"
-#include "data/tokenizers/open_tokenizer.h"
 #include "experiments/base_hash.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
@@ -83,8 +82,8 @@ void Experiment::open_model() {
   if (static_cast<std::size_t>(config_.mesh.pipe) > layers)
     fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
                 layers);
-  tokenizer_ = open_tokenizer(vocabulary_file(config_.model.vocabulary, model_->tokenizer(),
-                                              model_->weights().path(), config_.output));
+  tokenizer_ = open_vocabulary(config_.model.vocabulary, model_->tokenizer(), model_->weights().path(),
+                               config_.output);
   tokenizer_->check_fits(model_->vocabulary());
   make_recipe();
   // A label that is cut can never be predicted.
@@ -113,7 +112,8 @@ double Experiment::dropout() const { return config_.train.dropout.value_or(model
 // A decoder-only model reads input and target as one text.
 void Experiment::make_recipe() {
   const bool one_text = model_->text_form() == TextForm::kDecoderOnly;
-  if (config_.text.prompt_place != "first" && model_->bos_id() < 0)
+  const TokenId begin = tokenizer_->adds_bos() ? tokenizer_->bos().value_or(-1) : -1;
+  if (config_.text.prompt_place != "first" && begin < 0)
     fail_config("text.prompt_place: {}, but no token begins the texts of this model; set it to first",
                 config_.text.prompt_place);
   RecipeOptions options;
@@ -121,7 +121,7 @@ void Experiment::make_recipe() {
   options.max_input = static_cast<int>(config_.text.max_input);
   options.max_target = static_cast<int>(config_.text.max_target);
   options.one_text = one_text;
-  options.begin = static_cast<TokenId>(model_->bos_id());
+  options.begin = one_text ? begin : -1;
   recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
 }
 

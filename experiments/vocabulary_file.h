@@ -3,8 +3,10 @@
 // Where the vocabulary of a run comes from.
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "data/tokenizer.h"
 #include "models/family.h"
 
 namespace trimtab {
@@ -14,5 +16,9 @@ namespace trimtab {
 // is none.
 std::string vocabulary_file(const std::string& named, const TokenizerFile& tokenizer,
                             const std::string& weights, const std::string& folder);
+
+// The vocabulary itself, from a file of its own or out of a GGUF. Throws what reading it throws.
+std::unique_ptr<Tokenizer> open_vocabulary(const std::string& named, const TokenizerFile& tokenizer,
+                                           const std::string& weights, const std::string& folder);
 
 }  // namespace trimtab

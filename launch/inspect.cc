@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "data/tokenizers/open_tokenizer.h"
 #include "experiments/prompt_file.h"
 #include "experiments/vocabulary_file.h"
 #include "launch/guard.h"
@@ -52,8 +51,7 @@ void print_numbers(const PromptMatrix& prompt) {
 void print_neighbours(const PromptMatrix& prompt, const Options& options) {
   const auto model = open_model(options.weights);
   const std::string folder = std::filesystem::temp_directory_path().string();
-  const auto tokenizer =
-      open_tokenizer(vocabulary_file(options.vocabulary, model->tokenizer(), options.weights, folder));
+  const auto tokenizer = open_vocabulary(options.vocabulary, model->tokenizer(), options.weights, folder);
   const Shape shape = model->weights().info(model->embedding_name()).shape;
   if (shape.at(1) != prompt.shape[1])
     fail_config("{}: width {}, but {} has width {}", options.file, prompt.shape[1], options.weights,

@@ -68,8 +68,6 @@ class BaseModel {
   virtual std::string embedding_name() const = 0;
   // Positions of a row that the model was trained for; 0: it knows distances only.
   virtual std::int64_t max_positions() const { return 0; }
-  // Begins every text; -1: none.
-  virtual std::int64_t bos_id() const { return -1; }
   // Share of activations that the model is usually trained with dropped.
   virtual double usual_dropout() const { return 0.0; }
   // Sizes and variants for people, some lines of text.
@@ -104,7 +102,7 @@ struct ModelFamily {
 // One line a family.
 const Registry<ModelFamily>& family_registry();
 
-// The family of a Hugging Face folder or an .h5 of ours. Throws ConfigError when there is none.
+// The family of a Hugging Face folder, an .h5 of ours or a GGUF file. Throws ConfigError when there is none.
 std::string family_of(const std::string& path);
 
 // `family` empty: the one that the files name.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/family.h"
+#include "models/formats/gguf.h"
 #include "models/llama/llama_model.h"
 #include "models/t5/t5_model.h"
 #include "runtime/check.h"
@@ -74,8 +75,12 @@ const Registry<ModelFamily>& family_registry() {
 
 std::string family_of(const std::string& path) {
   if (!fs::exists(path))
-    fail_config("{}: no such file or folder; a model is a Hugging Face folder or an HDF5 file of ours", path);
-  return fs::is_directory(path) ? family_of_folder(path) : family_of_store(path);
+    fail_config(
+        "{}: no such file or folder; a model is a Hugging Face folder, an HDF5 file of ours or a GGUF file",
+        path);
+  if (fs::is_directory(path)) return family_of_folder(path);
+  return is_gguf(path) ? "llama"
+                       : family_of_store(path);  // the only family in GGUF files, or it refuses them
 }
 
 std::unique_ptr<BaseModel> open_model(const std::string& path, const std::string& family) {

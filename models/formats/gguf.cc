@@ -2,8 +2,10 @@
 #include "models/formats/gguf.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -178,6 +180,12 @@ struct Gguf::HeaderReader {
              places[i].name, places[i].offset);
   }
 };
+
+bool is_gguf(const std::string& path) {
+  std::array<char, 4> magic{};
+  std::ifstream file(path, std::ios::binary);
+  return file.read(magic.data(), magic.size()) && std::string_view(magic.data(), magic.size()) == "GGUF";
+}
 
 Gguf::Gguf(const std::string& path) : file_(path) {
   HeaderReader{*this, file_.path(), GgufCursor(file_.bytes(), file_.path())}.read();

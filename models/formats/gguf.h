@@ -19,6 +19,9 @@
 
 namespace trimtab {
 
+// Whether the file begins as a GGUF does.
+bool is_gguf(const std::string& path);
+
 class Gguf : public TensorSource {
  public:
   // Throws Error that names file, key or tensor, values and remedy when the file is no GGUF of these

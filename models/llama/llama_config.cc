@@ -14,7 +14,8 @@ void need_positive(const char* field, std::int64_t value) {
 }
 
 void check_scaling(const RotaryScaling& scaling) {
-  if (scaling.kind != "none" && scaling.kind != "linear" && scaling.kind != "llama3")
+  if (scaling.kind != "none" && scaling.kind != "linear" && scaling.kind != "llama3" &&
+      scaling.kind != "divisors")
     fail_config("Llama config: rotary scaling is '{}', known are none, linear and llama3", scaling.kind);
   if (scaling.kind != "none" && !(scaling.factor >= 1))
     fail_config("Llama config: the rotary scaling factor is {}, must be at least 1", scaling.factor);
@@ -84,6 +85,10 @@ void check(const LlamaConfig& config) {
   if (!(config.rotary_base > 1))
     fail_config("Llama config: rotary_base is {}, must be more than 1", config.rotary_base);
   check_scaling(config.rotary_scaling);
+  if (config.rotary_scaling.kind == "divisors" &&
+      static_cast<std::int64_t>(config.rotary_scaling.divisors.size()) != config.head_dim / 2)
+    fail_config("Llama config: {} rotary divisors for heads of {} columns, must be one for each pair",
+                config.rotary_scaling.divisors.size(), config.head_dim);
   const auto in_table = [&](std::int64_t id) { return id >= 0 && id < config.vocab; };
   if (!in_table(config.pad_id) || !in_table(config.eos_id))
     fail_config("Llama config: pad_id {} and eos_id {} must lie in the vocabulary of {}", config.pad_id,
@@ -110,6 +115,8 @@ std::vector<float> rotary_frequencies(const LlamaConfig& config) {
     const float exponent = static_cast<float>(i) / static_cast<float>(config.head_dim);
     float frequency = 1.0F / std::pow(static_cast<float>(config.rotary_base), exponent);
     if (config.rotary_scaling.kind == "linear") frequency /= static_cast<float>(config.rotary_scaling.factor);
+    if (config.rotary_scaling.kind == "divisors")
+      frequency /= config.rotary_scaling.divisors.at(static_cast<std::size_t>(i / 2));
     if (config.rotary_scaling.kind == "llama3")
       frequency = llama3_frequency(frequency, config.rotary_scaling);
     frequencies.push_back(frequency);

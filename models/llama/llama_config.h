@@ -14,13 +14,15 @@ namespace trimtab {
 
 // How the angles of rotary positions are stretched to more positions than the model began with.
 struct RotaryScaling {
-  // "none"; "linear": all angles / factor; "llama3": slow pairs / factor, fast ones as they are, in between a
-  // mixture (transformers, modeling_rope_utils.py: _compute_llama3_parameters).
+  // "none"; "linear": all angles / factor; "divisors": each pair's by its own, as GGUF files have it;
+  // "llama3": slow pairs / factor, fast ones as they are, in between a mixture (transformers,
+  // modeling_rope_utils.py: _compute_llama3_parameters).
   std::string kind = "none";
   double factor = 1.0;
   double low_frequency_factor = 1.0;
   double high_frequency_factor = 4.0;
   std::int64_t original_positions = 8192;
+  std::vector<float> divisors{};  // [head_dim / 2]
   bool operator==(const RotaryScaling&) const = default;
 };
 

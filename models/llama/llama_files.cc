@@ -8,6 +8,7 @@
 #include "models/formats/safetensors.h"
 #include "models/formats/weight_files.h"
 #include "models/llama/llama_config_json.h"
+#include "models/llama/llama_gguf.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 #include "runtime/tensor_store.h"
@@ -67,18 +68,34 @@ LlamaFiles open_store(const std::string& path) {
   return {config, weight_view(std::move(store), llama_weights(config), {}), std::move(tokenizer)};
 }
 
+LlamaFiles open_gguf(const std::string& path) {
+  auto file = std::make_unique<Gguf>(path);
+  const LlamaConfig config = llama_config_of(read_llama_gguf_config(*file));
+  auto source = llama_gguf_weights(std::move(file));
+  check_weights(*source, llama_weights(config), {}, {}, kKind);
+  return {config, weight_view(std::move(source), llama_weights(config), {}), {path, "", ""}};
+}
+
+void refuse_gguf(const LlamaFiles& files) {
+  if (is_gguf(files.weights->path()))
+    fail_config("{}: a GGUF file cannot be written in another form: give it as it is, as model.weights",
+                files.weights->path());
+}
+
 }  // namespace
 
 LlamaFiles open_llama(const std::string& path) {
   if (!fs::exists(path))
     fail_config("{}: no such file or folder; a Llama is a Hugging Face folder or an HDF5 file of ours", path);
-  return fs::is_directory(path) ? open_folder(path) : open_store(path);
+  if (fs::is_directory(path)) return open_folder(path);
+  return is_gguf(path) ? open_gguf(path) : open_store(path);
 }
 
 void save_llama(const LlamaFiles& files, const std::string& path, DType type) {
   if (!is_weight_type(type))
     fail_config("{}: weights are stored as float32 or bfloat16, not as {}", path, name_of(type));
   check(files.config);
+  refuse_gguf(files);
   TensorStoreWriter writer(path);
   writer.set(kLlamaConfigAttribute, llama_config_to_json(files.config));
   write_weights(writer, *files.weights, llama_weights(files.config), type);
@@ -90,6 +107,7 @@ void save_llama(const LlamaFiles& files, const std::string& path, DType type) {
 }
 
 void export_llama_hf(const LlamaFiles& files, const std::string& folder) {
+  refuse_gguf(files);
   const DType type = files.weights->info(kEmbedding).dtype;
   const std::string config = llama_config_to_hf(files.config, type);
   write_safetensors(*files.weights, llama_weights(files.config), {}, folder);

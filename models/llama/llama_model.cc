@@ -19,7 +19,6 @@ class LlamaModel final : public BaseModel {
   std::int64_t parameter_count() const override { return trimtab::parameter_count(config()); }
   std::int64_t vocabulary() const override { return config().vocab; }
   std::int64_t max_positions() const override { return config().max_positions; }
-  std::int64_t bos_id() const override { return config().bos_id; }
   std::string embedding_name() const override { return "model.embed_tokens.weight"; }
   std::string summary() const override;
   const TensorSource& weights() const override { return *files_.weights; }
