@@ -85,7 +85,10 @@ Trainer::Trainer(Experiment& experiment, Console& console)
     probe_ = experiment.probe_rows(kProbeRows);
   }
   resume();
-  if (speaks()) write_file_atomically(folder_.config(), info_.config);
+  if (!speaks()) return;
+  for (const std::string& path : {folder_.last(), folder_.best(), folder_.record(), folder_.config()})
+    remove_unfinished(path);
+  write_file_atomically(folder_.config(), info_.config);
 }
 
 void Trainer::resume() {
@@ -124,7 +127,7 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
     return false;
   } catch (const Error&) {
     report_.finish();
-    write_record("failed");
+    write_failure();
     throw;
   }
   check_base_unchanged();
@@ -184,10 +187,12 @@ void Trainer::make_step(std::int64_t n) {
   const ExperimentConfig& config = experiment_.config();
   const auto start = std::chrono::steady_clock::now();
   const TrafficCounters traffic_before = experiment_.world().traffic();
+  experiment_.world().activity().begin_step(n);
   const std::vector<MicroBatch> batches = experiment_.train_micro_batches(n);
   const StepTotals totals = train_step_.run(
       n, batches, [&](std::uint64_t sample) { return experiment_.train_row_name(n, sample); });
   const double rate = learning_rate_at(config.optimizer.resolved(), n, config.train.steps);
+  experiment_.world().activity().enter(Phase::kUpdate);
   movement_.before_step();
   optimizer_->step(experiment_.parameters(), rate);
   record_.traffic += experiment_.world().traffic();
@@ -273,6 +278,7 @@ void Trainer::save() {
 }
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
+  experiment_.world().activity().enter(Phase::kSaving);
   // The first rank of the first replica's first stage holds all that is trained.
   if (speaks()) save_checkpoint(path, info_, experiment_.parameters(), state);
   experiment_.world().all().barrier();
@@ -295,6 +301,15 @@ void Trainer::check_base_unchanged() {
   write_record("failed");
   fail("the frozen base model is not what it was: SHA-256 {}... before the run, {}... after it",
        short_hash(record_.base_hash_before), short_hash(record_.base_hash_after));
+}
+
+// What went wrong first is what is said, also where the record cannot be written for the same reason.
+void Trainer::write_failure() {
+  try {
+    write_record("failed");
+  } catch (const Error& error) {
+    report_.say(fmt::format("the record is as it was: {}", error.what()));
+  }
 }
 
 void Trainer::write_record(const std::string& status) {

@@ -61,6 +61,7 @@ class Decoding {
 
   // The encoder states of the wave pass through all stages; those that decode make their caches from them.
   void encode(int begin, int end) {
+    pipe_.enter(Phase::kDecoding, begin);
     StageCalls calls;
     calls.receive_shape = [&](int i) {
       StageShape shape = stage_.receive_shape(batch(begin + i));
@@ -78,6 +79,7 @@ class Decoding {
 
   // The whole decoder is on this stage.
   void decode_here(int micro) {
+    pipe_.enter(Phase::kDecoding, micro);
     at::Tensor ids = first_ids(micro);
     for (std::int64_t t = 0; t < limits_.max_tokens && !rows(micro).done(); ++t) {
       ids = decoders_.front()->step(ids);
@@ -86,6 +88,7 @@ class Decoding {
   }
 
   void decode_wave(int begin, int end) {
+    pipe_.enter(Phase::kDecoding, begin);
     std::vector<int> active(static_cast<std::size_t>(end - begin));
     std::iota(active.begin(), active.end(), begin);
     Outgoing out;
