@@ -46,7 +46,8 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
 
 }  // namespace
 
-Experiment::Experiment(ExperimentConfig config, World& world, TrainingData training)
+Experiment::Experiment(ExperimentConfig config, World& world, TrainingData training,
+                       const std::function<bool()>& should_stop)
     : config_(std::move(config)), world_(world) {
   check(config_, world.all().size());
   method_ = make_method(config_.method);
@@ -55,16 +56,24 @@ Experiment::Experiment(ExperimentConfig config, World& world, TrainingData train
   config_.optimizer.learning_rate = optimizer.learning_rate;
   if (const std::string warning = rate_warning(optimizer, *method_); !warning.empty())
     warnings_.push_back(warning);
-  ranks_here_ = static_cast<int>(std::ranges::count(gather_texts(world_.all(), host_name()), host_name()));
-  prepare_threads(static_cast<int>(config_.model.threads), ranks_here_);
+  const auto stop_here = [&] {
+    if (any_of(world_.all(), should_stop && should_stop())) throw Interrupted("stopped at start-up");
+  };
+  cores_ = share_cores(world_.all());
+  const int threads = prepare_threads(static_cast<int>(config_.model.threads), cores_.cores);
+  if (const std::string warning = oversubscription_warning(cores_, threads); !warning.empty())
+    warnings_.push_back(warning);
   if (config_.model.compute == "bfloat16" && !has_bfloat16()) warnings_.emplace_back(kEmulatedBFloat16);
   open_model();
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
   if (training == TrainingData::kLoad) find_scored_splits();
   units_ = stage_units();
   check_memory();
+  stop_here();
   check_ranks_agree();
+  stop_here();
   attach();
+  stop_here();
 }
 
 ExperimentConfig resolved(ExperimentConfig config) {
@@ -156,7 +165,7 @@ void Experiment::check_memory() const {
   plan.trains_base = method_->trains_base();
   plan.element_bytes = config_.model.compute == "bfloat16" ? 2 : 4;
   plan.tensor = config_.mesh.tensor;
-  plan.ranks_here = ranks_here_;
+  plan.ranks_here = cores_.ranks;
   // Rows of a step may be fewer than the budget allows. The first of several stages has as many micro-batches
   // under way as there are stages.
   const std::int64_t row = config_.text.max_input + method_->extra_positions();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
 #include "experiments/checkpoint.h"
+#include "experiments/core_share.h"
 #include "experiments/evaluator.h"
 #include "experiments/experiment_config.h"
 #include "experiments/model_runner.h"
@@ -34,8 +36,10 @@ ExperimentConfig resolved(ExperimentConfig config);
 class Experiment {
  public:
   // Throws ConfigError for what cannot work, Error for files that are not as they should be. `world` must
-  // outlive this.
-  Experiment(ExperimentConfig config, World& world, TrainingData training);
+  // outlive this. `should_stop` is asked between the long parts; when it says yes on any rank, Interrupted is
+  // thrown on all.
+  Experiment(ExperimentConfig config, World& world, TrainingData training,
+             const std::function<bool()>& should_stop = {});
   ~Experiment();
 
   const ExperimentConfig& config() const { return config_; }
@@ -104,7 +108,7 @@ class Experiment {
   Parameters parameters_;
   CheckpointShare share_;
   UnitRange units_;  // of this rank's stage
-  int ranks_here_ = 1;
+  CoreShare cores_;
   std::string base_hash_, plan_;
   std::vector<std::string> warnings_, scored_splits_;
   std::map<std::string, std::unique_ptr<Evaluator>> evaluators_;

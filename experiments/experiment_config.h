@@ -17,6 +17,9 @@ namespace trimtab {
 struct MeshConfig {
   std::int64_t data = 1, pipe = 1, tensor = 1;
   std::string schedule = "1f1b";
+  double late = 30.0;
+  double timeout = 1800.0;
+  double startup_timeout = 7200.0;
 };
 
 struct ModelConfig {
@@ -78,6 +81,12 @@ void describe(V& v, MeshConfig& s) {
   v.field("schedule", s.schedule, "Order of micro-batches in a pipeline: 1f1b keeps the fewest in memory.",
           {.choices = {"1f1b", "gpipe"}});
   v.field("tensor", s.tensor, "Ranks that share each layer.", {.min = 1, .unit = "ranks"});
+  v.field("late", s.late, "Ranks that are waited for longer are named in the log.",
+          {.min = 1, .unit = "seconds"});
+  v.field("timeout", s.timeout, "A rank that is waited for longer ends the job; 0: never.",
+          {.min = 0, .unit = "seconds"});
+  v.field("startup_timeout", s.startup_timeout, "The same before the first step.",
+          {.min = 0, .unit = "seconds"});
 }
 
 template <class V>

@@ -52,6 +52,16 @@ int usable_cores() {
   return sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
 
+std::vector<int> usable_core_numbers() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> out;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return out;
+  for (int core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &set)) out.push_back(core);
+  return out;
+}
+
 std::uint64_t available_memory() {
   constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
   const std::uint64_t machine = kilobytes_of("/proc/meminfo", "MemAvailable:");
@@ -111,8 +121,8 @@ std::vector<std::pair<std::string, std::string>> versions() {
   };
 }
 
-int prepare_threads(int threads, int ranks_here) {
-  const int chosen = threads > 0 ? threads : std::max(1, usable_cores() / ranks_here);
+int prepare_threads(int threads, int cores) {
+  const int chosen = threads > 0 ? threads : cores > 0 ? cores : usable_cores();
   at::set_num_threads(chosen);
   // mallopt knows ints only; 1 GiB is above every temporary of a step. Older C libraries allow 32 MiB at
   // most.

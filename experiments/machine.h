@@ -14,6 +14,8 @@ namespace trimtab {
 std::string host_name();
 // Cores that this process may use (its CPU affinity, not the machine's).
 int usable_cores();
+// Their numbers, ascending.
+std::vector<int> usable_core_numbers();
 // Bytes that can still be used: the smaller of the machine's and the control group's.
 std::uint64_t available_memory();
 // Most bytes that this process ever held.
@@ -33,9 +35,9 @@ bool has_cuda();
 // (what, version) of the program, the compiler and the libraries.
 std::vector<std::pair<std::string, std::string>> versions();
 
-// Sets the number of threads that compute (0: the usable cores, shared by the ranks on this machine), makes
+// Sets the number of threads that compute (0: as many as `cores`; 0 of those: the usable ones), makes
 // them flush denormals, and returns it. Tells the C library to keep large freed blocks, since giving them
 // back and faulting them in again costs more than the arithmetic.
-int prepare_threads(int threads, int ranks_here = 1);
+int prepare_threads(int threads, int cores = 0);
 
 }  // namespace trimtab

@@ -86,7 +86,10 @@ Trainer::Trainer(Experiment& experiment, Console& console)
     probe_ = experiment.probe_rows(kProbeRows);
   }
   resume();
-  if (speaks()) write_file_atomically(folder_.config(), info_.config);
+  if (!speaks()) return;
+  for (const std::string& path : {folder_.last(), folder_.best(), folder_.record(), folder_.config()})
+    remove_unfinished(path);
+  write_file_atomically(folder_.config(), info_.config);
 }
 
 void Trainer::resume() {
@@ -127,7 +130,7 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
     return false;
   } catch (const Error&) {
     report_.finish();
-    write_record("failed");
+    write_failure();
     throw;
   }
   check_base_unchanged();
@@ -186,10 +189,12 @@ void Trainer::make_step(std::int64_t n) {
   const ExperimentConfig& config = experiment_.config();
   const auto start = std::chrono::steady_clock::now();
   const TrafficCounters traffic_before = experiment_.world().traffic();
+  experiment_.world().activity().begin_step(n);
   const std::vector<MicroBatch> batches = experiment_.train_micro_batches(n);
   const StepTotals totals = train_step_.run(
       n, batches, [&](std::uint64_t sample) { return experiment_.train_row_name(n, sample); });
   const double rate = learning_rate_at(config.optimizer.resolved(), n, config.train.steps);
+  experiment_.world().activity().enter(Phase::kUpdate);
   movement_.before_step();
   optimizer_->step(experiment_.parameters(), rate);
   record_.traffic += experiment_.world().traffic();
@@ -275,6 +280,7 @@ void Trainer::save() {
 }
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
+  experiment_.world().activity().enter(Phase::kSaving);
   save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state);
   experiment_.world().all().barrier();
   verify_saved(path, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
@@ -296,6 +302,15 @@ void Trainer::check_base_unchanged() {
   write_record("failed");
   fail("the frozen base model is not what it was: SHA-256 {}... before the run, {}... after it",
        short_hash(record_.base_hash_before), short_hash(record_.base_hash_after));
+}
+
+// What went wrong first is what is said, also where the record cannot be written for the same reason.
+void Trainer::write_failure() {
+  try {
+    write_record("failed");
+  } catch (const Error& error) {
+    report_.say(fmt::format("the record is as it was: {}", error.what()));
+  }
 }
 
 void Trainer::write_record(const std::string& status) {

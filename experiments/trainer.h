@@ -51,6 +51,7 @@ class Trainer {
   void watch(std::int64_t n, double loss);
   void resume();
   void write_record(const std::string& status);
+  void write_failure();
 
   Experiment& experiment_;
   RunFolder folder_;

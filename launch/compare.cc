@@ -26,10 +26,14 @@ struct Options {
 
 // False: stopped by a signal.
 bool run_one(const ExperimentConfig& config, bool dry_run, Job& job, Console& out) {
-  World world = job.world(mesh_of(config));
-  Experiment experiment(config, world, TrainingData::kLoad);
-  if (dry_run) return true;
-  return Trainer(experiment, out).run(stop_requested);
+  World world = job.world(config);
+  const auto watch = job.watch(world, config);
+  try {
+    Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
+    return dry_run || Trainer(experiment, out).run(stop_requested);
+  } catch (const Interrupted&) {
+    return false;
+  }
 }
 
 void report(const ComparisonConfig& comparison, const std::vector<ComparedResult>& results,

@@ -33,18 +33,15 @@ void write_predictions(const std::string& path, const Evaluator& evaluator, cons
   write_file_atomically(path, out);
 }
 
-int run(const Options& options) {
-  const ExperimentConfig config = options.experiment.load();
-  Job job;
-  World world = job.world(mesh_of(config));
-  Experiment experiment(config, world, TrainingData::kNone);
+int score(const Options& options, const ExperimentConfig& config, World& world) {
+  Experiment experiment(config, world, TrainingData::kNone, stop_requested);
   const RunFolder folder(experiment.config().output);
   if (experiment.method().trains())
     experiment.load_trained(options.checkpoint.empty() ? folder.best() : options.checkpoint);
   const std::string split = options.split.empty() ? experiment.config().evaluate.split : options.split;
   const Evaluator& evaluator = experiment.evaluator(split);
   const Evaluation evaluation = evaluator.run(experiment.runner(), stop_requested);
-  if (!job.speaks()) return kSuccess;
+  if (world.rank() != 0) return kSuccess;
   for (const auto& [name, value] : evaluation.scores.metrics)
     std::printf("%-20s %.2f\n", name.c_str(), value);
   std::printf("%-20s %lld\n", "examples", static_cast<long long>(evaluation.scores.examples));
@@ -52,6 +49,18 @@ int run(const Options& options) {
   std::printf("%-20s %lld\n", "cut inputs", static_cast<long long>(evaluation.scores.cut_inputs));
   if (!options.predictions.empty()) write_predictions(options.predictions, evaluator, evaluation);
   return kSuccess;
+}
+
+int run(const Options& options) {
+  const ExperimentConfig config = options.experiment.load();
+  Job job;
+  World world = job.world(config);
+  const auto watch = job.watch(world, config);
+  try {
+    return score(options, config, world);
+  } catch (const Interrupted&) {
+    return kInterrupted;
+  }
 }
 
 }  // namespace
@@ -65,13 +74,7 @@ Verb add_evaluate(CLI::App& program) {
                   "What was trained; default: best.h5 of the output folder");
   app->add_option("--split", options->split, "Default: evaluate.split of the experiment");
   app->add_option("--predictions", options->predictions, "Write each prediction to this JSONL file");
-  return {app, [options] {
-            try {
-              return run(*options);
-            } catch (const Interrupted&) {
-              return static_cast<int>(kInterrupted);
-            }
-          }};
+  return {app, [options] { return run(*options); }};
 }
 
 }  // namespace trimtab

@@ -3,21 +3,33 @@
 
 #include <c10/util/Exception.h>
 
+#include <chrono>
 #include <cstdio>
 #include <new>
 #include <string>
+#include <thread>
 
 #include "launch/job.h"
+#include "launch/launcher.h"
 #include "runtime/check.h"
+#include "runtime/mpi_session.h"
 
 namespace trimtab {
 
 namespace {
 
-void say(const std::string& what) {
+// What all ranks throw is said once: the first rank ends the job meanwhile.
+void let_the_first_rank_speak() {
+  if (known_place().rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+}
+
+int end(int code, const std::string& what) {
+  let_the_first_rank_speak();
   // One write a line: ranks share the stream.
   const std::string line = "error: " + rank_label() + what + "\n";
   std::fputs(line.c_str(), stderr);
+  MpiSession::end_job(code);
+  return code;
 }
 
 }  // namespace
@@ -26,17 +38,15 @@ int guarded(const std::function<int()>& body) {
   try {
     return body();
   } catch (const ConfigError& error) {
-    say(error.what());
-    return kImpossible;
+    return end(kImpossible, error.what());
   } catch (const c10::Error& error) {
     // Without the back trace, which says nothing to a user.
-    say(std::string("LibTorch: ") + error.what_without_backtrace());
+    return end(kFailure, std::string("LibTorch: ") + error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
-    say("out of memory: lower train.micro_batch_tokens, or use model.compute=bfloat16");
+    return end(kFailure, "out of memory: lower train.micro_batch_tokens, or use model.compute=bfloat16");
   } catch (const std::exception& error) {
-    say(error.what());
+    return end(kFailure, error.what());
   }
-  return kFailure;
 }
 
 }  // namespace trimtab

@@ -1,55 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/job.h"
 
-#include <cstdlib>
+#include <algorithm>
+#include <chrono>
 
 #include "experiments/machine.h"
+#include "launch/guard.h"
+#include "launch/launcher.h"
+#include "launch/signals.h"
 #include "runtime/check.h"
+#include "runtime/log.h"
 
 namespace trimtab {
 namespace {
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
+using std::chrono::milliseconds;
+
+milliseconds milliseconds_of(double seconds) {
+  return std::chrono::ceil<milliseconds>(std::chrono::duration<double>(seconds));
 }
 
-// The launcher's own pair of variables; the innermost launcher comes first, and scopes are never mixed.
-struct Launcher {
-  const char* rank;
-  const char* size;
-};
-constexpr Launcher kLaunchers[] = {{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
-                                   {"PMI_RANK", "PMI_SIZE"}};
+// Where nobody watches (the watch itself has to be agreed on), and should the watch fail.
+milliseconds deadline(const MeshConfig& mesh) {
+  constexpr milliseconds kGrace = std::chrono::minutes(1), kNever = std::chrono::years(10);
+  if (mesh.timeout == 0 || mesh.startup_timeout == 0) return kNever;
+  return milliseconds_of(std::max(mesh.timeout, mesh.startup_timeout)) + kGrace;
+}
+
+void check_place(const LauncherPlace& place, const MpiSession& session) {
+  if (place.rank != session.rank() || (place.size != 0 && place.size != session.size()))
+    TT_LOG(warning, "{} says rank {} of {}, MPI says rank {} of {}: MPI's counts", place.launcher, place.rank,
+           place.size, session.rank(), session.size());
+}
 
 }  // namespace
 
-bool started_by_mpi() {
-  for (const Launcher& launcher : kLaunchers)
-    if (!variable(launcher.size).empty()) return true;
-  return !variable("PMIX_RANK").empty();
-}
-
 std::string rank_label() {
-  for (const auto& [rank, size] : kLaunchers) {
-    const std::string count = variable(size);
-    if (!count.empty())
-      return count == "1" ? "" : fmt::format("rank {} of {} on {}: ", variable(rank), count, host_name());
-  }
-  const std::string rank = variable("PMIX_RANK");
-  return rank.empty() ? "" : fmt::format("rank {} on {}: ", rank, host_name());
+  const LauncherPlace place = known_place();
+  if (place.launcher.empty() || place.size == 1) return "";
+  const std::string of = place.size > 0 ? fmt::format(" of {}", place.size) : "";
+  return fmt::format("rank {}{} on {}: ", place.rank, of, host_name());
 }
 
 Job::Job() {
-  if (started_by_mpi()) session_.emplace();
+  catch_stop_signals();
+  const LauncherPlace place = find_launcher(environment());
+  if (place.starts_mpi) {
+    session_.emplace();
+    LogOptions log;
+    log.rank = session_->rank();
+    log.world = session_->size();
+    configure_log(log);
+    check_place(place, *session_);
+  } else if (place.size > 1) {
+    fail_config(
+        "{} started {} processes, but not as ranks of MPI: each would train by itself; start them with "
+        "`mpirun -n {} trimtab ...` or `srun --mpi=pmix trimtab ...`",
+        place.launcher, place.size, place.size);
+  }
 }
 
-World Job::world(const Mesh& mesh) {
-  if (session_) return mpi_world(mesh, *session_);
+World Job::world(const ExperimentConfig& config) {
+  const Mesh mesh = mesh_of(config);
+  if (session_) return mpi_world(mesh, *session_, {.deadline = deadline(config.mesh)});
   if (mesh.size() > 1)
     fail_config("mesh: {} needs {} ranks, but this is one process; start it as `mpirun -n {} trimtab ...`",
                 mesh.text(), mesh.size(), mesh.size());
   return solo_world();
+}
+
+std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& config) {
+  if (alone()) return nullptr;
+  WatchOptions options;
+  options.folder = config.output + "/ranks";
+  options.late = milliseconds_of(config.mesh.late);
+  options.limit = milliseconds_of(config.mesh.timeout);
+  options.startup_limit = milliseconds_of(config.mesh.startup_timeout);
+  options.warn = [](const std::string& text) { TT_LOG(warning, "{}", text); };
+  options.give_up = [this](const std::string& text) { session_->abort(kFailure, text); };
+  return std::make_unique<Watchdog>(world.all(), world.activity(), host_name(), std::move(options));
 }
 
 void require_one_process(const std::string& verb) {

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The job that this process is a rank of: started by mpirun or srun, or alone.
+// The job that this process is a rank of: started by mpirun or srun, or alone. It can be stopped cleanly
+// (signals.h).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "runtime/mesh.h"
+#include "experiments/experiment_config.h"
 #include "runtime/mpi_session.h"
+#include "runtime/watchdog.h"
 #include "runtime/world.h"
 
 namespace trimtab {
-
-// Whether a launcher of MPI started this process, by the variables that Open MPI, PMIx and PMI leave. MPI
-// itself then says which rank it is.
-bool started_by_mpi();
 
 // "rank 3 of 8 on node-b: " in a job of several ranks, as far as the environment tells; "" in a process
 // alone. For messages, also before and after MPI.
@@ -24,11 +23,14 @@ std::string rank_label();
 // caught before this is gone.
 class Job {
  public:
+  // Throws ConfigError if a launcher without MPI started several processes: they would all be rank 0.
   Job();
 
   // This rank's World; this outlives it. Collective. Throws ConfigError unless the mesh has exactly the job's
   // ranks.
-  World world(const Mesh& mesh);
+  World world(const ExperimentConfig& config);
+  // Watches over `world`, which outlives it, with files in the run folder; null for one rank. Collective.
+  std::unique_ptr<Watchdog> watch(World& world, const ExperimentConfig& config);
   bool alone() const { return !session_ || session_->size() == 1; }
   // Rank 0 prints and writes what is the job's.
   bool speaks() const { return !session_ || session_->rank() == 0; }

@@ -13,7 +13,7 @@ constexpr const char* kFooter = R"(Example:
   trimtab predict experiments/quickstart/wordnet.yaml < definitions.txt
 
 Exit codes: 0 done; 1 something failed while running; 2 the request makes no sense (nothing was started);
-3 stopped by a signal with its state saved: the same command goes on from there.)";
+75 stopped by a signal with its state saved: the same command goes on from there.)";
 
 }  // namespace
 
@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kSuccess : kImpossible;
   }
-  catch_stop_signals();
+  ignore_file_limit_signal();
   return guarded([&] {
     for (const Verb& verb : verbs)
       if (verb.app->parsed()) return verb.run();

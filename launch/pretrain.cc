@@ -28,6 +28,7 @@ int run(const Options& options) {
     return kSuccess;
   }
   require_one_process("pretrain");
+  catch_stop_signals();
   World world = solo_world();
   Console out = console(config.train.log_seconds);
   Pretrainer pretrainer(config, world, out);

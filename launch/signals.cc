@@ -1,26 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/signals.h"
 
-#include <csignal>
+#include <signal.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstdint>
 
 namespace trimtab {
 namespace {
 
-// A handler can reach nothing but a global.
-volatile std::sig_atomic_t stop = 0;
+// A handler can reach nothing but globals. Milliseconds of the first signal, 0 for none.
+std::atomic<std::int64_t> asked_at{0};
+static_assert(std::atomic<std::int64_t>::is_always_lock_free, "a handler must not wait");
+
+constexpr std::int64_t kSameRequest = 1'000;  // milliseconds
 
 void on_signal(int signal) {
-  stop = 1;
-  std::signal(signal, SIG_DFL);
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  const std::int64_t now = time.tv_sec * 1'000 + time.tv_nsec / 1'000'000;
+  std::int64_t first = 0;
+  if (asked_at.compare_exchange_strong(first, now) || now - first < kSameRequest) return;
+  ::signal(signal, SIG_DFL);
+  raise(signal);  // comes when this returns
 }
 
 }  // namespace
 
 void catch_stop_signals() {
-  std::signal(SIGTERM, on_signal);
-  std::signal(SIGINT, on_signal);
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
 
-bool stop_requested() { return stop != 0; }
+bool stop_requested() { return asked_at.load() != 0; }
+
+void ignore_file_limit_signal() { ::signal(SIGXFSZ, SIG_IGN); }
 
 }  // namespace trimtab

@@ -20,7 +20,7 @@ struct Options {
 
 int run_rank(const Options& options, const ExperimentConfig& config, World& world) {
   Console out = console(config.train.log_seconds);
-  Experiment experiment(config, world, TrainingData::kLoad);
+  Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
   if (options.dry_run) {
     if (world.rank() != 0) return kSuccess;
     for (const std::string& warning : experiment.warnings()) out.out << "warning: " << warning << '\n';
@@ -38,8 +38,13 @@ int run(const Options& options) {
     return kSuccess;
   }
   Job job;
-  World world = job.world(mesh_of(config));
-  return run_rank(options, config, world);
+  World world = job.world(config);
+  const auto watch = job.watch(world, config);
+  try {
+    return run_rank(options, config, world);
+  } catch (const Interrupted&) {
+    return kInterrupted;  // before the first step: there was nothing to save
+  }
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ class Decoding {
 
   // What comes before the first decoded token passes through all stages; those that decode make their caches.
   void prefill(int begin, int end) {
+    pipe_.enter(Phase::kDecoding, begin);
     StageCalls calls;
     calls.receive_shape = [&](int i) { return stage_.prefill_shape(batch(begin + i)); };
     calls.forward = [&](int i, StageIO in) {
@@ -73,6 +74,7 @@ class Decoding {
 
   // The whole decoder is on this stage.
   void decode_here(int micro) {
+    pipe_.enter(Phase::kDecoding, micro);
     at::Tensor ids = decoders_.front()->first_ids();
     for (std::int64_t t = 0; t < limits_.max_tokens && !rows(micro).done(); ++t) {
       ids = decoders_.front()->step(ids);
@@ -81,6 +83,7 @@ class Decoding {
   }
 
   void decode_wave(int begin, int end) {
+    pipe_.enter(Phase::kDecoding, begin);
     std::vector<int> active(static_cast<std::size_t>(end - begin));
     std::iota(active.begin(), active.end(), begin);
     Outgoing out;

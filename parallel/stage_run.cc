@@ -69,6 +69,7 @@ void StageRun::run(const Actions& actions) {
 }
 
 void StageRun::forward(int micro) {
+  pipe_.enter(Phase::kForward, micro);
   const c10::AutoGradMode graph(backward_);
   Flight& flight = flights_[micro];
   if (received_gradients_) need_gradient(flight.in);
@@ -84,6 +85,7 @@ void StageRun::forward(int micro) {
 // A slot that is passed through is a leaf and a root at once: autograd then adds what comes back for it to
 // what this stage's own reading of it gives.
 void StageRun::backward(int micro) {
+  pipe_.enter(Phase::kBackward, micro);
   Flight& flight = flights_.at(micro);
   std::vector<at::Tensor> roots, gradients;
   if (last()) {

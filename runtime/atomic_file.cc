@@ -138,6 +138,13 @@ void AtomicFile::commit() {
   target_.commit();
 }
 
+void remove_unfinished(const std::string& path) {
+  const std::string begin = fs::path(path).filename().string() + ".part-";
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder_of(path), error))
+    if (entry.path().filename().string().starts_with(begin)) fs::remove(entry.path(), error);
+}
+
 void write_file_atomically(const std::string& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes);

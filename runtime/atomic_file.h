@@ -62,6 +62,9 @@ class AtomicFile {
   std::uint64_t written_ = 0;
 };
 
+// Removes the temporaries of `path` that writers left who were killed. For whoever alone writes `path`.
+void remove_unfinished(const std::string& path);
+
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
 // Creates the folder if need be, writes and removes a probe, and compares the free space with `bytes_needed`.

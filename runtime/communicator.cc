@@ -58,18 +58,21 @@ Communicator::Communicator(std::string name, std::vector<int> members, int rank,
 
 void Communicator::all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) {
   check_buffer(buffer, "all_reduce");
+  const NotedOperation operation = noted("all_reduce", traffic, buffer.bytes());
   do_all_reduce(buffer, op, traffic);
   count(traffic, 1, buffer.bytes());
 }
 
 void Communicator::reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) {
   check_parts(out, in, "reduce_scatter");
+  const NotedOperation operation = noted("reduce_scatter", traffic, in.bytes());
   do_reduce_scatter(in, out, op, traffic);
   count(traffic, 1, in.bytes() - out.bytes());
 }
 
 void Communicator::all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) {
   check_parts(in, out, "all_gather");
+  const NotedOperation operation = noted("all_gather", traffic, in.bytes());
   do_all_gather(in, out, traffic);
   count(traffic, 1, in.bytes());
 }
@@ -77,6 +80,7 @@ void Communicator::all_gather(const ConstBuffer& in, const Buffer& out, Traffic 
 void Communicator::broadcast(const Buffer& buffer, int root, Traffic traffic) {
   check_buffer(buffer, "broadcast");
   check_peer(root, "broadcast");
+  const NotedOperation operation = noted("broadcast", traffic, buffer.bytes());
   do_broadcast(buffer, root, traffic);
   count(traffic, root == rank_ ? 1 : 0, root == rank_ ? buffer.bytes() : 0);
 }
@@ -84,6 +88,7 @@ void Communicator::broadcast(const Buffer& buffer, int root, Traffic traffic) {
 void Communicator::exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) {
   std::size_t messages = 0;
   std::size_t bytes = 0;
+  std::size_t received = 0;
   std::size_t to_self = 0;
   std::size_t from_self = 0;
   for (const Send& send : sends) {
@@ -99,15 +104,18 @@ void Communicator::exchange(std::span<const Send> sends, std::span<const Receive
   for (const Receive& receive : receives) {
     check_buffer(receive.buffer, "exchange");
     check_peer(receive.from, "exchange");
+    received += receive.buffer.bytes();
     if (receive.from == rank_) ++from_self;
   }
   if (to_self != from_self)
     fail("exchange on '{}': {} messages to itself, but {} from itself", name_, to_self, from_self);
+  const NotedOperation operation = noted("exchange", traffic, bytes + received);
   do_exchange(sends, receives, traffic);
   count(traffic, messages, bytes);
 }
 
 void Communicator::barrier(Traffic traffic) {
+  const NotedOperation operation = noted("barrier", traffic, 0);
   do_barrier(traffic);
   count(traffic, 1, 0);
 }

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/activity.h"
 #include "runtime/check.h"
 #include "runtime/dtype.h"
 
@@ -151,6 +152,13 @@ class Communicator {
 
   const TrafficCounters& counters() const { return counters_; }
 
+  // From now on calls that may wait for others are noted in `activity`, which outlives this.
+  void note_in(Activity& activity) { activity_ = &activity; }
+  // Says what this rank does from now on, for those who wait for it. No message is sent.
+  void enter(Phase phase, std::int64_t micro = -1) {
+    if (activity_ != nullptr) activity_->enter(phase, micro);
+  }
+
  protected:
   // `members` in order, `rank` this one's place among them, `device` the memory that this communicator moves.
   Communicator(std::string name, std::vector<int> members, int rank, DeviceKind device);
@@ -170,6 +178,11 @@ class Communicator {
   // outside of it or exactly the rank()-th part of it.
   void check_parts(const ConstBuffer& small, const ConstBuffer& large, std::string_view call) const;
   void check_peer(int peer, std::string_view call) const;
+  // Whoever has no peers waits for nobody.
+  NotedOperation noted(std::string_view call, Traffic traffic, std::size_t bytes) const {
+    return {size() > 1 ? activity_ : nullptr, call, name_, name_of(traffic),
+            static_cast<std::int64_t>(bytes)};
+  }
   // Counts a call that gave `bytes` to the others in `messages` messages.
   void count(Traffic traffic, std::size_t messages, std::size_t bytes);
 
@@ -178,6 +191,7 @@ class Communicator {
   int rank_;
   DeviceKind device_;
   TrafficCounters counters_;
+  Activity* activity_ = nullptr;
 };
 
 // "all_reduce sum of 12 float32 (gradient)": what a call is, for messages and for comparing the calls of two

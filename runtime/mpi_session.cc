@@ -74,6 +74,12 @@ std::string MpiSession::library() {
   return std::string(text.data(), static_cast<std::size_t>(length));
 }
 
+void MpiSession::end_job(int code) {
+  int begun = 0, ended = 0;
+  if (MPI_Initialized(&begun) != MPI_SUCCESS || begun == 0) return;
+  if (MPI_Finalized(&ended) == MPI_SUCCESS && ended == 0) MPI_Abort(MPI_COMM_WORLD, code);
+}
+
 void MpiSession::abort(int code, const std::string& reason) {
   TT_LOG(error, "rank {} of {} on {} ends the job: {}", rank_, size_, host_, reason);
   MPI_Abort(MPI_COMM_WORLD, code);

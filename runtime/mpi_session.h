@@ -33,6 +33,9 @@ class MpiSession {
   // Ends all ranks of the job, with `code` (1 to 255) as the launcher's exit status, after a log line with
   // this rank, its host and `reason`. From any thread, at any time.
   [[noreturn]] void abort(int code, const std::string& reason);
+  // The same without a word, for whoever has said what a rank of this process threw; nothing where MPI does
+  // not run. Ranks that wait for this one would else do so until the launcher sees that it is gone.
+  static void end_job(int code);
 
   // What the communicators need of MPI; defined beside them.
   struct Handle;

@@ -19,9 +19,12 @@ World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make, const De
   std::vector<int> everyone;
   for (int r = 0; r < mesh.size(); ++r) everyone.push_back(r);
   all_ = made(everyone, "all");
+  all_->note_in(*activity_);
   for (const Axis axis : kAxes) {
     std::unique_ptr<Communicator> along = made(mesh.group(rank, axis), std::string(name_of(axis)));
-    along_[static_cast<std::size_t>(axis)] = device ? device(std::move(along)) : std::move(along);
+    auto& kept = along_[static_cast<std::size_t>(axis)];
+    kept = device ? device(std::move(along)) : std::move(along);
+    kept->note_in(*activity_);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/activity.h"
 #include "runtime/communicator.h"
 #include "runtime/mesh.h"
 #include "runtime/mpi_communicator.h"
@@ -41,12 +42,16 @@ class World {
   // Every rank of the job, by world rank.
   Communicator& all() { return *all_; }
 
+  // What this rank does; its communicators note their calls there.
+  Activity& activity() { return *activity_; }
+
   // What this rank's communicators counted, together.
   TrafficCounters traffic() const;
 
  private:
   Mesh mesh_;
   Coordinate here_;
+  std::unique_ptr<Activity> activity_ = std::make_unique<Activity>();  // outlives the communicators
   std::unique_ptr<Communicator> all_;
   std::array<std::unique_ptr<Communicator>, kAxes.size()> along_;
 };

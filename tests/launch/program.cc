@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include <fstream>
 #include <map>
 #include <sstream>
+#include <thread>
 
 #include "data/tokenizers/vocabulary_trainer.h"
 #include "models/llama/llama_files.h"
@@ -22,6 +24,11 @@
 #include "runtime/check.h"
 #include "runtime/random.h"
 #include "runtime/shard.h"
+
+// The program with a fault, where a test has it.
+#ifndef TRIMTAB_FAULTY
+#define TRIMTAB_FAULTY TRIMTAB_PROGRAM
+#endif
 
 namespace trimtab::testing {
 namespace {
@@ -184,6 +191,8 @@ Outcome run_program(const std::vector<std::string>& arguments, const std::string
   return finish(start(program(arguments)), standard_input, 0, 0);
 }
 
+Outcome run_command(const std::vector<std::string>& command) { return finish(start(command), "", 0, 0); }
+
 Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments) {
   std::vector<std::string> command = mpirun();
   command.push_back(std::to_string(ranks));
@@ -205,19 +214,33 @@ Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments) {
   return finish(start(command), "", 0, 0);
 }
 
-Outcome run_and_kill_rank(int ranks, int seconds, const std::vector<std::string>& arguments) {
+Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vector<std::string>& arguments) {
   std::vector<std::string> command = mpirun();
-  const std::string count_option = command.back();
-  command.push_back(std::to_string(ranks - 1));
-  const std::vector<std::string> rank = program(arguments);
-  command.insert(command.end(), rank.begin(), rank.end());
-  command.insert(command.end(), {":", count_option, "1", "timeout", "-s", "KILL", std::to_string(seconds)});
-  command.insert(command.end(), rank.begin(), rank.end());
-  return finish(start(command), "", 0, 0);
+  command.insert(command.end(), {std::to_string(ranks), TRIMTAB_FAULTY});
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  setenv("TRIMTAB_FAULT", fault.c_str(), 1);
+  const Outcome outcome = finish(start(command), "", 0, 0);
+  unsetenv("TRIMTAB_FAULT");
+  return outcome;
 }
 
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal) {
   return finish(start(program(arguments)), "", lines, signal);
+}
+
+std::vector<int> processes_left(const std::string& word) {
+  std::vector<int> found;
+  for (int tries = 0; tries < 200; ++tries) {
+    found.clear();
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "cmdline");
+      const std::string line((std::istreambuf_iterator<char>(file)), {});
+      if (line.find(word) != std::string::npos) found.push_back(std::stoi(entry.path().filename()));
+    }
+    if (found.empty()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return found;
 }
 
 Workshop::Workshop() {

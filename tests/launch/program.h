@@ -15,17 +15,22 @@ struct Outcome {
 };
 
 // Arguments as they are, no shell.
+Outcome run_command(const std::vector<std::string>& command);
+// The built program.
 Outcome run_program(const std::vector<std::string>& arguments, const std::string& standard_input = "");
 
 // The same under mpirun, on so many ranks of this machine.
 Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments);
+// The same with TRIMTAB_FAULT set to `fault`, by the program that heeds it (faulty.cc).
+Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vector<std::string>& arguments);
 // Each rank with arguments of its own.
 Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments);
-// The last rank gets SIGKILL after so many seconds.
-Outcome run_and_kill_rank(int ranks, int seconds, const std::vector<std::string>& arguments);
 
 // Starts it, ends it with `signal` as soon as it has written `lines` lines to standard error, and waits.
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal);
+
+// Process ids of this machine whose command line has `word`; waits for a while until there are none.
+std::vector<int> processes_left(const std::string& word);
 
 class Workshop {
  public:

@@ -6,7 +6,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -150,34 +149,6 @@ TEST(Ranks, RanksWithDifferentFiles) {
   const Outcome outcome = run_on_ranks({common, other});
   EXPECT_EQ(outcome.code, 2) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("the experiment of rank 1 is not that of rank 0"));
-}
-
-// Process ids of this machine whose command line has `word`.
-std::vector<std::string> processes_with(const std::string& word) {
-  std::vector<std::string> out;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    std::ifstream file(entry.path() / "cmdline");
-    const std::string line((std::istreambuf_iterator<char>(file)), {});
-    if (line.find(word) != std::string::npos) out.push_back(entry.path().filename());
-  }
-  return out;
-}
-
-TEST(Ranks, KilledRankEndsTheJobAndTheStateStands) {
-  const Workshop shop;
-  const std::vector<std::string> arguments = {
-      "train", shop.experiment(),         "--set", "output=" + shop.path("run"),
-      "--set", "mesh={data: 2, pipe: 2}", "--set", "train.checkpoint_every=1",
-      "--set", "train.evaluate_every=0",  "--set"};
-  auto endless = arguments;
-  endless.emplace_back("train.steps=1000000");
-  const Outcome killed = run_and_kill_rank(4, 12, endless);
-  EXPECT_NE(killed.code, 0);
-  EXPECT_THAT(killed.err + killed.out, AllOf(HasSubstr("process rank 3"), HasSubstr("signal 9")));
-  EXPECT_THAT(processes_with(shop.path("run")), ::testing::IsEmpty());
-  if (!std::filesystem::exists(shop.path("run/last.h5"))) GTEST_SKIP() << "killed before the first step";
-  const Outcome shown = run_program({"inspect", shop.path("run/last.h5")});
-  EXPECT_EQ(shown.code, 0) << shown.err;
 }
 
 // Every sum that Adafactor takes over a whole matrix is at work: factored moments, clipping by RMS, scaling

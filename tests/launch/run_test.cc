@@ -61,7 +61,7 @@ TEST(Train, StoppedBySignalSavesAndSaysSo) {
   const std::vector<std::string> arguments = {"train", shop.experiment(),         "--set", "train.steps=4000",
                                               "--set", "train.checkpoint_every=0"};
   const Outcome stopped = run_and_signal(arguments, 6, SIGTERM);
-  EXPECT_EQ(stopped.code, 3) << stopped.err;
+  EXPECT_EQ(stopped.code, 75) << stopped.err;
   EXPECT_THAT(stopped.err, HasSubstr("the same command goes on"));
   EXPECT_TRUE(std::filesystem::exists(shop.path("run/last.h5")));
   EXPECT_THAT(shop.read("run/record.json"), HasSubstr("\"status\": \"interrupted\""));

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs trimtab on several ranks with mpirun. Usage: launch/mpirun.sh train experiment.yaml [--set ...]
+# The experiment's mesh has `ranks` ranks: data * pipe * tensor.
+set -euo pipefail
+
+# --- what you edit; each may be set in the environment instead ---------------------------------------------------------
+ranks=${ranks:-4}
+hosts=${hosts:-}                    # node-a:8,node-b:8 (ranks of each); empty: this machine, or the batch system's nodes
+trimtab=${trimtab:-$(dirname "${BASH_SOURCE[0]}")/../build/release/launch/trimtab}
+options=${options:-}                # further options of mpirun, such as: --mca btl_tcp_if_include eth0
+# -----------------------------------------------------------------------------------------------------------------------
+
+command=(mpirun -n "$ranks" --bind-to none)   # the ranks share the cores of their host by themselves
+if [[ -n $hosts ]]; then command+=(--host "$hosts"); fi
+# shellcheck disable=SC2206
+command+=($options "$trimtab" "$@")
+"${command[@]}" &
+job=$!
+
+# mpirun ends its ranks a second after a SIGTERM, which is no time to save; SIGUSR1 it passes on, and trimtab then saves and
+# ends with 75. A second signal ends at once. SIGCONT, which batch systems send before a signal, must not be trapped: bash
+# loses one of two that arrive together.
+asked=false
+ask() {
+  if $asked; then kill -TERM "$job"; else kill -USR1 "$job"; fi
+  asked=true
+}
+trap ask USR1 TERM INT
+# A trap ends `wait`; the job is still there then.
+status=0
+while kill -0 "$job" 2>/dev/null; do
+  status=0
+  wait "$job" || status=$?
+done
+exit "$status"

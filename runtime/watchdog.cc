@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/watchdog.h"
+
+#include <fcntl.h>
+#include <fmt/ranges.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "runtime/agreement.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+using Doing = RankState::Doing;
+
+constexpr std::string_view kDoing[] = {"computing", "waiting", "ended"};
+// A rank that was late or stopped for fewer beats is not called silent: file systems show writes late.
+constexpr int kSilentBeats = 5;
+constexpr std::size_t kNamed = 8;
+
+double seconds_since(WatchClock::time_point start) {
+  return std::chrono::duration<double>(WatchClock::now() - start).count();
+}
+
+double seconds_of(std::chrono::milliseconds time) { return std::chrono::duration<double>(time).count(); }
+
+template <class Number>
+bool read_number(const std::string& text, Number& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+bool is_alive(std::int64_t process) { return ::kill(static_cast<pid_t>(process), 0) == 0 || errno != ESRCH; }
+
+std::string line_of(const Operation& operation) {
+  const double seconds = operation.waits()
+                             ? seconds_since(operation.begun)
+                             : std::chrono::duration<double>(operation.ended - operation.begun).count();
+  return fmt::format("{}  {}  {:.6f} s{}\n", operation.text(), operation.place.text(), seconds,
+                     operation.waits() ? " so far" : "");
+}
+
+// Returns errno. In place, since a new file each second is a burden to a shared file system.
+int overwrite(const std::string& path, const std::string& text) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) return errno;
+  int error = 0;
+  for (std::size_t at = 0; at < text.size() && error == 0;) {
+    const ssize_t written = ::pwrite(file, text.data() + at, text.size() - at, static_cast<off_t>(at));
+    if (written < 0)
+      error = errno;
+    else
+      at += static_cast<std::size_t>(written);
+  }
+  if (error == 0 && ::ftruncate(file, static_cast<off_t>(text.size())) != 0) error = errno;
+  if (::close(file) != 0 && error == 0) error = errno;
+  return error;
+}
+
+}  // namespace
+
+std::string text_of(const RankState& state) {
+  return fmt::format("rank={}\thost={}\tprocess={}\tbeat={}\tdoing={}\tseconds={:.1f}\tplace={}\tcall={}",
+                     state.rank, state.host, state.process, state.beat,
+                     kDoing[static_cast<std::size_t>(state.doing)], state.seconds, state.place, state.call);
+}
+
+std::optional<RankState> parse_rank_state(const std::string& line) {
+  constexpr std::string_view kKeys[] = {"rank",  "host",    "process", "beat",
+                                        "doing", "seconds", "place",   "call"};
+  std::vector<std::string> values;
+  std::size_t at = 0;
+  for (const std::string_view key : kKeys) {
+    if (line.compare(at, key.size(), key) != 0 || line.size() <= at + key.size() ||
+        line[at + key.size()] != '=')
+      return {};
+    const std::size_t end = std::min(line.find('\t', at), line.size());
+    values.push_back(line.substr(at + key.size() + 1, end - at - key.size() - 1));
+    at = std::min(end + 1, line.size());
+  }
+  RankState state;
+  state.host = values[1];
+  state.place = values[6];
+  state.call = values[7];
+  const auto* doing = std::ranges::find(kDoing, values[4]);
+  if (doing == std::end(kDoing) || !read_number(values[0], state.rank) ||
+      !read_number(values[2], state.process) || !read_number(values[3], state.beat) ||
+      !read_number(values[5], state.seconds))
+    return {};
+  state.doing = static_cast<Doing>(doing - std::begin(kDoing));
+  return state;
+}
+
+std::string late_ranks(std::span<const Sighting> ranks, double silent_limit) {
+  std::vector<std::string> silent, computing, waiting;
+  for (const auto& [state, silence] : ranks) {
+    const std::string who = fmt::format("rank {} on {}", state.rank, state.host);
+    if (state.doing == Doing::kEnded)
+      silent.push_back(fmt::format("{} has ended; it was in {}", who, state.place));
+    else if (silence >= silent_limit)
+      silent.push_back(
+          fmt::format("{} has given no sign of life for {:.0f} s; it was in {}", who, silence, state.place));
+    else if (state.doing == Doing::kComputing)
+      computing.push_back(fmt::format("{} has computed for {:.0f} s in {}", who, state.seconds, state.place));
+    else
+      waiting.push_back(fmt::format("{} in {} ({})", who, state.call, state.place));
+  }
+  std::vector<std::string>& late = !silent.empty() ? silent : !computing.empty() ? computing : waiting;
+  const std::size_t more = late.size() - std::min(late.size(), kNamed);
+  late.resize(late.size() - more);
+  return fmt::format("{}{}{}", &late == &waiting ? "ranks wait for each other: " : "", fmt::join(late, "; "),
+                     more > 0 ? fmt::format("; and {} more", more) : "");
+}
+
+Watchdog::Watchdog(Communicator& all, const Activity& activity, const std::string& host, WatchOptions options)
+    : activity_(activity), options_(std::move(options)), rank_(all.rank()), host_(host) {
+  for (const std::string& text : gather_texts(all, fmt::format("{} {}", ::getpid(), host))) {
+    const std::size_t space = text.find(' ');
+    Peer peer;
+    peer.host = text.substr(space + 1);
+    peer.changed = WatchClock::now();
+    TT_CHECK(read_number(text.substr(0, space), peer.process), "'{}' is no process id", text);
+    peers_.push_back(std::move(peer));
+  }
+  std::error_code seen_by_write;
+  std::filesystem::create_directories(options_.folder, seen_by_write);
+  thread_ = std::thread([this] { run(); });
+}
+
+Watchdog::~Watchdog() {
+  {
+    const std::scoped_lock lock(mutex_);
+    ended_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+  write(activity_.snapshot(), Doing::kEnded);
+}
+
+std::string Watchdog::file_of(const std::string& folder, int rank) {
+  return fmt::format("{}/rank-{}.txt", folder, rank);
+}
+
+void Watchdog::run() {
+  std::unique_lock lock(mutex_);
+  while (!ended_) {
+    lock.unlock();
+    tick();
+    lock.lock();
+    wake_.wait_for(lock, options_.beat, [this] { return ended_; });
+  }
+}
+
+void Watchdog::tick() {
+  const Activity::Snapshot snapshot = activity_.snapshot();
+  write(snapshot);
+  look_for_the_gone();
+  const double waited = snapshot.waiting ? seconds_since(snapshot.since) : 0.0;
+  if (waited > 2 * seconds_of(options_.beat))
+    look_for_the_late(waited, snapshot);
+  else
+    mentioned_ = 0.0;
+}
+
+void Watchdog::write(const Activity::Snapshot& snapshot, std::optional<Doing> doing) {
+  RankState state;
+  state.rank = rank_;
+  state.host = host_;
+  state.process = ::getpid();
+  state.beat = ++beats_;
+  state.doing = doing.value_or(snapshot.waiting ? Doing::kWaiting : Doing::kComputing);
+  state.seconds = seconds_since(snapshot.since);
+  state.place = snapshot.place.text();
+  if (!snapshot.operations.empty()) state.call = snapshot.operations.back().text();
+  std::string text = text_of(state) + "\nlast operations, the newest at the end:\n";
+  for (const Operation& operation : snapshot.operations) text += line_of(operation);
+  const std::string path = file_of(options_.folder, rank_);
+  const int error = overwrite(path, text);
+  if (error == 0 || std::exchange(cannot_write_, true)) return;
+  options_.warn(
+      fmt::format("{}: cannot be written: {}; should rank {} hold the others up, they will not know "
+                  "what it does",
+                  path, std::strerror(error), rank_));
+}
+
+// Launchers end a job when a process dies, but they do not say what it was doing, nor always where.
+void Watchdog::look_for_the_gone() {
+  const auto is_here = [&](const Peer& peer) { return peer.host == host_ && is_alive(peer.process); };
+  if (std::ranges::find_if(peers_, is_here) - peers_.begin() != rank_) return;  // another one speaks
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    Peer& peer = peers_[i];
+    if (peer.host != host_ || is_alive(peer.process)) continue;
+    const auto last = sight(static_cast<int>(i));
+    if (last && last->state.doing == Doing::kEnded) continue;  // it said why
+    const std::string text = fmt::format(
+        "rank {} on {} (process {}) is gone without a word{}", i, peer.host, peer.process,
+        last ? fmt::format("; it last said: in {}, operation {}", last->state.place, last->state.call) : "");
+    // The launcher has a beat to end the job by itself, with the exit code of the dead.
+    if (std::exchange(peer.is_gone, true))
+      options_.give_up(text);
+    else
+      options_.warn(text);
+  }
+}
+
+void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapshot) {
+  const double silent_limit = kSilentBeats * seconds_of(options_.beat);
+  std::vector<Sighting> ranks;
+  std::string unseen;
+  for (int rank = 0; rank < static_cast<int>(peers_.size()); ++rank) {
+    const auto seen = sight(rank);
+    if (!seen) {
+      unseen += fmt::format("; nothing is known of rank {} on {}: {} does not show its file", rank,
+                            peers_[static_cast<std::size_t>(rank)].host, options_.folder);
+      continue;
+    }
+    const bool waits = seen->state.doing == Doing::kWaiting && seen->silent_seconds < silent_limit;
+    if (rank < rank_ && waits && seen->state.seconds > waited / 2) return;  // that one speaks
+    ranks.push_back(*seen);
+  }
+  const bool starts = snapshot.place.phase == Phase::kStartUp;
+  const double limit = seconds_of(starts ? options_.startup_limit : options_.limit);
+  const bool over = limit > 0 && waited > limit;
+  if (!over && waited < std::max(seconds_of(options_.late), 2 * mentioned_)) return;
+  mentioned_ = waited;
+  const std::string text =
+      fmt::format("waiting for {:.0f} s in {}: {}", waited, snapshot.operations.back().text(),
+                  late_ranks(ranks, silent_limit) + unseen);
+  if (!over) return options_.warn(text);
+  options_.give_up(fmt::format("{}; that is over mesh.{} = {:.0f} s. What each rank did last is in {}", text,
+                               starts ? "startup_timeout" : "timeout", limit, options_.folder));
+}
+
+std::optional<Sighting> Watchdog::sight(int rank) {
+  std::ifstream file(file_of(options_.folder, rank));
+  std::string line;
+  if (!std::getline(file, line)) return {};
+  auto state = parse_rank_state(line);
+  Peer& peer = peers_[static_cast<std::size_t>(rank)];
+  // A file of an earlier run in this folder says nothing.
+  if (!state || state->process != peer.process || state->host != peer.host) return {};
+  if (state->beat != peer.beat) {
+    peer.beat = state->beat;
+    peer.changed = WatchClock::now();
+  }
+  return Sighting{std::move(*state), seconds_since(peer.changed)};
+}
+
+}  // namespace trimtab

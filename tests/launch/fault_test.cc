@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One rank of a 2 x 2 job comes to harm: the whole job ends within seconds, not with 0, with that rank, its
+// host and a reason among the last lines; no process is left, and the last checkpoint is whole.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "experiments/machine.h"
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// What the launcher says of it stands below our own lines.
+constexpr int kLastLines = 40;
+
+std::string last_lines(const std::string& text) {
+  std::size_t begin = text.size();
+  for (int line = 0; line <= kLastLines && begin > 0 && begin != std::string::npos; ++line)
+    begin = text.rfind('\n', begin - 1);
+  return begin == std::string::npos ? text : text.substr(begin);
+}
+
+std::vector<std::string> training(const Workshop& shop) {
+  return {"train", shop.experiment(),         "--set", "output=" + shop.path("run"),
+          "--set", "mesh={data: 2, pipe: 2}", "--set", "train.checkpoint_every=1",
+          "--set", "train.evaluate_every=2",  "--set", "train.steps=100000"};
+}
+
+struct Harm {
+  std::string name;
+  std::string fault;   // of faulty.cc
+  std::string reason;  // besides the rank and its host
+  bool saved = true;   // a checkpoint was there before
+};
+
+class Faults : public ::testing::TestWithParam<Harm> {
+ protected:
+  Outcome suffer(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = training(shop_);
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto start = std::chrono::steady_clock::now();
+    Outcome outcome = run_faulty_on_ranks(4, GetParam().fault, arguments);
+    seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return outcome;
+  }
+
+  void expect_good_end(const Outcome& outcome) {
+    const std::string said = outcome.err + outcome.out;
+    EXPECT_THAT(outcome.code, ::testing::Not(AnyOf(0, 124))) << said;
+    EXPECT_LT(seconds_, 60) << said;
+    EXPECT_THAT(last_lines(said),
+                AllOf(AnyOf(HasSubstr("rank " + GetParam().fault.substr(0, 1) + " of 4 on " + host_name()),
+                            HasSubstr("rank " + GetParam().fault.substr(0, 1) + " on " + host_name())),
+                      HasSubstr(GetParam().reason)));
+    EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
+    ASSERT_EQ(std::filesystem::exists(shop_.path("run/last.h5")), GetParam().saved) << said;
+    if (!GetParam().saved) return;
+    const Outcome shown = run_program({"inspect", shop_.path("run/last.h5")});
+    EXPECT_EQ(shown.code, 0) << shown.err;
+  }
+
+  Workshop shop_;
+  double seconds_ = 0.0;
+};
+
+TEST_P(Faults, EndTheJobByNameAndLeaveTheStateWhole) { expect_good_end(suffer()); }
+
+constexpr const char* kGone = "is gone without a word";
+
+// Counts are such that some steps were made and saved, but for start-up; rank 0 alone writes.
+INSTANTIATE_TEST_SUITE_P(
+    Thrown, Faults,
+    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 throw", "the test says so", false},
+                      Harm{"InForward", "2 forward 40 throw", "the test says so"},
+                      Harm{"InBackward", "1 backward 30 throw", "the test says so"},
+                      Harm{"InAnOperation", "3 backward/operation 30 throw", "the test says so"},
+                      Harm{"InDecoding", "1 decoding 5 throw", "the test says so"},
+                      Harm{"WhileSaving", "0 commit 6 throw", "the test says so"}),
+    [](const auto& tested) { return tested.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Exited, Faults,
+                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 exit", kGone, false},
+                                           Harm{"InForward", "2 forward 40 exit", kGone},
+                                           Harm{"InBackward", "1 backward 30 exit", kGone},
+                                           Harm{"InAnOperation", "3 backward/operation 30 exit", kGone},
+                                           Harm{"WhileSaving", "0 commit 6 exit", kGone}),
+                         [](const auto& tested) { return tested.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Killed, Faults,
+                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 kill", "signal 9",
+                                                false},
+                                           Harm{"InForward", "2 forward 40 kill", "signal 9"},
+                                           Harm{"InBackward", "1 backward 30 kill", "signal 9"},
+                                           Harm{"InAnOperation", "3 backward/operation 30 kill", "signal 9"},
+                                           Harm{"WhileAnotherSaves", "2 saving 4 kill", "signal 9"},
+                                           Harm{"WhileSaving", "0 commit 6 kill", "signal 9"}),
+                         [](const auto& tested) { return tested.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Full, Faults, ::testing::Values(Harm{"Disk", "0 saving 4 full", "last.h5"}),
+                         [](const auto& tested) { return tested.param.name; });
+
+TEST(Resume, AfterADeathWhileSavingLeavesNothingUnfinished) {
+  const Workshop shop;
+  const auto unfinished = [&] {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(shop.path("run")))
+      count += entry.path().string().find(".part-") != std::string::npos ? 1 : 0;
+    return count;
+  };
+  std::vector<std::string> arguments = training(shop);
+  ASSERT_NE(run_faulty_on_ranks(4, "0 commit 6 kill", arguments).code, 0);
+  EXPECT_EQ(unfinished(), 1);
+  arguments.back() = "train.steps=8";
+  const Outcome resumed = run_on_ranks(4, arguments);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("going on after step "));
+  EXPECT_EQ(unfinished(), 0);
+}
+
+class Stopped : public Faults {};
+
+TEST_P(Stopped, RankIsNamedAndTheJobEndsAtTheLimit) {
+  const Outcome outcome =
+      suffer({"--set", "mesh.late=2", "--set", "mesh.timeout=10", "--set", "mesh.startup_timeout=10"});
+  expect_good_end(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("over mesh."));
+  for (const int rank : {0, 1, 2, 3})
+    EXPECT_THAT(shop_.read("run/ranks/rank-" + std::to_string(rank) + ".txt"),
+                AllOf(HasSubstr("process="), HasSubstr("last operations"), HasSubstr("of ")));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ranks, Stopped,
+    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 stop", "has given no sign of life", false},
+                      Harm{"First", "0 forward 40 stop", "has given no sign of life"},
+                      Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
+    [](const auto& tested) { return tested.param.name; });
+
+}  // namespace
+}  // namespace trimtab::testing

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/watchdog.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <fstream>
+#include <future>
+
+#include "data/temp_folder.h"
+#include "runtime/world.h"
+
+namespace trimtab {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+using Doing = RankState::Doing;
+using namespace std::chrono_literals;
+
+RankState state(int rank, Doing doing, double seconds) {
+  RankState out;
+  out.rank = rank;
+  out.host = "node-b";
+  out.process = 4711;
+  out.beat = 12;
+  out.doing = doing;
+  out.seconds = seconds;
+  out.place = "forward, step 12, micro-batch 3";
+  out.call = "813 barrier of 0 bytes on 'all' (control)";
+  return out;
+}
+
+TEST(RankState, ComesBackFromItsLine) {
+  const RankState written = state(5, Doing::kWaiting, 30.25);
+  const auto read = parse_rank_state(text_of(written));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->rank, 5);
+  EXPECT_EQ(read->host, "node-b");
+  EXPECT_EQ(read->process, 4711);
+  EXPECT_EQ(read->beat, 12);
+  EXPECT_EQ(read->doing, Doing::kWaiting);
+  EXPECT_NEAR(read->seconds, written.seconds, 0.06);
+  EXPECT_EQ(read->place, written.place);
+  EXPECT_EQ(read->call, written.call);
+}
+
+TEST(RankState, OtherLinesAreNone) {
+  const std::string line = text_of(state(5, Doing::kWaiting, 30));
+  for (std::size_t length = 0; length < line.find("\tcall="); ++length)
+    EXPECT_FALSE(parse_rank_state(line.substr(0, length))) << line.substr(0, length);
+  std::string other = line;
+  other.replace(other.find("waiting"), 7, "resting");
+  EXPECT_FALSE(parse_rank_state(other));
+  EXPECT_FALSE(parse_rank_state("rank=x" + line.substr(6)));
+}
+
+TEST(LateRanks, TheSilentComeFirstThenThoseThatCompute) {
+  const Sighting waits{state(0, Doing::kWaiting, 30), 0.5};
+  const Sighting computes{state(5, Doing::kComputing, 31), 0.5};
+  const Sighting silent{state(6, Doing::kWaiting, 1), 12};
+  EXPECT_EQ(late_ranks(std::vector{waits, computes}, 5),
+            "rank 5 on node-b has computed for 31 s in forward, step 12, micro-batch 3");
+  EXPECT_EQ(late_ranks(std::vector{waits, computes, silent}, 5),
+            "rank 6 on node-b has given no sign of life for 12 s; it was in forward, step 12, micro-batch 3");
+  EXPECT_THAT(
+      late_ranks(std::vector{waits, waits}, 5),
+      AllOf(StartsWith("ranks wait for each other: rank 0 on node-b in 813 barrier"), HasSubstr("; rank 0")));
+  EXPECT_THAT(late_ranks(std::vector(11, computes), 5), HasSubstr("; and 3 more"));
+}
+
+// Two ranks, of which rank 1 makes rank 0 wait until rank 0's watchdog has said something.
+struct Watched {
+  std::string said;
+  std::vector<std::string> files;
+};
+
+Watched watch_a_late_rank(const std::string& folder, std::chrono::milliseconds limit) {
+  Watched out;
+  std::promise<std::string> spoken;
+  std::future<std::string> heard = spoken.get_future();
+  std::atomic<bool> has_spoken = false;
+  run_ranks(Mesh(2, 1, 1), [&](World& world) {
+    WatchOptions options;
+    options.folder = folder;
+    options.beat = 10ms;
+    options.late = limit == 0ms ? 60ms : 1h;
+    options.limit = options.startup_limit = limit;
+    const auto say = [&](const std::string& text) {
+      if (!has_spoken.exchange(true)) spoken.set_value(text);
+    };
+    (limit == 0ms ? options.warn : options.give_up) = say;
+    (limit == 0ms ? options.give_up : options.warn) = [](const std::string&) {};
+    const Watchdog watchdog(world.all(), world.activity(), "node-a", options);
+    world.activity().begin_step(7);
+    world.all().enter(Phase::kForward, 2);
+    if (world.rank() == 1) out.said = heard.get();
+    world.all().barrier();
+  });
+  for (const int rank : {0, 1}) {
+    std::ifstream file(Watchdog::file_of(folder, rank));
+    out.files.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  }
+  return out;
+}
+
+TEST(Watchdog, NamesTheRankThatIsWaitedFor) {
+  const TempFolder folder;
+  const Watched watched = watch_a_late_rank(folder.file("ranks"), 0ms);
+  EXPECT_THAT(watched.said, AllOf(HasSubstr("barrier of 0 bytes on 'all' (control)"),
+                                  HasSubstr("rank 1 on node-a has computed for "),
+                                  HasSubstr(" in forward, step 7, micro-batch 2")));
+  for (const std::string& text : watched.files)
+    EXPECT_THAT(text, AllOf(HasSubstr("doing=ended"), HasSubstr("barrier of 0 bytes on 'all'")));
+}
+
+TEST(Watchdog, EndsTheJobAtTheLimit) {
+  const TempFolder folder;
+  EXPECT_THAT(watch_a_late_rank(folder.file("ranks"), 60ms).said,
+              AllOf(HasSubstr("rank 1 on node-a has computed for "), HasSubstr("mesh.timeout"),
+                    HasSubstr(folder.file("ranks"))));
+}
+
+TEST(Watchdog, SaysOnceThatItCannotWrite) {
+  const TempFolder folder;
+  std::ofstream(folder.file("ranks")) << "a file where the folder should be";
+  std::promise<std::string> spoken;
+  int times = 0;
+  World world = solo_world();
+  {
+    WatchOptions options;
+    options.folder = folder.file("ranks");
+    options.beat = 1ms;
+    options.warn = [&](const std::string& text) {
+      if (++times == 1) spoken.set_value(text);
+    };
+    const Watchdog watchdog(world.all(), world.activity(), "node-a", options);
+    EXPECT_THAT(spoken.get_future().get(), AllOf(HasSubstr("rank-0.txt"), HasSubstr("cannot be written")));
+  }
+  EXPECT_EQ(times, 1);
+}
+
+}  // namespace
+}  // namespace trimtab

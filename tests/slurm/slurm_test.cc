@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shipped batch files on a real Slurm of two nodes (tests/slurm/cluster).
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <sstream>
+#include <thread>
+
+#include "launch/program.h"
+#include "runtime/check.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class Slurm : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    // munge's clients look for its socket as other users.
+    std::filesystem::permissions(shop_.path(""), std::filesystem::perms(0755));
+    setenv("SLURM_CONF", (folder() + "/slurm.conf").c_str(), 1);
+    setenv("trimtab", TRIMTAB_PROGRAM, 1);
+    setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+    setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1);
+    const Outcome started = cluster("start");
+    ASSERT_EQ(started.code, 0) << started.err;
+  }
+  void TearDown() override { EXPECT_EQ(cluster("stop").code, 0); }
+
+  // Returns the number of the job.
+  std::string submit(const std::vector<std::string>& options, const std::string& file,
+                     const std::vector<std::string>& arguments) {
+    std::vector<std::string> command = {"sbatch", "--parsable", "--cpus-per-task=1",
+                                        "--chdir=" + shop_.path(""), "--output=job.log"};
+    command.insert(command.end(), options.begin(), options.end());
+    command.push_back(TRIMTAB_SOURCE "/launch/slurm/" + file);
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const Outcome outcome = run_command(command);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.out.substr(0, outcome.out.find('\n'));
+  }
+
+  // "COMPLETED 0:0", once the job has ended.
+  std::string end_of(const std::string& job) {
+    std::string state;
+    EXPECT_TRUE(wait_until([&] {
+      state = run_command({"squeue", "-h", "-t", "all", "-o", "%T", "-j", job}).out;
+      return state.starts_with("COMPLETED") || state.starts_with("FAILED") ||
+             state.starts_with("CANCELLED") || state.starts_with("TIMEOUT");
+    })) << state
+        << log();
+    return state.substr(0, state.find('\n'));
+  }
+
+  static bool wait_until(const std::function<bool()>& done) {
+    for (int tries = 0; tries < 1'500; ++tries) {
+      if (done()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return false;
+  }
+
+  std::vector<std::string> training(int steps) const {
+    return {shop_.experiment(),
+            "--set",
+            "output=" + shop_.path("run"),
+            "--set",
+            "mesh={data: 2, pipe: 2}",
+            "--set",
+            "train.evaluate_every=0",
+            "--set",
+            "train.checkpoint_every=0",
+            "--set",
+            "train.steps=" + std::to_string(steps)};
+  }
+
+  std::string log() const { return shop_.read("job.log"); }
+  std::string folder() const { return shop_.path("slurm"); }
+  Outcome cluster(const std::string& what) const {
+    return run_command({TRIMTAB_SOURCE "/tests/slurm/cluster", what, folder()});
+  }
+
+  Workshop shop_;
+};
+
+TEST_F(Slurm, RunsOnTwoNodes) {
+  const std::string job = submit({"-N2", "-n4"}, "run.sbatch", training(6));
+  EXPECT_EQ(end_of(job), "COMPLETED") << log();
+  EXPECT_THAT(shop_.read("run/record.json"), HasSubstr("\"status\": \"finished\"")) << log();
+  EXPECT_THAT(shop_.read("run/ranks/rank-0.txt"), HasSubstr("host=node1"));
+  EXPECT_THAT(shop_.read("run/ranks/rank-3.txt"), HasSubstr("host=node2"));
+}
+
+TEST_F(Slurm, APreemptedRunIsQueuedAgainAndLosesNothing) {
+  const std::vector<std::string> arguments = training(400);
+  std::vector<std::string> alone = {"train"};
+  alone.insert(alone.end(), arguments.begin(), arguments.end());
+  ASSERT_EQ(run_on_ranks(4, alone).code, 0);
+  const std::string last = shop_.read("run/last.h5");
+  std::filesystem::remove_all(shop_.path("run"));
+
+  const std::string job = submit({"-N2", "-n4"}, "requeue.sbatch", arguments);
+  ASSERT_TRUE(wait_until([&] {
+    return shop_.read("run/metrics.jsonl").find("\"step\":3,") != std::string::npos;
+  })) << log();
+  ASSERT_EQ(run_command({"scancel", "--signal=USR1", job}).code, 0);
+  EXPECT_EQ(end_of(job), "COMPLETED") << log();
+  EXPECT_THAT(log(), AllOf(HasSubstr("queued again (1 of at most"), HasSubstr("going on after step ")));
+  EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
+}
+
+TEST_F(Slurm, ARankThatFailsEndsTheJobByName) {
+  const std::string job = submit({"-N2", "-n4"}, "run.sbatch", {shop_.experiment(), "--set", "mesh.data=3"});
+  EXPECT_EQ(end_of(job), "FAILED") << log();
+  EXPECT_THAT(log(), AllOf(HasSubstr("error: rank 0 on node1: "), HasSubstr("mesh")));
+}
+
+TEST_F(Slurm, ProcessesWithoutMpiAreRefused) {
+  const Outcome outcome =
+      run_command({"srun", "-n2", "--mpi=none", TRIMTAB_PROGRAM, "train", shop_.experiment()});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("Slurm started 2 processes"), HasSubstr("--mpi=pmix")));
+}
+
+TEST_F(Slurm, MpirunScriptPassesTheWarningOn) {
+  shop_.write("job.sh", "#!/bin/bash\nranks=4 options='--oversubscribe' " TRIMTAB_SOURCE
+                        "/launch/mpirun.sh train \"$@\" & P=$!\ntrap 'kill -USR1 $P' USR1\n"
+                        "while kill -0 $P 2>/dev/null; do wait $P; R=$?; done; exit $R\n");
+  std::vector<std::string> command = {
+      "sbatch",           "--parsable",        "-N2", "-n4", "--chdir=" + shop_.path(""),
+      "--output=job.log", shop_.path("job.sh")};
+  for (const std::string& word : training(100'000)) command.push_back(word);
+  const std::string out = run_command(command).out;
+  const std::string job = out.substr(0, out.find('\n'));
+  ASSERT_TRUE(wait_until([&] {
+    return shop_.read("run/metrics.jsonl").find("\"step\":3,") != std::string::npos;
+  })) << log();
+  ASSERT_EQ(run_command({"scancel", "--batch", "--signal=USR1", job}).code, 0);
+  EXPECT_EQ(end_of(job), "FAILED") << log();  // 75 is not 0
+  EXPECT_THAT(run_command({"scontrol", "show", "job", job}).out, HasSubstr("ExitCode=75:0"));
+  EXPECT_THAT(log(), HasSubstr("the same command goes on"));
+  EXPECT_TRUE(std::filesystem::exists(shop_.path("run/last.h5")));
+}
+
+}  // namespace
+}  // namespace trimtab::testing
