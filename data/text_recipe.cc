@@ -12,6 +12,15 @@ constexpr std::string_view kSlot = "{input}";
 
 }  // namespace
 
+RecipeCounts& RecipeCounts::operator+=(const RecipeCounts& other) {
+  examples += other.examples;
+  cut_inputs += other.cut_inputs;
+  cut_targets += other.cut_targets;
+  longest_input = std::max(longest_input, other.longest_input);
+  longest_target = std::max(longest_target, other.longest_target);
+  return *this;
+}
+
 TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
     : tokenizer_(tokenizer), options_(std::move(options)) {
   if (options_.max_input < 2 || options_.max_target < 2)
@@ -43,9 +52,29 @@ std::vector<TokenId> TextRecipe::encode_input(const std::string& input, RecipeCo
   return ids;
 }
 
+std::vector<TokenId> TextRecipe::target_ids(const std::string& target) const {
+  std::vector<TokenId> ids = tokenizer_.encode(target);
+  if (options_.target_sentinel) ids.insert(ids.begin(), tokenizer_.sentinel(0));
+  return ids;
+}
+
+std::string TextRecipe::answer(std::span<const TokenId> ids) const {
+  std::string text = tokenizer_.decode(ids);
+  if (!options_.target_sentinel) return text;
+  const std::string sentinel = tokenizer_.piece(tokenizer_.sentinel(0));
+  if (text.starts_with(sentinel)) text.erase(0, sentinel.size());
+  text.erase(0, text.find_first_not_of(' '));
+  return text;
+}
+
+std::string TextRecipe::identity() const {
+  return fmt::format("{} {} {} {} {} {}", tokenizer_.hash(), tokenizer_.extra_ids(), options_.max_input,
+                     options_.max_target, options_.target_sentinel, options_.text);
+}
+
 std::vector<TokenId> TextRecipe::encode_target(const std::string& target, RecipeCounts& counts) const {
   const auto most = static_cast<std::size_t>(options_.max_target - 1);
-  std::vector<TokenId> ids = tokenizer_.encode(target);
+  std::vector<TokenId> ids = target_ids(target);
   if (ids.size() > most) {
     ++counts.cut_targets;
     ids.resize(most);
@@ -69,7 +98,7 @@ ExampleStore TextRecipe::encode(const std::vector<TextExample>& examples, Recipe
 std::vector<std::vector<TokenId>> TextRecipe::encode_labels(const std::vector<std::string>& labels) const {
   std::vector<std::vector<TokenId>> all;
   for (const std::string& label : labels) {
-    std::vector<TokenId> ids = tokenizer_.encode(label);
+    std::vector<TokenId> ids = target_ids(label);
     if (ids.size() + 1 > static_cast<std::size_t>(options_.max_target))
       fail_config("label '{}' takes {} tokens with eos, but max_target is {}; raise it", label,
                   ids.size() + 1, options_.max_target);
