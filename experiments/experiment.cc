@@ -105,6 +105,7 @@ void Experiment::open_model() {
   options.text = method_->input_template();
   options.max_input = static_cast<int>(config_.text.max_input);
   options.max_target = static_cast<int>(config_.text.max_target);
+  options.target_sentinel = config_.text.target_sentinel;
   recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
   // A label that is cut can never be predicted.
   recipe_->encode_labels(task_->labels());
@@ -128,8 +129,10 @@ void Experiment::load_training_rows() {
         task_->name(), config_.evaluate.split, fmt::join(splits, ", "));
   train_examples_ = task_->load("train");
   keep_first(train_examples_, config_.text.train_rows);
-  RecipeCounts counts;
-  train_store_ = recipe_->encode(train_examples_, counts);
+  TokenisedExamples rows = tokenised("train", train_examples_);
+  train_store_ = std::move(rows.store);
+  const RecipeCounts& counts = rows.counts;
+  for (TextExample& example : train_examples_) example.input = {};  // what is left is what a row is called
   if (counts.cut_inputs > 0)
     warnings_.push_back(
         fmt::format("{} of {} training inputs are longer than text.max_input = {} and were cut",
@@ -141,6 +144,12 @@ void Experiment::load_training_rows() {
   check_token_budget(train_store_, config_.train.micro_batch_tokens, method_->extra_positions());
   batcher_ = std::make_unique<Batcher>(train_store_, static_cast<std::size_t>(config_.train.batch),
                                        static_cast<std::uint64_t>(config_.train.seed));
+}
+
+TokenisedExamples Experiment::tokenised(const std::string& split,
+                                        const std::vector<TextExample>& examples) const {
+  const std::string folder = config_.text.cache.empty() ? config_.output + "/cache" : config_.text.cache;
+  return tokenise(folder, task_->name() + "-" + split, *recipe_, examples);
 }
 
 void Experiment::check_memory() const {
@@ -282,7 +291,8 @@ const Evaluator& Experiment::evaluator(const std::string& split) {
   options.max_target = config_.text.max_target;
   options.batch_tokens = config_.evaluate.batch_tokens;
   options.extra_positions = method_->extra_positions();
-  evaluator = std::make_unique<Evaluator>(*task_, *tokenizer_, *recipe_, std::move(examples), options);
+  const TokenisedExamples rows = tokenised(split, examples);
+  evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), rows, options);
   return *evaluator;
 }
 

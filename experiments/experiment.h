@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/batcher.h"
+#include "data/example_cache.h"
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
@@ -77,6 +78,7 @@ class Experiment {
   void open_model();
   void load_training_rows();
   void find_scored_splits();
+  TokenisedExamples tokenised(const std::string& split, const std::vector<TextExample>& examples) const;
   void check_memory() const;
   void check_ranks_agree();
   T5StageRange stage_range();

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "experiments/machine.h"
+#include "runtime/agreement.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -50,6 +51,12 @@ World Job::world(const Mesh& mesh) {
     fail_config("mesh: {} needs {} ranks, but this is one process; start it as `mpirun -n {} trimtab ...`",
                 mesh.text(), mesh.size(), mesh.size());
   return solo_world();
+}
+
+std::string Job::ask_first_rank(const std::function<std::string()>& ask) {
+  if (alone()) return ask();
+  World world = mpi_world({session_->size(), 1, 1}, *session_);
+  return text_of_rank(world.all(), speaks() ? ask() : "");
 }
 
 void require_one_process(const std::string& verb) {

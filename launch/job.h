@@ -3,6 +3,7 @@
 // The job that this process is a rank of: started by mpirun or srun, or alone.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -30,6 +31,8 @@ class Job {
   // ranks.
   World world(const Mesh& mesh);
   bool alone() const { return !session_ || session_->size() == 1; }
+  // What rank 0 answers, on every rank. Collective.
+  std::string ask_first_rank(const std::function<std::string()>& ask);
   // Rank 0 prints and writes what is the job's.
   bool speaks() const { return !session_ || session_->rank() == 0; }
 

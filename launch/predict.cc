@@ -45,7 +45,7 @@ void answer(Experiment& experiment, std::vector<TextExample>& examples) {
     const auto ids = experiment.stage().generate(to_micro_batch(batch, experiment.stage().pad_id()),
                                                  experiment.config().text.max_target);
     for (std::size_t row = 0; row < ids.size(); ++row)
-      out[batch.examples[row]] = experiment.tokenizer().decode(ids[row]);
+      out[batch.examples[row]] = experiment.recipe().answer(ids[row]);
   }
   for (std::string& text : out) {
     std::ranges::replace(text, '\n', ' ');

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "data/tokenizer.h"
 #include "models/t5/t5_files.h"
@@ -175,6 +176,16 @@ Outcome run_and_kill_rank(int ranks, int seconds, const std::vector<std::string>
 
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal) {
   return finish(start(program(arguments)), "", lines, signal);
+}
+
+std::vector<Outcome> run_side_by_side(const std::vector<std::string>& first,
+                                      const std::vector<std::string>& second) {
+  const Child a = start(program(first)), b = start(program(second));
+  Outcome other;
+  std::thread waiting([&] { other = finish(b, "", 0, 0); });
+  const Outcome one = finish(a, "", 0, 0);
+  waiting.join();
+  return {one, other};
 }
 
 Workshop::Workshop() {
