@@ -23,6 +23,14 @@ void check_row(std::int64_t used, std::int64_t budget, std::int64_t extra, std::
 Batcher::Batcher(const ExampleStore& store, std::size_t batch, std::uint64_t seed, Replica replica)
     : store_(store), sampler_(store.size(), batch, seed, replica) {}
 
+Batcher::Batcher(const ExampleStore& store, const std::vector<SampledPart>& parts, std::size_t batch,
+                 std::uint64_t seed, Replica replica)
+    : store_(store), sampler_(parts, batch, seed, replica) {
+  std::size_t examples = 0;
+  for (const SampledPart& part : parts) examples += part.examples;
+  TT_CHECK(examples == store.size(), "parts of {} examples for a store of {}", examples, store.size());
+}
+
 Batch Batcher::step(std::uint64_t step) {
   Batch batch;
   for (const SampledRow& row : sampler_.step(step))

@@ -18,6 +18,9 @@ class Batcher {
  public:
   // Keeps a reference to the store. Errors: see Sampler and check_replica.
   Batcher(const ExampleStore& store, std::size_t batch, std::uint64_t seed, Replica replica = {});
+  // The same for examples in parts (Task::parts), which make up the store.
+  Batcher(const ExampleStore& store, const std::vector<SampledPart>& parts, std::size_t batch,
+          std::uint64_t seed, Replica replica = {});
 
   // This replica's rows of the step; samples are rows of the global batch, examples are indices into the
   // store.

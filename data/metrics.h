@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Scores of predicted text, in percent, by the rules of the T5 code (t5/evaluation/metrics.py). A prediction
-// that is no legal label is never right. All functions throw Error if there is nothing to score or the counts
-// differ.
+// Scores of predicted labels and numbers, in percent, by the rules of the T5 code (t5/evaluation/metrics.py).
+// A prediction that is no legal label is never right. All functions throw Error if there is nothing to score
+// or the counts differ.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace trimtab {
 
 using Texts = std::vector<std::string>;
+
+// What every metric does first.
+void check_counts(std::size_t predictions, std::size_t targets);
 
 // Predictions that are not among the labels (compared as they are).
 std::size_t count_invalid(const Texts& predictions, const Texts& labels);
@@ -30,12 +33,19 @@ double f1_of_class(const Texts& predictions, const Texts& targets, const Texts& 
 // none (T5: mean_multiclass_f1). A label that is neither there nor predicted counts as 0.
 double macro_f1(const Texts& predictions, const Texts& targets, const Texts& labels);
 
-// SQuAD's normal form: lower case (ASCII), no ASCII punctuation, no words a, an, the, single blanks.
-std::string normalize_answer(std::string_view text);
+// Matthews' correlation for any number of classes (Gorodkin 2004, as in scikit-learn); all invalid
+// predictions are one further class. 0 if all targets or all predictions are the same.
+double matthews(const Texts& predictions, const Texts& targets, const Texts& labels);
 
-// Both compare normal forms and take the best of each prediction's references.
-double exact_match(const Texts& predictions, const std::vector<Texts>& references);
-// Token F1: harmonic mean of precision and recall over the words of the normal forms.
-double token_f1(const Texts& predictions, const std::vector<Texts>& references);
+// Share of groups whose every prediction equals its target (T5: mean_group_metric of all_match).
+double exact_groups(const Texts& predictions, const Texts& targets, const Texts& groups);
+
+// A number as Python's float() reads it, without "inf", "nan" and underscores; nothing if it is none.
+std::optional<double> number_in(const std::string& text);
+
+// Pearson's correlation, and Spearman's: Pearson's of the ranks, equal values sharing their mean rank. 0 if
+// either side is constant, where the correlation is not defined.
+double pearson(const std::vector<double>& predictions, const std::vector<double>& targets);
+double spearman(const std::vector<double>& predictions, const std::vector<double>& targets);
 
 }  // namespace trimtab

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "data/sampled_part.h"
+
 namespace trimtab {
 
 struct TextExample {
@@ -17,6 +19,8 @@ struct TextExample {
   std::string id{};                       // as the file names the record, or "file-stem:line"
   std::string group{};                    // rows that are scored together share it; mostly empty
   std::vector<std::string> references{};  // other right answers than the target
+  std::string label{};                    // class of a row whose target is no class: WSC's "True" or "False"
+  std::size_t part = 0;                   // in a mixture: number of the row's task
 };
 
 struct Metric {
@@ -33,6 +37,13 @@ struct Scores {
   // Throws Error that lists the known metrics.
   double value(std::string_view name) const;
   double main_value() const { return value(main); }
+};
+
+// A file as a benchmark's server wants it, for test splits whose labels are hidden.
+struct Submission {
+  std::string file{};                // its name is part of the format: "RTE.jsonl"
+  std::vector<std::string> lines{};  // without line ends
+  std::size_t invalid = 0;           // predictions that were no legal label; the first label stands for them
 };
 
 class Task {
@@ -53,9 +64,32 @@ class Task {
   virtual Scores score(const std::vector<std::string>& predictions,
                        const std::vector<TextExample>& examples) const;
 
+  // Words for the class-label initialisation of prompts (Lester et al. 2021, section 3.2 and footnote 7): the
+  // labels, if there are any.
+  virtual std::vector<std::string> prompt_words() const { return labels(); }
+  // What the T5 code puts in front of the inputs when several tasks are trained at once: the last part of the
+  // name.
+  virtual std::string prefix() const;
+  // How training rows are sampled: runs of neighbours that make up `examples`. One run, unless the task is a
+  // mixture.
+  virtual std::vector<SampledPart> parts(const std::vector<TextExample>& examples) const;
+  // The official files for predictions of a test split. Throws ConfigError if the task has no such format,
+  // Error if the counts differ.
+  virtual std::vector<Submission> submissions(const std::vector<std::string>& predictions,
+                                              const std::vector<TextExample>& examples) const;
+
  protected:
   // For load(): throws ConfigError that names the splits unless `split` is one of them.
   void check_split(const std::string& split) const;
+  // For score(): the targets. Throws Error that names an example without a legal label.
+  std::vector<std::string> known_targets(const std::vector<TextExample>& examples) const;
 };
+
+// The main one is the only metric, or their mean, which is added: a checkpoint is chosen by the mean of a
+// task's metrics (Lester et al. 2021, section 3).
+Scores mean_scores(std::vector<Metric> metrics, std::size_t examples, std::size_t invalid);
+
+// The target and the other right answers of each example.
+std::vector<std::vector<std::string>> right_answers(const std::vector<TextExample>& examples);
 
 }  // namespace trimtab

@@ -27,6 +27,9 @@ enum class InvalidUtf8 { kFail, kReplace };
 // values above U+10FFFF are ill-formed).
 std::optional<std::size_t> find_invalid_utf8(std::string_view text);
 
+// Bytes of the well-formed sequence at the front of a text, or 0 if there is none.
+std::size_t utf8_sequence_length(std::string_view text);
+
 // A copy in which each ill-formed byte is U+FFFD.
 std::string replace_invalid_utf8(std::string_view text);
 
@@ -35,6 +38,9 @@ std::string read_bytes(const std::string& path);
 
 // The bytes of a file, unpacked if they are gzip. Throws Error that names a damaged or cut gzip file.
 std::string read_unpacked(const std::string& path);
+
+// A plain or gzip file as one text. Throws Error if it cannot be read.
+TextFile read_text(const std::string& path);
 
 // All texts of a path: one for a plain or gzip file, one a member (in stored order, folders left out) for a
 // zip file.

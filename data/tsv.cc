@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "data/text_file.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -25,6 +24,10 @@ std::vector<std::string_view> split_tabs(std::string_view line) {
 
 std::string TsvRow::place() const { return fmt::format("{}:{}", path_, line_); }
 
+bool TsvRow::has(const std::string& column) const {
+  return std::find(header_.begin(), header_.end(), column) != header_.end();
+}
+
 std::string TsvRow::text(const std::string& column) const {
   const auto found = std::find(header_.begin(), header_.end(), column);
   if (found == header_.end())
@@ -32,23 +35,35 @@ std::string TsvRow::text(const std::string& column) const {
   return std::string(fields_[static_cast<std::size_t>(found - header_.begin())]);
 }
 
-void for_each_tsv_row(const std::string& path, const std::function<void(const TsvRow&)>& visit) {
-  std::vector<std::string> header;
+std::size_t for_each_tsv_row(const TextFile& file, const std::function<void(const TsvRow&)>& visit,
+                             const TsvOptions& options) {
+  if (file.text.empty()) fail("{}: the file is empty", file.name);
+  std::vector<std::string> header = options.columns;
   bool any = false;
-  for_each_line(path, [&](std::string_view line, std::size_t number) {
+  std::size_t left_out = 0;
+  for_each_line(file, [&](std::string_view line, std::size_t number) {
     const std::vector<std::string_view> fields = split_tabs(line);
-    if (number == 1) {
+    if (header.empty()) {
       header.assign(fields.begin(), fields.end());
       return;
     }
     if (line.empty()) return;
+    if (options.skip_short && fields.size() < header.size()) {
+      ++left_out;
+      return;
+    }
     if (fields.size() != header.size())
-      fail("{}:{}: the row has {} tab-separated fields, but the header has {} ({})", path, number,
-           fields.size(), header.size(), fmt::join(header, ", "));
-    visit(TsvRow(path, number, header, fields));
+      fail("{}:{}: the row has {} tab-separated fields, but the {} {} ({})", file.name, number, fields.size(),
+           options.columns.empty() ? "header has" : "columns are", header.size(), fmt::join(header, ", "));
+    visit(TsvRow(file.name, number, header, fields));
     any = true;
   });
-  if (!any) fail("{}: the file has no rows", path);
+  if (!any) fail("{}: the file has no rows", file.name);
+  return left_out;
+}
+
+std::size_t for_each_tsv_row(const std::string& path, const std::function<void(const TsvRow&)>& visit) {
+  return for_each_tsv_row(read_text(path), visit);
 }
 
 }  // namespace trimtab

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tab-separated files with a header line, as GLUE is shipped: quotes are literal, a field never spans lines.
+// Tab-separated files as GLUE is shipped: mostly with a header line; quotes are literal, a field never spans
+// lines.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "data/text_file.h"
 
 namespace trimtab {
 
@@ -20,6 +23,7 @@ class TsvRow {
 
   // "file:line", for messages.
   std::string place() const;
+  bool has(const std::string& column) const;
   // Throws Error that names file, the missing column and the columns that are there.
   std::string text(const std::string& column) const;
 
@@ -30,8 +34,16 @@ class TsvRow {
   const std::vector<std::string_view>& fields_;
 };
 
-// Throws Error: a row that has not as many fields as the header (file and line); a file that is empty or has
-// no row.
-void for_each_tsv_row(const std::string& path, const std::function<void(const TsvRow&)>& visit);
+struct TsvOptions {
+  std::vector<std::string> columns{};  // their names, of a file that has no header line
+  bool skip_short = false;             // leave out rows that have fewer fields than there are columns
+};
+
+// Returns the number of rows that were left out. Throws Error: a row that has not as many fields as there are
+// columns (file and line); a file that is empty or has no row.
+std::size_t for_each_tsv_row(const TextFile& file, const std::function<void(const TsvRow&)>& visit,
+                             const TsvOptions& options = {});
+// The same for a plain or gzip file.
+std::size_t for_each_tsv_row(const std::string& path, const std::function<void(const TsvRow&)>& visit);
 
 }  // namespace trimtab

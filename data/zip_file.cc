@@ -84,6 +84,20 @@ TextFile read_member(const std::string& path, const Fields& fields, std::size_t 
   return file;
 }
 
+// Calls `visit(name, header)` with each member but folders until it returns false.
+void for_each_member(const std::string& path, const Fields& fields, std::size_t end,
+                     const std::function<bool(std::string_view, std::size_t)>& visit) {
+  std::size_t header = fields.number(end + 16, 4);
+  for (std::uint32_t left = fields.number(end + 10, 2); left > 0; --left) {
+    if (fields.number(header, 4) != kCentralHeader)
+      fail("{}: damaged zip file: no entry at {}", path, header);
+    const std::uint32_t name_size = fields.number(header + 28, 2);
+    const std::string_view name = fields.part(header + kCentralSize, name_size);
+    if (!name.ends_with('/') && !visit(name, header)) return;
+    header += kCentralSize + name_size + fields.number(header + 30, 2) + fields.number(header + 32, 2);
+  }
+}
+
 }  // namespace
 
 bool is_zip(std::string_view bytes) {
@@ -92,18 +106,23 @@ bool is_zip(std::string_view bytes) {
 
 std::vector<TextFile> unzip(const std::string& path, std::string_view bytes) {
   const Fields fields(path, bytes);
-  const std::size_t end = find_end_record(path, bytes);
   std::vector<TextFile> files;
-  std::size_t header = fields.number(end + 16, 4);
-  for (std::uint32_t left = fields.number(end + 10, 2); left > 0; --left) {
-    if (fields.number(header, 4) != kCentralHeader)
-      fail("{}: damaged zip file: no entry at {}", path, header);
-    const std::uint32_t name_size = fields.number(header + 28, 2);
-    if (!fields.part(header + kCentralSize, name_size).ends_with('/'))
-      files.push_back(read_member(path, fields, header));
-    header += kCentralSize + name_size + fields.number(header + 30, 2) + fields.number(header + 32, 2);
-  }
+  for_each_member(path, fields, find_end_record(path, bytes), [&](std::string_view, std::size_t header) {
+    files.push_back(read_member(path, fields, header));
+    return true;
+  });
   return files;
+}
+
+std::optional<TextFile> unzip_member(const std::string& path, std::string_view bytes,
+                                     const std::function<bool(std::string_view)>& wanted) {
+  const Fields fields(path, bytes);
+  std::optional<TextFile> file;
+  for_each_member(path, fields, find_end_record(path, bytes), [&](std::string_view name, std::size_t header) {
+    if (wanted(name)) file = read_member(path, fields, header);
+    return !file.has_value();
+  });
+  return file;
 }
 
 }  // namespace trimtab

@@ -4,6 +4,8 @@
 // shipped.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,5 +19,9 @@ bool is_zip(std::string_view bytes);
 // All members but folders, in the order of the central directory, named "path:member". Checksums are
 // verified. Throws Error that names file and member for anything damaged or not supported.
 std::vector<TextFile> unzip(const std::string& path, std::string_view bytes);
+
+// The first member that `wanted` accepts by its name, alone. Throws as unzip does.
+std::optional<TextFile> unzip_member(const std::string& path, std::string_view bytes,
+                                     const std::function<bool(std::string_view name)>& wanted);
 
 }  // namespace trimtab

@@ -29,9 +29,7 @@ void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {
 }
 
 bool has_targets(const std::vector<TextExample>& examples) {
-  return std::ranges::none_of(examples, [](const TextExample& example) {
-    return example.target.empty() || example.target == kNoLabel;
-  });
+  return std::ranges::all_of(examples, is_labelled);
 }
 
 // Learning rates that are known to train badly with what is trained; "" if there is nothing to say.
@@ -129,6 +127,8 @@ void Experiment::load_training_rows() {
         task_->name(), config_.evaluate.split, fmt::join(splits, ", "));
   train_examples_ = task_->load("train");
   keep_first(train_examples_, config_.text.train_rows);
+  for (const std::string& label : labels_without_example(task_->labels(), train_examples_))
+    warnings_.push_back(fmt::format("no training row has the label '{}'", label));
   TokenisedExamples rows = tokenised("train", train_examples_);
   train_store_ = std::move(rows.store);
   const RecipeCounts& counts = rows.counts;
@@ -142,7 +142,8 @@ void Experiment::load_training_rows() {
         fmt::format("{} of {} training targets are longer than text.max_target = {} and were cut",
                     counts.cut_targets, counts.examples, config_.text.max_target));
   check_token_budget(train_store_, config_.train.micro_batch_tokens, method_->extra_positions());
-  batcher_ = std::make_unique<Batcher>(train_store_, static_cast<std::size_t>(config_.train.batch),
+  batcher_ = std::make_unique<Batcher>(train_store_, task_->parts(train_examples_),
+                                       static_cast<std::size_t>(config_.train.batch),
                                        static_cast<std::uint64_t>(config_.train.seed));
 }
 
@@ -215,7 +216,7 @@ void Experiment::attach() {
   const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
   stage_ = make_t5_stage(shape, *model_->files.weights, world_, {range_, compute});
   MethodContext context;
-  context.labels = task_->labels();
+  context.labels = task_->prompt_words();
   context.encode = [this](const std::string& text) { return tokenizer_->encode(text); };
   context.pieces = tokenizer_->size() - tokenizer_->extra_ids();
   context.seed = static_cast<std::uint64_t>(config_.train.seed);

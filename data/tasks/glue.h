@@ -1,31 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GLUE tasks, read from the official TSV folders, in the text formats of the T5 code without the leading task
-// name.
+// GLUE (https://gluebenchmark.com), read from the official TSV folders or archives, in the text formats of
+// the T5 code without the leading task name. STS-B, whose targets are numbers, is in a file of its own.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "data/task.h"
+#include "data/class_task.h"
 
 namespace trimtab {
 
-struct Sst2Options {
-  std::string path{};         // folder with train.tsv, dev.tsv and, for predictions, test.tsv
-  std::int64_t max_rows = 0;  // of each split the first rows; 0 for all
-};
+// glue/cola, sst2, mrpc, qqp, mnli (scored on the matched sections), mnli_mismatched, qnli, rte, wnli.
+const std::vector<ClassTask>& glue_tasks();
 
-template <class V>
-void describe(V& v, Sst2Options& s) {
-  v.field("path", s.path, "Folder with train.tsv, dev.tsv and, for predictions, test.tsv.",
-          {.required = true});
-  v.field("max_rows", s.max_rows, "Of each split the first rows are used; 0: all.",
-          {.min = 0, .unit = "rows"});
-}
+// glue/stsb: how alike are two sentences, "0.0" to "5.0" in steps of 0.2?
+std::unique_ptr<Task> make_stsb(PublishedOptions options);
 
-// glue/sst2: is the sentence of a film review positive?
-std::unique_ptr<Task> make_sst2(Sst2Options options);
+// The data set of the folder in the official layout.
+DataSet glue_data(const std::string& task, const std::string& folder, const std::string& archive);
 
 }  // namespace trimtab

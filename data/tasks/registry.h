@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All tasks by name. A new one is a line in registry.cc and a file of its suite ("superglue/rte" is in
-// superglue.cc).
+// All tasks by name. A new one is a row in the table of its suite ("superglue/rte" in superglue.cc), or a
+// file
+// ("superglue/wsc" in superglue_wsc.cc) and a line in registry.cc.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,8 +16,8 @@
 namespace trimtab {
 
 struct TaskEntry {
-  std::unique_ptr<Task> (*make)(Subtree& options);  // reads the options strictly
-  std::string (*reference)();                       // Markdown table of the options
+  std::function<std::unique_ptr<Task>(Subtree& options)> make;  // reads the options strictly
+  std::function<std::string()> reference;                       // Markdown table of the options
 };
 
 const Registry<TaskEntry>& task_registry();

@@ -1,49 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Field order, labels and class order: t5/data/glue_utils.py, t5/data/preprocessors.py (glue) and
+// tensorflow_datasets' super_glue. The server's labels: https://super.gluebenchmark.com/faq.
 #include "data/tasks/superglue.h"
-
-#include <fmt/format.h>
-
-#include "data/jsonl.h"
-#include "data/labels.h"
-#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
 
-class Rte final : public Task {
- public:
-  explicit Rte(RteOptions options) : options_(std::move(options)) {
-    if (options_.path.empty()) fail_config("task {}: path (the folder with train.jsonl) is missing", name());
-    check_max_rows(name(), options_.max_rows);
-  }
+Published published(const std::string& folder) {
+  return {folder, "https://dl.fbaipublicfiles.com/glue/superglue/data/v2/" + folder + ".zip"};
+}
 
-  std::string name() const override { return "superglue/rte"; }
-  std::vector<std::string> labels() const override { return {"entailment", "not_entailment"}; }
-  std::vector<std::string> splits() const override { return {"train", "validation", "test"}; }
+ClassTask task(const std::string& name, const std::string& folder) {
+  ClassTask out;
+  out.data = superglue_data("superglue/" + name, folder);
+  out.record = "idx";
+  out.submission = folder + ".jsonl";
+  return out;
+}
 
-  std::vector<TextExample> load(const std::string& split) const override {
-    check_split(split);
-    const std::string file = fmt::format("{}/{}.jsonl", options_.path, split == "validation" ? "val" : split);
-    std::vector<TextExample> examples;
-    for_each_json_row(file, [&](const JsonRow& row) {
-      if (options_.max_rows > 0 && examples.size() >= static_cast<std::size_t>(options_.max_rows)) return;
-      TextExample example;
-      example.input = fmt::format("hypothesis: {} premise: {}", row.text("hypothesis"), row.text("premise"));
-      example.target = split == "test" && !row.has("label")
-                           ? kNoLabel
-                           : check_label(row.text("label"), labels(), row.place());
-      example.id = fmt::format("{}/{}", split, row.printed("idx"));
-      examples.push_back(std::move(example));
-    });
-    return examples;
-  }
+ClassTask boolq() {
+  ClassTask out = task("boolq", "BoolQ");
+  out.fields = {{"passage"}, {"question"}};
+  out.labels = {"False", "True"};
+  out.submitted_labels = {"false", "true"};
+  return out;
+}
 
- private:
-  RteOptions options_;
-};
+ClassTask cb() {
+  ClassTask out = task("cb", "CB");
+  out.fields = {{"hypothesis"}, {"premise"}};
+  out.labels = {"entailment", "contradiction", "neutral"};
+  out.metrics = {kMacroF1, kAccuracy};
+  return out;
+}
+
+ClassTask copa() {
+  ClassTask out = task("copa", "COPA");
+  out.fields = {{"choice1"}, {"choice2"}, {"premise"}, {"question"}};
+  out.labels = {"choice1", "choice2"};
+  out.written_labels = out.submitted_labels = {"0", "1"};
+  return out;
+}
+
+ClassTask rte() {
+  ClassTask out = task("rte", "RTE");
+  out.fields = {{"hypothesis"}, {"premise"}};
+  out.labels = {"entailment", "not_entailment"};
+  return out;
+}
+
+// The places of the word in the sentences are not used.
+ClassTask wic() {
+  ClassTask out = task("wic", "WiC");
+  out.fields = {{"sentence1"}, {"sentence2"}, {"word"}};
+  out.labels = {"False", "True"};
+  out.submitted_labels = {"false", "true"};
+  return out;
+}
+
+// Both diagnostics are questions to a model of RTE.
+ClassTask diagnostic(const std::string& name, const std::string& folder) {
+  ClassTask out = rte();
+  out.data = {"superglue/" + name, published(folder), {{"test", {folder + ".jsonl"}}}};
+  out.fields = {{"hypothesis", {"hypothesis", "sentence2"}}, {"premise", {"premise", "sentence1"}}};
+  out.prefix = "rte";
+  out.submission = folder + ".jsonl";
+  return out;
+}
 
 }  // namespace
 
-std::unique_ptr<Task> make_rte(RteOptions options) { return std::make_unique<Rte>(std::move(options)); }
+DataSet superglue_data(const std::string& task, const std::string& folder) {
+  return {task,
+          published(folder),
+          {{"train", {"train.jsonl"}}, {"validation", {"val.jsonl"}}, {"test", {"test.jsonl"}}}};
+}
+
+const std::vector<ClassTask>& superglue_tasks() {
+  static const std::vector<ClassTask> tasks = {
+      boolq(), cb(), copa(), rte(), wic(), diagnostic("axb", "AX-b"), diagnostic("axg", "AX-g")};
+  return tasks;
+}
 
 }  // namespace trimtab

@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SuperGLUE tasks, read from the official JSONL folders, in the text formats of the T5 code without the
-// leading task name.
+// SuperGLUE (https://super.gluebenchmark.com), read from the official JSONL folders or archives, in the text
+// formats of the T5 code without the leading task name. MultiRC, ReCoRD and WSC are in files of their own.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "data/task.h"
+#include "data/class_task.h"
 
 namespace trimtab {
 
-struct RteOptions {
-  std::string path{};         // folder with train.jsonl, val.jsonl and, for predictions, test.jsonl
-  std::int64_t max_rows = 0;  // of each split the first rows; 0 for all
-};
+// superglue/boolq, cb, copa, rte, wic, and the diagnostics axb and axg, which have a test split only.
+const std::vector<ClassTask>& superglue_tasks();
 
-template <class V>
-void describe(V& v, RteOptions& s) {
-  v.field("path", s.path, "Folder with train.jsonl, val.jsonl and, for predictions, test.jsonl.",
-          {.required = true});
-  v.field("max_rows", s.max_rows, "Of each split the first rows are used; 0: all.",
-          {.min = 0, .unit = "rows"});
-}
+// superglue/multirc: is this answer to this question about a paragraph right? One example an answer.
+std::unique_ptr<Task> make_multirc(PublishedOptions options);
+// superglue/record: which entity of a news text fills the gap? In training one example a right answer,
+// elsewhere one a question.
+std::unique_ptr<Task> make_record(PublishedOptions options);
+// superglue/wsc: what does the starred pronoun stand for? Trained on right referents only; scored by whether
+// the answer names the referent exactly where it should.
+std::unique_ptr<Task> make_wsc(PublishedOptions options);
 
-// superglue/rte: does the premise entail the hypothesis?
-std::unique_ptr<Task> make_rte(RteOptions options);
+// The data set of the folder ("RTE") in the official layout.
+DataSet superglue_data(const std::string& task, const std::string& folder);
 
 }  // namespace trimtab

@@ -13,6 +13,7 @@
 #include <unordered_set>
 
 #include "data/labels.h"
+#include "data/stable_hash.h"
 #include "data/text_file.h"
 #include "runtime/check.h"
 
@@ -51,15 +52,6 @@ struct Synset {
   std::string gloss;
   std::uint64_t hash = 0;
 };
-
-// FNV-1a with splitmix64's finalizer. It is the meaning of the splits and must never change.
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t value = 0xcbf29ce484222325u;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-  return value ^ (value >> 31);
-}
 
 // The gloss up to its first quoted example.
 std::string definition_of(std::string_view gloss) {
@@ -177,7 +169,7 @@ class Lexname final : public Task {
       if (line.starts_with("  ")) return;
       Synset synset = parse_synset(line, fmt::format("{}:{}", file(), number));
       if (!seen.insert(synset.gloss).second) return;
-      synset.hash = hash_of(options_.part + ":" + synset.offset);
+      synset.hash = stable_hash(options_.part + ":" + synset.offset);
       if (split_of(synset.hash) == split && class_of(synset) < options_.classes.size())
         synsets.push_back(std::move(synset));
     });

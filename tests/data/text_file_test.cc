@@ -2,8 +2,8 @@
 #include "data/text_file.h"
 
 #include <gmock/gmock.h>
-#include <zlib.h>
 
+#include "data/packed.h"
 #include "data/temp_folder.h"
 #include "data/zip_file.h"
 #include "runtime/check.h"
@@ -15,50 +15,9 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::string gzip(std::string_view text) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(text.size() + 100, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-std::string little_endian(std::uint32_t value, int bytes) {
-  std::string out;
-  for (int i = 0; i < bytes; ++i) out += static_cast<char>((value >> (8 * i)) & 0xff);
-  return out;
-}
-
-// A zip file with one stored member "words.txt" and a folder.
-std::string small_zip(std::string_view text, std::uint32_t method = 0) {
-  const auto crc = static_cast<std::uint32_t>(
-      crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size())));
-  const auto size = static_cast<std::uint32_t>(text.size());
-  const auto common = [&](const std::string& name, std::uint32_t sum, std::uint32_t bytes,
-                          std::uint32_t how) {
-    return little_endian(20, 2) + little_endian(0, 2) + little_endian(how, 2) + little_endian(0, 4) +
-           little_endian(sum, 4) + little_endian(bytes, 4) + little_endian(bytes, 4) +
-           little_endian(static_cast<std::uint32_t>(name.size()), 2) + little_endian(0, 2);
-  };
-  const auto central = [&](const std::string& name, std::uint32_t sum, std::uint32_t bytes, std::uint32_t how,
-                           std::uint32_t offset) {
-    return "PK\x01\x02" + little_endian(20, 2) + common(name, sum, bytes, how) + little_endian(0, 2) +
-           little_endian(0, 2) + little_endian(0, 2) + little_endian(0, 4) + little_endian(offset, 4) + name;
-  };
-  std::string zip = "PK\x03\x04" + common("in/", 0, 0, 0) + "in/";
-  const auto second = static_cast<std::uint32_t>(zip.size());
-  zip += "PK\x03\x04" + common("in/words.txt", crc, size, method) + "in/words.txt" + std::string(text);
-  const auto start = static_cast<std::uint32_t>(zip.size());
-  zip += central("in/", 0, 0, 0, 0) + central("in/words.txt", crc, size, method, second);
-  const auto directory = static_cast<std::uint32_t>(zip.size()) - start;
-  return zip + "PK\x05\x06" + little_endian(0, 4) + little_endian(2, 2) + little_endian(2, 2) +
-         little_endian(directory, 4) + little_endian(start, 4) + little_endian(0, 2);
+// A zip file with one stored member and a folder.
+std::string small_zip(const std::string& text, std::uint32_t method = 0) {
+  return stored_zip({{"in/", ""}, {"in/words.txt", text}}, method);
 }
 
 std::vector<std::string> lines_of(const std::string& path) {
@@ -137,6 +96,15 @@ TEST(ZipFile, MembersWithoutFolders) {
   ASSERT_EQ(files.size(), 1u);
   EXPECT_EQ(files[0].name, path + ":in/words.txt");
   EXPECT_EQ(files[0].text, "hello\n");
+}
+
+TEST(ZipFile, OneMemberAlone) {
+  const std::string zip = stored_zip({{"a/rows", "one"}, {"b/rows", "two"}, {"b/more", "three"}});
+  const auto found = unzip_member("x.zip", zip, [](std::string_view name) { return name.starts_with("b/"); });
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->name, "x.zip:b/rows");
+  EXPECT_EQ(found->text, "two");
+  EXPECT_FALSE(unzip_member("x.zip", zip, [](std::string_view name) { return name == "rows"; }));
 }
 
 TEST(ZipFile, DamageIsAnError) {

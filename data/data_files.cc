@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/data_files.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "data/zip_file.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+bool is_file(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
+std::vector<std::string> folders_of(const std::string& path, const Published& published) {
+  std::vector<std::string> folders{path};
+  if (!published.folder.empty()) folders.push_back(path + "/" + published.folder);
+  return folders;
+}
+
+std::vector<std::string> archives_of(const std::string& path, const Published& published) {
+  std::vector<std::string> archives{path};
+  if (!published.folder.empty()) archives.push_back(fmt::format("{}/{}.zip", path, published.folder));
+  const std::string named = path + "/" + published.address.substr(published.address.rfind('/') + 1);
+  if (named.ends_with(".zip") && named != archives.back()) archives.push_back(named);
+  return archives;
+}
+
+// The data set's own folder comes first: an archive of several sets has a train.jsonl for each.
+std::optional<TextFile> from_archive(const std::string& archive, const std::string& folder,
+                                     const std::string& name) {
+  const std::string bytes = read_bytes(archive);
+  if (!is_zip(bytes)) return std::nullopt;
+  if (!folder.empty()) {
+    const std::string inside = folder + "/" + name;
+    auto found = unzip_member(archive, bytes, [&](std::string_view member) {
+      return member == inside || member.ends_with("/" + inside);
+    });
+    if (found) return found;
+  }
+  return unzip_member(archive, bytes, [&](std::string_view member) { return member == name; });
+}
+
+}  // namespace
+
+TextFile find_data_file(const std::string& who, const std::string& path, const Published& published,
+                        const std::vector<std::string>& names) {
+  std::vector<std::string> looked;
+  for (const std::string& name : names) {
+    for (const std::string& folder : folders_of(path, published)) {
+      looked.push_back(folder + "/" + name);
+      for (const char* packed : {"", ".gz"})
+        if (is_file(looked.back() + packed)) return read_text(looked.back() + packed);
+    }
+    for (const std::string& archive : archives_of(path, published)) {
+      if (!is_file(archive)) continue;
+      if (auto found = from_archive(archive, published.folder, name)) return *std::move(found);
+      looked.push_back(archive + ":" + name);
+    }
+  }
+  fail_config("{}: {} is not there (looked for {}, also as .gz, and in zip files); it is published at {}",
+              who, fmt::join(names, " or "), fmt::join(looked, ", "), published.address);
+}
+
+}  // namespace trimtab
