@@ -19,6 +19,15 @@ std::string nested_template(const std::string& outer, const std::string& inner) 
   return outer.substr(0, slot) + inner + outer.substr(slot + kSlot.size());
 }
 
+RecipeCounts& RecipeCounts::operator+=(const RecipeCounts& other) {
+  examples += other.examples;
+  cut_inputs += other.cut_inputs;
+  cut_targets += other.cut_targets;
+  longest_input = std::max(longest_input, other.longest_input);
+  longest_target = std::max(longest_target, other.longest_target);
+  return *this;
+}
+
 TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
     : tokenizer_(tokenizer), options_(std::move(options)) {
   if (options_.max_input < 2 || options_.max_target < 2)
@@ -60,9 +69,21 @@ std::vector<TokenId> TextRecipe::encode_input(const std::string& input, RecipeCo
   return ids;
 }
 
+std::vector<TokenId> TextRecipe::target_ids(const std::string& target) const {
+  std::vector<TokenId> ids = encode_words(target);
+  if (options_.sentinel >= 0) ids.insert(ids.begin(), options_.sentinel);
+  return ids;
+}
+
+std::string TextRecipe::identity() const {
+  return fmt::format("{} {} {} {} {} {} {} {}", tokenizer_.hash(), tokenizer_.size(), options_.max_input,
+                     options_.max_target, options_.one_text, options_.begin, options_.sentinel,
+                     options_.text);
+}
+
 std::vector<TokenId> TextRecipe::encode_target(const std::string& target, RecipeCounts& counts) const {
   const auto most = static_cast<std::size_t>(options_.max_target - 1);
-  std::vector<TokenId> ids = encode_words(target);
+  std::vector<TokenId> ids = target_ids(target);
   if (ids.size() > most) {
     ++counts.cut_targets;
     ids.resize(most);
@@ -73,7 +94,12 @@ std::vector<TokenId> TextRecipe::encode_target(const std::string& target, Recipe
 }
 
 std::string TextRecipe::decode_target(std::span<const TokenId> ids) const {
-  const std::string text = tokenizer_.decode(ids);
+  std::string text = tokenizer_.decode(ids);
+  if (options_.sentinel >= 0) {
+    const std::string sentinel = tokenizer_.piece(options_.sentinel);
+    if (text.starts_with(sentinel)) text.erase(0, sentinel.size());
+    text.erase(0, text.find_first_not_of(' '));
+  }
   if (!options_.one_text) return text;
   const std::size_t begin = text.find_first_not_of(kWhite);
   return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kWhite) + 1 - begin);
@@ -93,7 +119,7 @@ ExampleStore TextRecipe::encode(const std::vector<TextExample>& examples, Recipe
 std::vector<std::vector<TokenId>> TextRecipe::encode_labels(const std::vector<std::string>& labels) const {
   std::vector<std::vector<TokenId>> all;
   for (const std::string& label : labels) {
-    std::vector<TokenId> ids = encode_words(label);
+    std::vector<TokenId> ids = target_ids(label);
     if (ids.size() + 1 > static_cast<std::size_t>(options_.max_target))
       fail_config("label '{}' takes {} tokens with eos, but max_target is {}; raise it", label,
                   ids.size() + 1, options_.max_target);

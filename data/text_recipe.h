@@ -22,6 +22,9 @@ struct RecipeOptions {
   int max_target = 16;           // tokens with eos
   bool one_text = false;         // the target continues the input
   TokenId begin = -1;            // one_text: the token that begins every text; -1: none
+  // Put in front of each target, -1: nothing. <extra_id_0> is what a T5 that was pretrained on span
+  // corruption alone has seen there (Lester et al. 2021, section 3.2).
+  TokenId sentinel = -1;
 };
 
 // The template with `inner`, which may hold "{input}" as well, in place of its "{input}".
@@ -34,6 +37,9 @@ struct RecipeCounts {
   std::size_t cut_targets = 0;
   std::size_t longest_input = 0;   // tokens as for max_input, after trimming
   std::size_t longest_target = 0;  // the same
+
+  RecipeCounts& operator+=(const RecipeCounts& other);
+  bool operator==(const RecipeCounts&) const = default;
 };
 
 class TextRecipe {
@@ -48,25 +54,30 @@ class TextRecipe {
   // what the template says behind it stays. A decoder-only model reads at least one token: where there is
   // none it gets eos, which is what stands between texts in pretraining.
   std::vector<TokenId> encode_input(const std::string& input, RecipeCounts& counts) const;
-  // At most max_target - 1 tokens, then eos. For one text a blank is put in front of the target, unless the
-  // template ends in white space: it then begins a word as it does in running text.
+  // At most max_target - 1 tokens, a sentinel among them, then eos. For one text a blank is put in front of
+  // the target, unless the template ends in white space: it then begins a word as it does in running text.
   std::vector<TokenId> encode_target(const std::string& target, RecipeCounts& counts) const;
 
-  // Throws Error if there are no examples.
+  // In memory. Throws Error if there are no examples. data/example_cache.h keeps what it makes.
   ExampleStore encode(const std::vector<TextExample>& examples, RecipeCounts& counts) const;
 
   // Ids of words as they stand in a target, without eos.
   std::vector<TokenId> encode_words(const std::string& words) const {
     return tokenizer_.encode(blank_ + words);
   }
-  // The text of a target; for one text without white space around it.
+  // The text of a target without the sentinel; for one text without white space around it.
   std::string decode_target(std::span<const TokenId> ids) const;
 
-  // Ids of each label with eos. Throws ConfigError that names label and length if one is cut or holds the
-  // unknown piece.
+  // All that decides which ids a text becomes: two recipes with the same identity make the same.
+  std::string identity() const;
+
+  // Ids of each label with sentinel and eos. Throws ConfigError that names label and length if one is cut or
+  // holds the unknown piece.
   std::vector<std::vector<TokenId>> encode_labels(const std::vector<std::string>& labels) const;
 
  private:
+  std::vector<TokenId> target_ids(const std::string& target) const;
+
   const Tokenizer& tokenizer_;
   RecipeOptions options_;
   std::string blank_;  // in front of targets

@@ -1,117 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/comparison.h"
 
-#include <algorithm>
-#include <array>
+#include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <set>
+#include <map>
 
-#include "data/text_file.h"
-#include "experiments/same_run.h"
+#include "experiments/experiment.h"
+#include "experiments/grid.h"
 #include "runtime/check.h"
+#include "runtime/nearest.h"
 
 namespace trimtab {
 namespace {
 
-std::string score_of(const RunRecord& record, const std::string& split) {
-  const auto found = record.scores.find(split);
-  return found == record.scores.end() ? "-" : fmt::format("{:.2f}", found->second.main_value());
+std::vector<RunSettings> settings_of(const ComparisonConfig& config, const std::string& path) {
+  std::vector<RunSettings> out;
+  for (const ListedRun& run : config.runs) {
+    const std::string place = fmt::format("{}: runs: {}", path, run.name);
+    check_run_name(run.name, place);
+    RunSettings& one = out.emplace_back();
+    one.name = run.name;
+    one.labels.emplace_back("run", run.name);
+    for (const std::string& text : run.set) one.set.push_back(parse_assignment(text, place));
+  }
+  if (config.grid.kind != ConfigNode::Kind::kNull) {
+    const std::vector<RunSettings> grid = expand_grid(config.grid, config.exclude);
+    out.insert(out.end(), grid.begin(), grid.end());
+  } else if (config.exclude.kind != ConfigNode::Kind::kNull) {
+    fail_config("{}: exclude: there is no grid to leave anything out of", config.exclude.place);
+  }
+  if (out.empty()) fail_config("{}: runs: there are none; list some, or give a grid", path);
+  return out;
 }
 
-// (steps, score) of the lines of metrics.jsonl that tell of a split.
-std::vector<std::pair<double, double>> curve_of(const std::string& metrics, const std::string& split) {
-  std::vector<std::pair<double, double>> out;
-  std::ifstream file(metrics);
-  for (std::string line; std::getline(file, line);) {
-    const auto row = nlohmann::json::parse(line, nullptr, false);
-    if (row.is_object() && row.value("kind", "") == split && row.contains("score") &&
-        row["score"].is_number())
-      out.emplace_back(row.value("step", 0.0), row["score"].get<double>());
+void check_overrides(const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) {
+    const std::string key = parse_assignment(text, "--set").key;
+    if (key == "output") fail_config("--set: output: each run has its own; use --output for the whole");
+    if (key == "name" || key == "labels")
+      fail_config("--set: {}: the comparison gives each run its own", key);
   }
-  return out;
+}
+
+// The options of one method mean nothing to another.
+void leave_method(ConfigNode& experiment, const ConfigNode& wanted) {
+  ConfigNode* method = experiment.find("method");
+  if (method == nullptr || method->kind != ConfigNode::Kind::kMap) return;
+  const ConfigNode* name = method->find("name");
+  if ((name != nullptr ? name->text : ExperimentConfig().method.name()) == wanted.text) return;
+  *method = ConfigNode::map();
+  method->place = wanted.place;
+}
+
+void change(ConfigNode& experiment, const Assignment& assignment) {
+  if (assignment.key == "method.name") leave_method(experiment, assignment.value);
+  assign(experiment, assignment);
+}
+
+ExperimentConfig experiment_of(ConfigNode base, const RunSettings& run,
+                               const std::vector<std::string>& overrides) {
+  for (const Assignment& assignment : run.set) change(base, assignment);
+  return resolved(read_config<ExperimentConfig>(std::move(base), overrides));
+}
+
+// As YAML, but for what the comparison gives each run.
+std::string experiment_text(ExperimentConfig config) {
+  config.name = config.output = "";
+  config.labels.clear();
+  return dump_config(config);
 }
 
 }  // namespace
 
-ComparisonConfig load_comparison(const std::string& path) {
-  auto out = load_config<ComparisonConfig>(path);
-  const std::filesystem::path base = out.base;
-  if (base.is_relative()) out.base = (std::filesystem::path(path).parent_path() / base).string();
-  std::set<std::string> names;
-  for (const ComparedRun& run : out.runs)
-    if (!names.insert(run.name).second) fail_config("{}: runs: two are named '{}'", path, run.name);
-  return out;
-}
-
-ExperimentConfig experiment_of(const ComparisonConfig& comparison, const ComparedRun& run,
-                               const std::vector<std::string>& overrides) {
-  std::vector<std::string> all = run.set;
-  all.insert(all.end(), overrides.begin(), overrides.end());
-  auto out = load_config<ExperimentConfig>(comparison.base, all);
-  out.name = comparison.name + "/" + run.name;
-  out.output = comparison.output + "/" + run.name;
-  return out;
-}
-
-bool is_finished(const ExperimentConfig& config) {
-  const RunFolder folder(config.output);
-  const auto record = load_record(folder.record());
-  if (!record || record->status != "finished") return false;
-  const std::string wanted = dump_config(config);
-  const std::string stored = read_bytes(folder.config());
-  check_same_run(stored, wanted, folder.config());
-  const auto differences = difference(parse_yaml(stored, folder.config()), parse_yaml(wanted, "this run"));
-  return std::ranges::none_of(differences, [](const Difference& d) {
-    return d.key == "train.steps" || d.key.starts_with("evaluate.") || d.key.starts_with("text.");
-  });
-}
-
-std::string comparison_table(const std::vector<ComparedResult>& results, const std::string& dev_split) {
-  using Row = std::array<std::string, 6>;
-  std::vector<Row> rows = {{"run", dev_split, "test", "trained parameters", "share of the model", "seconds"}};
-  for (const ComparedResult& result : results) {
-    if (!result.record || result.record->status != "finished") {
-      rows.push_back({result.name, result.record ? result.record->status : "failed", "-", "-", "-", "-"});
-      continue;
-    }
-    const RunRecord& r = *result.record;
-    rows.push_back({result.name, score_of(r, dev_split), score_of(r, "test"),
-                    std::to_string(r.trained_parameters), fmt::format("{:.4f} %", r.share_percent()),
-                    fmt::format("{:.0f}", r.seconds)});
-  }
-  std::array<std::size_t, 6> widths{};
-  for (const Row& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  std::string out;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    out += fmt::format("| {:<{}} |", rows[r][0], widths[0]);
-    for (std::size_t i = 1; i < widths.size(); ++i) out += fmt::format(" {:>{}} |", rows[r][i], widths[i]);
-    out += "\n";
-    if (r > 0) continue;
-    out += fmt::format("|:{:-<{}} |", "", widths[0]);
-    for (std::size_t i = 1; i < widths.size(); ++i) out += fmt::format(" {:->{}}:|", "", widths[i]);
-    out += "\n";
+Comparison load_comparison(const std::string& path, const std::vector<std::string>& overrides,
+                           const std::string& output) {
+  auto config = load_config<ComparisonConfig>(path);
+  check_overrides(overrides);
+  std::filesystem::path base_path = config.base;
+  if (base_path.is_relative()) base_path = std::filesystem::path(path).parent_path() / base_path;
+  ConfigNode base = read_yaml_file(base_path.string());
+  for (const std::string& text : config.set) change(base, parse_assignment(text, path + ": set"));
+  Comparison out;
+  out.name = config.name;
+  out.output = output.empty() ? config.output : output;
+  std::map<std::string, std::string> names, experiments;  // name or experiment -> name
+  for (const RunSettings& run : settings_of(config, path)) {
+    if (!names.emplace(run.name, run.name).second)
+      fail_config("{}: two runs are named '{}'; give their settings names that tell them apart", path,
+                  run.name);
+    ExperimentConfig experiment = experiment_of(base, run, overrides);
+    const auto [same, is_new] = experiments.emplace(experiment_text(experiment), run.name);
+    if (!is_new)
+      fail_config("{}: the runs '{}' and '{}' are the same experiment; leave one out", path, same->second,
+                  run.name);
+    experiment.name = out.name + "/" + run.name;
+    experiment.output = out.output + "/" + run.name;
+    for (const auto& [axis, setting] : run.labels) experiment.labels.push_back(axis + "=" + setting);
+    out.runs.push_back({run.name, std::move(experiment)});
   }
   return out;
 }
 
-Plot comparison_plot(const std::string& title, const std::vector<ComparedResult>& results,
-                     const std::string& dev_split) {
-  Plot plot;
-  plot.title = title;
-  plot.x_label = "steps";
-  plot.y_label = dev_split + " score, percent";
-  for (const ComparedResult& result : results) {
-    auto points = curve_of(RunFolder(result.output).metrics(), dev_split);
-    if (!points.empty()) {
-      plot.curves.push_back({result.name, std::move(points)});
-    } else if (result.record && result.record->scores.contains(dev_split)) {
-      plot.levels.emplace_back(result.name, result.record->scores.at(dev_split).main_value());
-    }
+std::size_t find_run(const Comparison& comparison, const std::string& name_or_number) {
+  std::size_t number = 0;
+  const char* end = name_or_number.data() + name_or_number.size();
+  const auto [stop, error] = std::from_chars(name_or_number.data(), end, number);
+  if (stop == end && error == std::errc()) {
+    if (number == 0 || number > comparison.runs.size())
+      fail_config("--run: {} is not from 1 to {}, the number of runs (--list shows them)", name_or_number,
+                  comparison.runs.size());
+    return number - 1;
   }
-  return plot;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < comparison.runs.size(); ++i) {
+    if (comparison.runs[i].name == name_or_number) return i;
+    names.push_back(comparison.runs[i].name);
+  }
+  fail_config("--run: there is no run '{}'{} (--list shows them)", name_or_number,
+              did_you_mean(name_or_number, names));
 }
 
 }  // namespace trimtab

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several runs of one base experiment side by side: which there are, one table of what came out, and one
-// picture of how it came about. Running them is the caller's.
+// Several runs of one base experiment side by side, listed or as a grid: one file, read and checked in full
+// before anything runs. Running them is the caller's (launch/compare.cc).
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/experiment_config.h"
-#include "experiments/plot.h"
-#include "experiments/run_record.h"
 #include "runtime/config.h"
 
 namespace trimtab {
 
-struct ComparedRun {
+struct ListedRun {
   std::string name;
   std::vector<std::string> set;
 };
@@ -24,11 +21,14 @@ struct ComparisonConfig {
   std::string name = "comparison";
   std::string output;
   std::string base;
-  std::vector<ComparedRun> runs;
+  std::vector<std::string> set;
+  std::vector<ListedRun> runs;
+  ConfigNode grid;
+  ConfigNode exclude;
 };
 
 template <class V>
-void describe(V& v, ComparedRun& s) {
+void describe(V& v, ListedRun& s) {
   v.field("name", s.name, "Name of the run, and of its folder.", {.required = true, .min_size = 1});
   v.field("set", s.set, "key=value overrides of the base experiment.");
 }
@@ -40,32 +40,33 @@ void describe(V& v, ComparisonConfig& s) {
           {.required = true, .min_size = 1});
   v.field("base", s.base, "The experiment that the runs change, relative to this file.",
           {.required = true, .min_size = 1});
-  v.field("runs", s.runs, "The runs, in the order of the table.", {.required = true, .min_size = 1});
+  v.field("set", s.set, "key=value overrides of the base experiment for every run.");
+  v.field("runs", s.runs, "Runs one by one.");
+  v.field("grid", s.grid,
+          "Axes and their settings: each combination is a run, named after its settings. A list of such "
+          "sections: their runs one after the other.");
+  v.field("exclude", s.exclude, "Combinations of the grid that are left out.");
 }
 
-// Reads it, resolves `base`, and refuses two runs of one name. Throws ConfigError.
-ComparisonConfig load_comparison(const std::string& path);
-
-// The experiment of a run; `overrides` come after its own.
-ExperimentConfig experiment_of(const ComparisonConfig& comparison, const ComparedRun& run,
-                               const std::vector<std::string>& overrides);
-
-// Whether the output folder of a resolved experiment holds the finished run of it, as long and scored in the
-// same way. Throws ConfigError when it holds a run with other settings.
-bool is_finished(const ExperimentConfig& config);
-
-// A run and what it left; no record if it failed before it wrote one.
-struct ComparedResult {
+struct ComparedRun {
   std::string name;
-  std::string output;
-  std::optional<RunRecord> record;
+  ExperimentConfig config;  // resolved; its output is a folder of the comparison's
 };
 
-// A table in Markdown: run, score on the dev and test split, trained parameters, share of the model, seconds.
-std::string comparison_table(const std::vector<ComparedResult>& results, const std::string& dev_split);
+struct Comparison {
+  std::string name;
+  std::string output;
+  std::vector<ComparedRun> runs;  // listed ones first, then those of the grid
+};
 
-// Dev score over the steps of each run that trains, and a level for each that does not.
-Plot comparison_plot(const std::string& title, const std::vector<ComparedResult>& results,
-                     const std::string& dev_split);
+// Reads the file and resolves every run. A run that names another method than the base leaves the options of
+// the base's method behind. `overrides` come after the runs' own; `output` replaces the file's unless it is
+// "". Throws ConfigError with the place: keys that nothing knows, two runs of one name, two names for one
+// experiment, no run at all.
+Comparison load_comparison(const std::string& path, const std::vector<std::string>& overrides = {},
+                           const std::string& output = "");
+
+// The position, from 0, of the run with this name, or with this number counted from 1. Throws ConfigError.
+std::size_t find_run(const Comparison& comparison, const std::string& name_or_number);
 
 }  // namespace trimtab

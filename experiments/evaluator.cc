@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/batcher.h"
+#include "data/majority.h"
 #include "experiments/to_micro_batch.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
@@ -38,11 +39,17 @@ void share_predictions(Communicator& replicas, const std::vector<std::size_t>& a
 }  // namespace
 
 Evaluator::Evaluator(const Task& task, const TextRecipe& recipe, std::vector<TextExample> examples,
-                     EvaluatorOptions options)
-    : task_(task), recipe_(recipe), examples_(std::move(examples)), options_(options) {
-  const ExampleStore store = recipe.encode(examples_, counts_);
-  const std::vector<Batch> all = in_order(store, store.size());
+                     const TokenisedExamples& tokenised, EvaluatorOptions options)
+    : task_(task),
+      recipe_(recipe),
+      examples_(std::move(examples)),
+      options_(options),
+      counts_(tokenised.counts) {
+  TT_CHECK(tokenised.store.size() == examples_.size(), "{} rows of {} examples", tokenised.store.size(),
+           examples_.size());
+  const std::vector<Batch> all = in_order(tokenised.store, tokenised.store.size());
   batches_ = micro_batches(all.front(), options_.batch_tokens, options_.extra_positions);
+  majority_ = majority_score(task_, examples_);
 }
 
 void Evaluator::answer(ModelRunner& runner, std::size_t begin, std::size_t end,
@@ -85,6 +92,7 @@ Evaluation Evaluator::run(ModelRunner& runner, const std::function<bool()>& shou
   out.scores.main = scores.main;
   out.scores.examples = static_cast<std::int64_t>(examples_.size());
   out.scores.invalid = static_cast<std::int64_t>(scores.invalid);
+  out.scores.majority = majority_;
   out.scores.cut_inputs = static_cast<std::int64_t>(counts_.cut_inputs);
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return out;

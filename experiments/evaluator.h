@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/batch.h"
+#include "data/example_cache.h"
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "experiments/model_runner.h"
@@ -32,10 +34,10 @@ struct Evaluation {
 
 class Evaluator {
  public:
-  // Task and recipe must outlive this. Throws Error if there are no examples, ConfigError if one is over
-  // the budget.
+  // Task and recipe must outlive this; `tokenised` are the examples. Throws ConfigError if one is over the
+  // budget.
   Evaluator(const Task& task, const TextRecipe& recipe, std::vector<TextExample> examples,
-            EvaluatorOptions options);
+            const TokenisedExamples& tokenised, EvaluatorOptions options);
 
   // Collective over all ranks, each of which gets the whole result. `should_stop` is asked between rounds of
   // micro-batches; when it says yes on any rank, Interrupted is thrown on all.
@@ -51,6 +53,7 @@ class Evaluator {
   std::vector<TextExample> examples_;
   EvaluatorOptions options_;
   RecipeCounts counts_;
+  std::optional<double> majority_;
   std::vector<Batch> batches_;
 
   // Answers the micro-batches [begin, end) that are this replica's turn.

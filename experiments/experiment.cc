@@ -7,6 +7,7 @@
 #include "data/labels.h"
 #include "data/replica_share.h"
 #include "data/tasks/registry.h"
+#include "data/tokenizers/t5_tokenizer.h"
 #include "experiments/base_hash.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
@@ -131,6 +132,14 @@ void Experiment::make_recipe() {
   options.max_target = static_cast<int>(config_.text.max_target);
   options.one_text = one_text;
   options.begin = one_text ? begin : -1;
+  if (config_.text.target_sentinel) {
+    const auto* t5 = dynamic_cast<const T5Tokenizer*>(tokenizer_.get());
+    if (t5 == nullptr || t5->extra_ids() == 0)
+      fail_config(
+          "text.target_sentinel: the vocabulary {} has no sentinels, which are T5's; leave the key out",
+          tokenizer_->path());
+    options.sentinel = t5->sentinel(0);
+  }
   recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
 }
 
@@ -144,8 +153,10 @@ void Experiment::load_training_rows() {
   keep_first(train_examples_, config_.text.train_rows);
   for (const std::string& label : labels_without_example(task_->labels(), train_examples_))
     warnings_.push_back(fmt::format("no training row has the label '{}'", label));
-  RecipeCounts counts;
-  train_store_ = recipe_->encode(train_examples_, counts);
+  TokenisedExamples rows = tokenised("train", train_examples_);
+  train_store_ = std::move(rows.store);
+  const RecipeCounts& counts = rows.counts;
+  for (TextExample& example : train_examples_) example.input = {};  // what is left is what a row is called
   if (counts.cut_inputs > 0)
     warnings_.push_back(
         fmt::format("{} of {} training inputs are longer than text.max_input = {} and were cut",
@@ -158,6 +169,12 @@ void Experiment::load_training_rows() {
   batcher_ = std::make_unique<Batcher>(train_store_, task_->parts(train_examples_),
                                        static_cast<std::size_t>(config_.train.batch),
                                        static_cast<std::uint64_t>(config_.train.seed));
+}
+
+TokenisedExamples Experiment::tokenised(const std::string& split,
+                                        const std::vector<TextExample>& examples) const {
+  const std::string folder = config_.text.cache.empty() ? config_.output + "/cache" : config_.text.cache;
+  return tokenise(folder, task_->name() + "-" + split, *recipe_, examples);
 }
 
 void Experiment::check_memory() const {
@@ -310,7 +327,8 @@ const Evaluator& Experiment::evaluator(const std::string& split) {
   options.max_target = config_.text.max_target;
   options.batch_tokens = config_.evaluate.batch_tokens;
   options.extra_positions = method_->extra_positions();
-  evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), options);
+  const TokenisedExamples rows = tokenised(split, examples);
+  evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), rows, options);
   return *evaluator;
 }
 

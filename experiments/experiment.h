@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "data/batcher.h"
+#include "data/example_cache.h"
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
@@ -87,6 +88,7 @@ class Experiment {
   void make_recipe();
   void load_training_rows();
   void find_scored_splits();
+  TokenisedExamples tokenised(const std::string& split, const std::vector<TextExample>& examples) const;
   void check_memory() const;
   void check_ranks_agree();
   UnitRange stage_units();

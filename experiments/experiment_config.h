@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "experiments/optimizer_section.h"
 #include "runtime/config.h"
@@ -36,8 +37,10 @@ struct TextConfig {
   std::string prompt_place = "first";
   std::int64_t max_input = 512;
   std::int64_t max_target = 8;
+  bool target_sentinel = false;
   std::int64_t train_rows = 0;
   std::int64_t dev_rows = 0;
+  std::string cache;
 };
 
 struct TrainConfig {
@@ -64,6 +67,7 @@ struct EvaluateConfig {
 struct ExperimentConfig {
   std::string name = "experiment";
   std::string output;
+  std::vector<std::string> labels;
   MeshConfig mesh;
   ModelConfig model;
   Subtree method{"prompt_tuning"};
@@ -115,9 +119,14 @@ void describe(V& v, TextConfig& s) {
           {.min = 2, .max = 65536, .unit = "tokens"});
   v.field("max_target", s.max_target, "Longer targets are cut; also the most that is generated.",
           {.min = 2, .max = 65536, .unit = "tokens"});
+  v.field("target_sentinel", s.target_sentinel,
+          "<extra_id_0> in front of targets and predictions, for models that know span corruption only.");
   v.field("train_rows", s.train_rows, "Of the training split the first rows are used; 0: all.", {.min = 0});
   v.field("dev_rows", s.dev_rows,
           "Of the split that is scored while training the first rows are used; 0: all.", {.min = 0});
+  v.field("cache", s.cache,
+          "Folder that tokenised splits are kept in; empty: $TRIMTAB_CACHE if it is set, else `cache` in the "
+          "output folder, of a comparison in that of the comparison.");
 }
 
 template <class V>
@@ -161,6 +170,7 @@ template <class V>
 void describe(V& v, ExperimentConfig& s) {
   v.field("name", s.name, "Name of the run.", {.min_size = 1});
   v.field("output", s.output, "Run folder.", {.required = true, .min_size = 1});
+  v.field("labels", s.labels, "What `trimtab report` shows of the run, as column=text.");
   v.field("mesh", s.mesh, "How the ranks share the work.");
   v.field("model", s.model, "The frozen model.");
   v.field("method", s.method, "What is trained, by `name`, and its options.");

@@ -7,7 +7,6 @@
 #include <H5public.h>
 #include <malloc.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
@@ -81,9 +80,11 @@ std::uint64_t available_memory() {
   return machine == 0 ? left : std::min(machine, left);
 }
 
-std::uint64_t peak_memory() {
-  rusage usage{};
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::uint64_t>(usage.ru_maxrss) * 1024 : 0;
+std::uint64_t peak_memory() { return kilobytes_of("/proc/self/status", "VmHWM:"); }
+
+void reset_peak_memory() {
+  malloc_trim(0);  // what the run before freed is none of the next one's
+  std::ofstream("/proc/self/clear_refs") << "5";
 }
 
 std::string instruction_sets() {

@@ -18,8 +18,10 @@ int usable_cores();
 std::vector<int> usable_core_numbers();
 // Bytes that can still be used: the smaller of the machine's and the control group's.
 std::uint64_t available_memory();
-// Most bytes that this process ever held.
+// Most bytes that this process held since it began, or since the last reset.
 std::uint64_t peak_memory();
+// For a process that does one run after the other. Where the kernel does not allow it, nothing happens.
+void reset_peak_memory();
 // "x86-64: avx2 avx512f bf16 ..." of those that matter for speed.
 std::string instruction_sets();
 // Whether this processor multiplies bfloat16 by itself; where not, it is emulated and many times slower than

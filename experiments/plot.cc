@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/plot.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
@@ -28,14 +30,108 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-std::pair<double, double> x_range(const Plot& plot) {
-  double low = std::numeric_limits<double>::infinity(), high = -low;
+// "1", "0.3", "77 M": as few digits as tell sizes apart.
+std::string short_number(double value) {
+  constexpr double kGiga = 1e9, kMega = 1e6;
+  if (value >= kGiga) return fmt::format("{:.3g} G", value / kGiga);
+  if (value >= kMega) return fmt::format("{:.3g} M", value / kMega);
+  return fmt::format("{:.6g}", value);
+}
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
+
+  void include(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  bool empty() const { return low > high; }
+};
+
+Range x_range(const Plot& plot) {
+  Range out;
   for (const Curve& curve : plot.curves)
-    for (const auto& [x, y] : curve.points) {
-      low = std::min(low, x);
-      high = std::max(high, x);
+    for (const PlotPoint& point : curve.points) out.include(point.x);
+  if (out.empty()) return {0, 1};
+  return out;
+}
+
+bool is_log(const Plot& plot, const Range& x) {
+  constexpr double kWide = 8;
+  return plot.few_points && x.low > 0 && x.high >= kWide * x.low;
+}
+
+// Room around the points, so that the outermost are not cut.
+std::string x_axis(const Plot& plot) {
+  const Range x = x_range(plot);
+  const bool log = is_log(plot, x);
+  constexpr double kLogRoom = 1.25, kRoom = 0.05;
+  if (!plot.few_points)
+    return fmt::format("set xrange [{}:{}]\n", x.low, x.low < x.high ? x.high : x.low + 1);
+  const double room = x.low < x.high ? kRoom * (x.high - x.low) : 1;
+  std::string out =
+      log ? fmt::format("set logscale x\nset xrange [{}:{}]\n", x.low / kLogRoom, x.high * kLogRoom)
+          : fmt::format("set xrange [{}:{}]\n", x.low - room, x.high + room);
+  std::set<double> values;
+  for (const Curve& curve : plot.curves)
+    for (const PlotPoint& point : curve.points) values.insert(point.x);
+  std::string tics;
+  for (const double value : values)
+    tics += fmt::format("{}{} {}", tics.empty() ? "" : ", ", quoted(short_number(value)), value);
+  return out + fmt::format("set xtics ({})\n", tics);
+}
+
+// All of the data with a little room, and nothing that no score can be.
+std::string y_axis(const Plot& plot) {
+  Range y;
+  for (const Curve& curve : plot.curves)
+    for (const PlotPoint& point : curve.points) {
+      y.include(point.y - point.spread);
+      y.include(point.y + point.spread);
     }
-  return low > high ? std::pair(0.0, 1.0) : std::pair(low, high);
+  for (const auto& level : plot.levels) y.include(level.second);
+  constexpr double kRoom = 0.06, kLeast = 1;
+  const double room = std::max(kRoom * (y.high - y.low), kLeast);
+  return fmt::format("set yrange [{:.4g}:{:.4g}]\n", std::max(y.low - room, plot.lowest),
+                     std::min(y.high + room, plot.highest));
+}
+
+bool has_spread(const Curve& curve) {
+  return std::ranges::any_of(curve.points, [](const PlotPoint& point) { return point.spread > 0; });
+}
+
+// Colours that the colour-blind tell apart (Okabe and Ito 2008); black for what comes after them.
+std::string color(std::size_t i) {
+  constexpr std::array<const char*, 7> kColors = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                                  "#E69F00", "#56B4E9", "#8C5E3C"};
+  return fmt::format("lc rgb '{}'", i < kColors.size() ? kColors[i] : i % 2 == 0 ? "#000000" : "#777777");
+}
+
+// Bands first, so that no line is covered.
+std::string plot_command(const Plot& plot, const std::string& data) {
+  std::vector<std::string> bands, lines;
+  std::size_t block = 0;
+  for (const Curve& curve : plot.curves) {
+    if (curve.points.empty()) continue;
+    const std::string source = fmt::format("{} index {}", quoted(data), block);
+    const std::string paint = color(block);
+    const std::string point = fmt::format("lw 2 pt {} ps 0.9", 4 + 2 * (block % 5) + 1);
+    if (has_spread(curve) && plot.few_points)
+      bands.push_back(fmt::format("{} using 1:2:3:4 with yerrorbars {} lw 1.5 pt 0 notitle", source, paint));
+    else if (has_spread(curve))
+      bands.push_back(fmt::format(
+          "{} using 1:3:4 with filledcurves {} fs transparent solid 0.18 noborder notitle", source, paint));
+    lines.push_back(fmt::format("{} using 1:2 with linespoints {} {} title {}", source, paint, point,
+                                quoted(curve.name)));
+    ++block;
+  }
+  for (const auto& level : plot.levels) {
+    lines.push_back(fmt::format("{} index {} using 1:2 with lines dt {} lw 2 {} title {}", quoted(data),
+                                block, 2 + block % 3, color(block), quoted(level.first)));
+    ++block;
+  }
+  bands.insert(bands.end(), lines.begin(), lines.end());
+  return fmt::format("plot {}\n", fmt::join(bands, ", \\\n     "));
 }
 
 // Runs a program found in PATH and waits. 127: it is not there.
@@ -54,36 +150,39 @@ int run_program(const std::string& program, const std::string& argument) {
 
 std::string plot_data(const Plot& plot) {
   std::string out;
-  const auto block = [&](const std::string& name, const std::vector<std::pair<double, double>>& points) {
-    if (!out.empty()) out += "\n\n";
-    out += "# " + name + "\n";
-    for (const auto& [x, y] : points) out += fmt::format("{} {}\n", x, y);
-  };
-  for (const Curve& curve : plot.curves)
-    if (!curve.points.empty()) block(curve.name, curve.points);
-  const auto [low, high] = x_range(plot);
-  for (const auto& [name, y] : plot.levels) block(name, {{low, y}, {high, y}});
+  const auto begin = [&](const std::string& name) { out += (out.empty() ? "# " : "\n\n# ") + name + "\n"; };
+  for (const Curve& curve : plot.curves) {
+    if (curve.points.empty()) continue;
+    begin(curve.name);
+    for (const PlotPoint& p : curve.points)
+      out += fmt::format("{} {} {} {}\n", p.x, p.y, p.y - p.spread, p.y + p.spread);
+  }
+  Range x = x_range(plot);
+  // Across the room beside the points, too: what is outside the picture is cut.
+  const double width = x.high - x.low + 1;
+  if (plot.few_points)
+    x = is_log(plot, x) ? Range{x.low / 2, x.high * 2} : Range{x.low - width, x.high + width};
+  for (const auto& [name, y] : plot.levels) {
+    begin(name);
+    out += fmt::format("{} {}\n{} {}\n", x.low, y, x.high, y);
+  }
   return out;
 }
 
-std::string plot_script(const Plot& plot, const std::string& data, const std::string& png) {
-  std::string out = fmt::format(
-      "set terminal pngcairo noenhanced size 1000,620 font 'Sans,11'\n"
-      "set output {}\nset title {}\nset xlabel {}\nset ylabel {}\n"
-      "set grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset key outside right top\nset offsets 0, "
-      "0, 0.5, 0.5\n",
-      quoted(png), quoted(plot.title), quoted(plot.x_label), quoted(plot.y_label));
-  std::string items;
-  int block = 0;
-  const auto add = [&](const std::string& name, const std::string& style) {
-    items += fmt::format("{}{} index {} with {} title {}", items.empty() ? "plot " : ", \\\n     ",
-                         quoted(data), block++, style, quoted(name));
-  };
-  int color = 1;
-  for (const Curve& curve : plot.curves)
-    if (!curve.points.empty()) add(curve.name, fmt::format("linespoints lw 2 pt 7 ps 0.6 lc {}", color++));
-  for (const auto& level : plot.levels) add(level.first, fmt::format("lines dt 2 lw 2 lc {}", color++));
-  return out + items + "\n";
+std::string plot_script(const Plot& plot, const std::string& data, const std::string& pictures) {
+  return fmt::format(
+             "set encoding utf8\nset title {}\nset xlabel {}\nset ylabel {}\n"
+             "set grid lc rgb '#dddddd'\nset border 3 lc rgb '#444444'\nset tics nomirror\n"
+             "set key outside right top\n",
+             quoted(plot.title), quoted(plot.x_label), quoted(plot.y_label)) +
+         x_axis(plot) + y_axis(plot) +
+         fmt::format("set terminal pngcairo noenhanced size 1000,560 font 'Sans,11'\nset output {}\n",
+                     quoted(pictures + ".png")) +
+         plot_command(plot, data) +
+         fmt::format(
+             "set terminal svg noenhanced size 1000,560 font 'Sans,14' background rgb 'white'\n"
+             "set output {}\nreplot\n",
+             quoted(pictures + ".svg"));
 }
 
 bool draw(const Plot& plot, const std::string& path_without_ending, std::string& why) {
@@ -96,7 +195,7 @@ bool draw(const Plot& plot, const std::string& path_without_ending, std::string&
   }
   const std::string data = path_without_ending + ".dat", script = path_without_ending + ".gp";
   write_file_atomically(data, plot_data(plot));
-  write_file_atomically(script, plot_script(plot, data, path_without_ending + ".png"));
+  write_file_atomically(script, plot_script(plot, data, path_without_ending));
   const int code = run_program("gnuplot", script);
   if (code == 127)
     why = fmt::format("gnuplot is not installed (apt-get install gnuplot-nox); then: gnuplot {}", script);

@@ -17,11 +17,13 @@ using Json = nlohmann::ordered_json;
 Json to_json(const SplitScores& scores) {
   Json metrics = Json::object();
   for (const auto& [name, value] : scores.metrics) metrics[name] = value;
-  return {{"main", scores.main},
-          {"metrics", metrics},
-          {"examples", scores.examples},
-          {"invalid_labels", scores.invalid},
-          {"cut_inputs", scores.cut_inputs}};
+  Json out = {{"main", scores.main},
+              {"metrics", metrics},
+              {"examples", scores.examples},
+              {"invalid_labels", scores.invalid},
+              {"cut_inputs", scores.cut_inputs}};
+  if (scores.majority) out["majority_class"] = *scores.majority;
+  return out;
 }
 
 SplitScores scores_from(const Json& json) {
@@ -31,6 +33,7 @@ SplitScores scores_from(const Json& json) {
   out.examples = json.at("examples");
   out.invalid = json.at("invalid_labels");
   out.cut_inputs = json.at("cut_inputs");
+  if (json.contains("majority_class")) out.majority = json.at("majority_class").get<double>();
   return out;
 }
 

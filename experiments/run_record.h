@@ -22,6 +22,7 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string config() const { return path_ + "/config.yaml"; }
   std::string record() const { return path_ + "/record.json"; }
+  std::string lock() const { return path_ + "/lock"; }  // runtime/file_lock.h
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
   std::string tensorboard() const { return path_ + "/tb"; }
   std::string best() const { return path_ + "/best.h5"; }  // best score on the dev split
@@ -39,8 +40,9 @@ struct SplitScores {
   std::vector<std::pair<std::string, double>> metrics;
   std::string main;  // the metric that counts
   std::int64_t examples = 0;
-  std::int64_t invalid = 0;     // predictions that are no legal label
-  std::int64_t cut_inputs = 0;  // inputs longer than max_input
+  std::int64_t invalid = 0;        // predictions that are no legal label
+  std::int64_t cut_inputs = 0;     // inputs longer than max_input
+  std::optional<double> majority;  // the main metric of the most frequent label; nothing without labels
   double main_value() const;
 };
 

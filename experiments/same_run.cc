@@ -12,9 +12,10 @@ namespace trimtab {
 namespace {
 
 // A key, or a section with all that is in it.
-constexpr std::array<std::string_view, 21> kFree = {
+constexpr std::array<std::string_view, 23> kFree = {
     "name",
     "output",
+    "labels",
     "mesh",
     "export",
     "evaluate",
@@ -23,6 +24,7 @@ constexpr std::array<std::string_view, 21> kFree = {
     "model.weights",     // compared by the hash of what is in it
     "model.vocabulary",  // the same
     "data.cache",
+    "text.cache",
     "text.dev_rows",
     "train.steps",
     "train.micro_batch_tokens",

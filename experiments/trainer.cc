@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <numeric>
 #include <utility>
@@ -93,7 +94,10 @@ Trainer::Trainer(Experiment& experiment, Console& console)
 }
 
 void Trainer::resume() {
-  if (const auto record = load_record(folder_.record())) seconds_before_ = record->seconds;
+  if (const auto record = load_record(folder_.record())) {
+    seconds_before_ = record->seconds;
+    record_.peak_memory = record->peak_memory;
+  }
   if (!std::filesystem::exists(folder_.last())) return;
   const Checkpoint checkpoint(folder_.last());
   checkpoint.check_method(info_.method);
@@ -320,7 +324,7 @@ void Trainer::write_record(const std::string& status) {
   record_.best_score = info_.best_score;
   record_.seconds =
       seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  record_.peak_memory = peak_memory();
+  record_.peak_memory = std::max(record_.peak_memory, peak_memory());
   if (speaks()) save_record(record_, folder_.record());
 }
 

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/comparison.h"
+#include "experiments/machine.h"
+#include "experiments/run_lock.h"
+#include "experiments/run_state.h"
 #include "experiments/trainer.h"
 #include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/job.h"
+#include "launch/results_output.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
@@ -19,89 +24,144 @@ namespace {
 
 struct Options {
   std::string file;
+  std::string output;
+  std::string run;
   std::vector<std::string> overrides;
+  bool list = false;
   bool print_config = false;
   bool dry_run = false;
 };
 
-// False: stopped by a signal.
-bool run_one(const ExperimentConfig& config, bool dry_run, Job& job, Console& out) {
+enum class Outcome { kDone, kTaken, kStopped };
+
+constexpr const char* kFinishedBefore = "finished before";
+
+// Takes the run for this job, and says "" or why there is nothing to do. Another process may have finished it
+// while we waited for nothing but the lock, hence the second look.
+std::string take(const ExperimentConfig& config, std::optional<FileLock>& lock) {
+  if (is_finished(config)) return kFinishedBefore;
+  lock = try_lock_run(config.output);
+  if (!lock) return fmt::format("is being run by {}", lock_holder(config.output));
+  return is_finished(config) ? kFinishedBefore : "";
+}
+
+void check_only(const ExperimentConfig& config, Job& job) {
+  World world = job.world(config);
+  const Experiment experiment(config, world, TrainingData::kLoad);
+}
+
+Outcome run_one(const ExperimentConfig& config, Job& job, Console& out) {
+  std::optional<FileLock> lock;  // of the first rank, for all
+  const std::string obstacle = job.ask_first_rank([&] { return take(config, lock); });
+  if (!obstacle.empty()) {
+    if (job.speaks()) out.out << config.name << ": " << obstacle << '\n' << std::flush;
+    return obstacle == kFinishedBefore ? Outcome::kDone : Outcome::kTaken;
+  }
+  reset_peak_memory();
   World world = job.world(config);
   const auto watch = job.watch(world, config);
   try {
     Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
-    return dry_run || Trainer(experiment, out).run(stop_requested);
+    return Trainer(experiment, out).run(stop_requested) ? Outcome::kDone : Outcome::kStopped;
   } catch (const Interrupted&) {
-    return false;
+    return Outcome::kStopped;
   }
 }
 
-void report(const ComparisonConfig& comparison, const std::vector<ComparedResult>& results,
-            const std::string& split, Console& out) {
-  const std::string table = comparison_table(results, split);
-  write_file_atomically(comparison.output + "/table.md", table);
-  std::string why;
-  const std::string picture = comparison.output + "/curves";
-  if (!draw(comparison_plot(comparison.name, results, split), picture, why))
-    out.out << "no picture: " << why << '\n';
-  else
-    out.out << "picture: " << picture << ".png\n";
-  out.out.flush();
-  std::fputs(table.c_str(), stdout);
+// All runs of the comparison that are there, whoever made them.
+void report(const Comparison& comparison, Console& out) {
+  std::vector<StoredRun> runs;
+  for (const ComparedRun& run : comparison.runs)
+    if (auto stored = load_run(run.config.output)) runs.push_back(std::move(*stored));
+  const Results results = collate(runs);
+  draw_results(comparison.name, results, comparison.output, out.out);
+  if (results.rows.empty()) return;
+  write_file_atomically(comparison.output + "/table.md", results_table(results, TableFormat::kMarkdown));
+  print_table(results, TableFormat::kMarkdown);
+}
+
+int run_all(const Comparison& comparison, Job& job, Console& out) {
+  bool failed = false;
+  for (const ComparedRun& run : comparison.runs) {
+    try {
+      if (run_one(run.config, job, out) == Outcome::kStopped) return kInterrupted;
+    } catch (const ConfigError&) {
+      throw;
+    } catch (const Error& error) {
+      if (!job.alone()) throw;  // the other ranks may still be in this run
+      // What the others can show is worth having.
+      out.out << run.config.name << ": " << error.what() << '\n' << std::flush;
+      failed = true;
+    }
+  }
+  if (job.speaks()) report(comparison, out);
+  return failed ? kFailure : kSuccess;
+}
+
+// For a job of an array: somebody else at the same run is a mistake in how they were numbered.
+int run_only(const ComparedRun& run, Job& job, Console& out) {
+  const Outcome outcome = run_one(run.config, job, out);
+  if (outcome == Outcome::kStopped) return kInterrupted;
+  return outcome == Outcome::kTaken ? kFailure : kSuccess;
+}
+
+void list(const Comparison& comparison) {
+  std::size_t width = 0;
+  for (const ComparedRun& run : comparison.runs) width = std::max(width, run.name.size());
+  for (std::size_t i = 0; i < comparison.runs.size(); ++i)
+    std::fputs(fmt::format("{:>4}  {:<{}}  {}\n", i + 1, comparison.runs[i].name, width,
+                           name_of(state_of(comparison.runs[i].config)))
+                   .c_str(),
+               stdout);
 }
 
 int run(const Options& options) {
-  const ComparisonConfig comparison = load_comparison(options.file);
-  std::vector<ExperimentConfig> experiments;
-  for (const ComparedRun& one : comparison.runs)
-    experiments.push_back(resolved(experiment_of(comparison, one, options.overrides)));
+  Comparison comparison = load_comparison(options.file, options.overrides, options.output);
+  for (ComparedRun& run : comparison.runs) choose_cache(run.config, comparison.output + "/cache");
+  std::optional<ComparedRun> only;
+  if (!options.run.empty()) only = comparison.runs[find_run(comparison, options.run)];
+  if (options.list) {
+    list(comparison);
+    return kSuccess;
+  }
+  if (only) comparison.runs = {*only};
   if (options.print_config) {
-    for (const ExperimentConfig& config : experiments) std::printf("---\n%s", dump_config(config).c_str());
+    for (const ComparedRun& run : comparison.runs) std::printf("---\n%s", dump_config(run.config).c_str());
     return kSuccess;
   }
   Job job;
-  Console out = console(experiments.front().train.log_seconds);
-  std::vector<ComparedResult> results;
-  bool failed = false;
-  for (std::size_t i = 0; i < experiments.size(); ++i) {
-    const ExperimentConfig& config = experiments[i];
-    if (!options.dry_run && is_finished(config)) {
-      if (job.speaks()) out.out << config.name << ": finished before\n";
-    } else {
-      try {
-        if (!run_one(config, options.dry_run, job, out)) return kInterrupted;
-      } catch (const ConfigError&) {
-        throw;
-      } catch (const Error& error) {
-        if (!job.alone()) throw;  // the other ranks may still be in this run
-        // What the others can show is worth having.
-        out.out << config.name << ": " << error.what() << '\n' << std::flush;
-        failed = true;
-      }
-    }
-    results.push_back(
-        {comparison.runs[i].name, config.output, load_record(RunFolder(config.output).record())});
+  Console out = console(comparison.runs.front().config.train.log_seconds);
+  if (options.dry_run) {
+    for (const ComparedRun& run : comparison.runs) check_only(run.config, job);
+    if (job.speaks())
+      out.out << fmt::format("dry run: {} runs were read and checked, nothing was trained\n",
+                             comparison.runs.size());
+    return kSuccess;
   }
-  if (!options.dry_run && job.speaks()) report(comparison, results, experiments.front().evaluate.split, out);
-  return failed ? kFailure : kSuccess;
+  return only ? run_only(*only, job, out) : run_all(comparison, job, out);
 }
 
 }  // namespace
 
 Verb add_compare(CLI::App& program) {
   CLI::App* app =
-      program.add_subcommand("compare", "Run several variants of an experiment; one table, one picture");
+      program.add_subcommand("compare", "Run several variants of an experiment; one table, pictures");
   app->footer(
       "Example:\n  trimtab compare experiments/quickstart/quickstart.yaml\n"
-      "The file names a base experiment and runs, each with its overrides:\n"
+      "The file names a base experiment, and runs with their overrides, or a grid of settings:\n"
       "  name: rte\n  output: runs/rte\n  base: rte-prompt.yaml\n  runs:\n"
-      "    - {name: prompt-20, set: [method.length=20, train.seed=2]}\n"
-      "    - {name: zero-shot, set: ['method={name: zero_shot}']}\n"
-      "Finished runs are not repeated, interrupted ones go on.");
+      "    - {name: zero-shot, set: [method.name=zero_shot]}\n"
+      "  grid:\n    method.length: [1, 5, 20, 100]\n    train.seed: [1, 2, 3]\n"
+      "Finished runs are not repeated, interrupted ones go on, and a run that another process is at is left\n"
+      "to it: several may work on one file. For an array of Slurm jobs:\n"
+      "  sbatch --array=1-13 --wrap='trimtab compare rte.yaml --run $SLURM_ARRAY_TASK_ID'");
   const auto options = std::make_shared<Options>();
   app->add_option("comparison", options->file, "YAML file")->required();
   app->add_option("--set", options->overrides, "key=value for every run; may be repeated")
       ->allow_extra_args(false);
+  app->add_option("--output", options->output, "Folder in place of the file's");
+  app->add_option("--run", options->run, "Only the run of this number, counted from 1, or this name");
+  app->add_flag("--list", options->list, "Print number, name and state of each run and end");
   app->add_flag("--print-config", options->print_config,
                 "Print each run's experiment with all defaults and end");
   app->add_flag("--dry-run", options->dry_run, "Read and check everything, train nothing");

@@ -3,11 +3,24 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 
 namespace trimtab {
 
 Console console(double line_seconds) { return {std::cerr, isatty(STDERR_FILENO) != 0, line_seconds}; }
+
+void choose_cache(ExperimentConfig& config, const std::string& otherwise) {
+  if (!config.text.cache.empty()) return;
+  const char* folder = std::getenv("TRIMTAB_CACHE");
+  config.text.cache = folder != nullptr && *folder != '\0' ? folder : otherwise;
+}
+
+ExperimentConfig ExperimentArguments::load() const {
+  auto config = load_config<ExperimentConfig>(file, overrides);
+  choose_cache(config);
+  return config;
+}
 
 void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments) {
   verb.add_option("experiment", arguments.file, "YAML file")->required();

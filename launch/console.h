@@ -19,8 +19,11 @@ struct ExperimentArguments {
   std::string file;
   std::vector<std::string> overrides;
 
-  ExperimentConfig load() const { return load_config<ExperimentConfig>(file, overrides); }
+  ExperimentConfig load() const;
 };
+
+// Where tokenised splits are kept if the file does not say: $TRIMTAB_CACHE if it is set, else `otherwise`.
+void choose_cache(ExperimentConfig& config, const std::string& otherwise = "");
 
 // FILE and --set.
 void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments);

@@ -8,6 +8,7 @@
 #include "launch/guard.h"
 #include "launch/launcher.h"
 #include "launch/signals.h"
+#include "runtime/agreement.h"
 #include "runtime/check.h"
 #include "runtime/log.h"
 
@@ -79,6 +80,12 @@ std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& confi
   options.warn = [](const std::string& text) { TT_LOG(warning, "{}", text); };
   options.give_up = [this](const std::string& text) { session_->abort(kFailure, text); };
   return std::make_unique<Watchdog>(world.all(), world.activity(), host_name(), std::move(options));
+}
+
+std::string Job::ask_first_rank(const std::function<std::string()>& ask) {
+  if (alone()) return ask();
+  World world = mpi_world({session_->size(), 1, 1}, *session_);
+  return text_of_rank(world.all(), speaks() ? ask() : "");
 }
 
 void require_one_process(const std::string& verb) {

@@ -4,6 +4,7 @@
 // (signals.h).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ class Job {
   // Watches over `world`, which outlives it, with files in the run folder; null for one rank. Collective.
   std::unique_ptr<Watchdog> watch(World& world, const ExperimentConfig& config);
   bool alone() const { return !session_ || session_->size() == 1; }
+  // What rank 0 answers, on every rank. Collective.
+  std::string ask_first_rank(const std::function<std::string()>& ask);
   // Rank 0 prints and writes what is the job's.
   bool speaks() const { return !session_ || session_->rank() == 0; }
 

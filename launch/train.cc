@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <memory>
+#include <optional>
 
+#include "experiments/run_lock.h"
 #include "experiments/trainer.h"
 #include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
+#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
@@ -20,6 +23,11 @@ struct Options {
 
 int run_rank(const Options& options, const ExperimentConfig& config, World& world) {
   Console out = console(config.train.log_seconds);
+  std::optional<FileLock> lock;
+  if (!options.dry_run && world.rank() == 0) {
+    lock = try_lock_run(config.output);
+    if (!lock) fail("{}: is being run by {}", config.output, lock_holder(config.output));
+  }
   Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
   if (options.dry_run) {
     if (world.rank() != 0) return kSuccess;

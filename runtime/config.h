@@ -13,6 +13,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/config_fields.h"
@@ -34,6 +35,14 @@ S parse_config(const std::string& text, const std::string& file,
                const std::vector<std::string>& overrides = {}) {
   S config;
   detail::read_root(detail::fields_of(config), parse_yaml(text, file), overrides);
+  return config;
+}
+
+// The same for a tree.
+template <class S>
+S read_config(ConfigNode root, const std::vector<std::string>& overrides = {}) {
+  S config;
+  detail::read_root(detail::fields_of(config), std::move(root), overrides);
   return config;
 }
 

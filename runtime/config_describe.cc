@@ -50,6 +50,8 @@ ConfigNode dump(Subtree& subtree) {
   return out;
 }
 
+ConfigNode dump(const ConfigNode& node) { return node; }
+
 ConfigNode dump(const Section& section) { return dump_fields(section.fields); }
 
 ConfigNode dump(const Sections& sections) {
@@ -126,6 +128,7 @@ std::string expectation(const Field& field) {
             if (field.rules.choices.empty()) return "a section with a name";
             return fmt::format("a section whose name is one of {}", fmt::join(field.rules.choices, ", "));
           },
+          [](const ConfigNode*) -> std::string { return "a section or a list"; },
           [](const Section&) -> std::string { return "a section"; },
           [&](const Sections& s) -> std::string {
             return s.is_list ? fmt::format("a list of sections{}", size_rule(field.rules))
@@ -139,6 +142,8 @@ ConfigNode dump_fields(const Fields& fields) {
   for (const Field& field : fields) {
     const auto* subtree = std::get_if<Subtree*>(&field.target);
     if (subtree != nullptr && !(*subtree)->present()) continue;
+    const auto* node = std::get_if<ConfigNode*>(&field.target);
+    if (node != nullptr && (*node)->kind == ConfigNode::Kind::kNull) continue;
     out.add(field.name, std::visit([](const auto& target) { return dump(target); }, field.target));
   }
   return out;

@@ -87,7 +87,7 @@ struct Sections {
 using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::int64_t>*,
                             std::vector<double>*, std::vector<std::string>*, std::optional<bool>*,
                             std::optional<std::int64_t>*, std::optional<double>*, std::optional<std::string>*,
-                            Subtree*, Section, Sections>;
+                            Subtree*, ConfigNode*, Section, Sections>;
 
 struct Field {
   std::string name;
@@ -150,7 +150,8 @@ class FieldCollector {
   static Target target_of(T&) {
     static_assert(!sizeof(T),
                   "a field is bool, std::int64_t, double, std::string, a vector or an optional of these, "
-                  "a Subtree, or a struct with a describe() (or a vector or an optional of one)");
+                  "a Subtree, a ConfigNode (any YAML, for whoever knows its shape), or a struct with a "
+                  "describe() (or a vector or an optional of one)");
     return {};
   }
   template <class S>

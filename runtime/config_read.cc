@@ -208,6 +208,8 @@ class Reader {
     SubtreeAccess::resolved(*out).reset();
   }
 
+  static void take(const ConfigNode& node, const std::string&, const Field&, ConfigNode* out) { *out = node; }
+
   static std::string empty_remedy(const ConfigNode& node) {
     return node.kind == Kind::kNull ? "leave the key out, or write {} for the defaults" : "";
   }

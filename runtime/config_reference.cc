@@ -107,6 +107,7 @@ ConfigNode schema_of(const Subtree* subtree, const FieldRules& rules) {
   if (!subtree->present()) out.add("required", texts({"name"}));
   return out;
 }
+ConfigNode schema_of(const ConfigNode*, const FieldRules&) { return ConfigNode::map(); }
 ConfigNode schema_of(const Section& section, const FieldRules&) { return object_schema(section.fields); }
 ConfigNode schema_of(const Sections& sections, const FieldRules& rules) {
   ConfigNode item;

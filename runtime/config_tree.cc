@@ -25,6 +25,12 @@ using Kind = ConfigNode::Kind;
 class Converter {
  public:
   explicit Converter(std::string file) : file_(std::move(file)) {}
+  // For a text that is a part of a line: everything in it was written there.
+  static Converter of_one_place(std::string place) {
+    Converter out(std::move(place));
+    out.has_lines_ = false;
+    return out;
+  }
 
   ConfigNode convert(const YAML::Node& node, std::string place, const std::string& path, int depth = 0) {
     constexpr int kDeepest = 64;
@@ -54,10 +60,8 @@ class Converter {
 
   std::string place_of(const YAML::Node& node) const { return place_of(node.Mark()); }
   std::string place_of(const YAML::Mark& mark) const {
-    return file_ == kOverride || mark.is_null() ? file_ : fmt::format("{}:{}", file_, mark.line + 1);
+    return !has_lines_ || mark.is_null() ? file_ : fmt::format("{}:{}", file_, mark.line + 1);
   }
-
-  static constexpr std::string_view kOverride = "--set";
 
  private:
   void add_entry(ConfigNode& map, const YAML::Node& key, const YAML::Node& value, const std::string& path,
@@ -82,6 +86,7 @@ class Converter {
   }
 
   std::string file_;
+  bool has_lines_ = true;
   std::size_t count_ = 0;
 };
 
@@ -189,52 +194,64 @@ ConfigNode read_yaml_file(const std::string& path) {
 namespace {
 
 // The child that one part of a dotted key names, created in maps where it is missing.
-ConfigNode& child(ConfigNode& node, std::string_view key, std::string_view path, std::string_view whole) {
+ConfigNode& child(ConfigNode& node, std::string_view key, std::string_view path, const Assignment& whole) {
+  const std::string& place = whole.value.place;
   if (node.kind == Kind::kList) {
     std::size_t index = 0;
     const auto result = std::from_chars(key.data(), key.data() + key.size(), index);
     if (result.ec != std::errc() || result.ptr != key.data() + key.size() || index >= node.items.size())
-      fail_config("--set: {}: expected an index below {} into the list {}, found '{}'", whole,
+      fail_config("{}: {}: expected an index below {} into the list {}, found '{}'", place, whole.key,
                   node.items.size(), path, key);
     return node.items[index];
   }
   if (node.kind == Kind::kNull) {
     node.kind = Kind::kMap;
-    node.place = Converter::kOverride;
+    node.place = place;
   }
   if (node.kind != Kind::kMap)
-    fail_config("--set: {}: {} holds {}, hence has no key '{}'", whole, path, describe_found(node), key);
+    fail_config("{}: {}: {} holds {}, hence has no key '{}'", place, whole.key, path, describe_found(node),
+                key);
   if (ConfigNode* found = node.find(key)) return *found;
   return node.add(std::string(key), {});
 }
 
 }  // namespace
 
-void apply_override(ConfigNode& root, std::string_view assignment) {
-  const std::size_t equals = assignment.find('=');
+Assignment parse_assignment(std::string_view text, const std::string& place) {
+  const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0)
-    fail_config("--set: expected key=value, as in optimizer.learning_rate=0.1, found '{}'", assignment);
-  const std::string whole(assignment.substr(0, equals));
-  const std::string value(assignment.substr(equals + 1));
+    fail_config("{}: expected key=value, as in optimizer.learning_rate=0.1, found '{}'", place, text);
+  Assignment out;
+  out.key = text.substr(0, equals);
+  const std::string value(text.substr(equals + 1));
   std::vector<YAML::Node> all;
   try {
     all = YAML::LoadAll(value);
   } catch (const YAML::Exception& reason) {
-    fail_config("--set: {}: malformed YAML at column {} of '{}': {}; put text in quotes", whole,
+    fail_config("{}: {}: malformed YAML at column {} of '{}': {}; put text in quotes", place, out.key,
                 reason.mark.column + 1, value, reason.msg);
   }
-  if (!closes_its_quotes(value)) fail_config("--set: {}: a quote is not closed in '{}'", whole, value);
-  if (all.size() > 1) fail_config("--set: {}: expected one value, found '{}'", whole, value);
+  if (!closes_its_quotes(value)) fail_config("{}: {}: a quote is not closed in '{}'", place, out.key, value);
+  if (all.size() > 1) fail_config("{}: {}: expected one value, found '{}'", place, out.key, value);
+  out.value = Converter::of_one_place(place).convert(all.empty() ? YAML::Node() : all[0], place, out.key);
+  return out;
+}
+
+void assign(ConfigNode& root, const Assignment& assignment) {
+  const std::string& whole = assignment.key;
   ConfigNode* node = &root;
   for (std::size_t begin = 0; begin <= whole.size();) {
     const std::size_t end = std::min(whole.find('.', begin), whole.size());
-    if (end == begin) fail_config("--set: {}: the key has an empty part", whole);
+    if (end == begin) fail_config("{}: {}: the key has an empty part", assignment.value.place, whole);
     const std::string path = begin == 0 ? "" : whole.substr(0, begin - 1);
-    node = &child(*node, std::string_view(whole).substr(begin, end - begin), path, whole);
+    node = &child(*node, std::string_view(whole).substr(begin, end - begin), path, assignment);
     begin = end + 1;
   }
-  const std::string place(Converter::kOverride);
-  *node = Converter(place).convert(all.empty() ? YAML::Node() : all[0], place, whole);
+  *node = assignment.value;
+}
+
+void apply_override(ConfigNode& root, std::string_view assignment) {
+  assign(root, parse_assignment(assignment, "--set"));
 }
 
 }  // namespace trimtab

@@ -44,8 +44,17 @@ struct ConfigNode {
 ConfigNode parse_yaml(const std::string& text, const std::string& file);
 ConfigNode read_yaml_file(const std::string& path);
 
-// "a.b.c=value" with a value in YAML; sections on the way are created, items of lists are numbered from 0.
-// Throws ConfigError.
+// A dotted key and what it becomes; messages name the place of the value.
+struct Assignment {
+  std::string key;
+  ConfigNode value;
+};
+
+// "a.b.c=value" with a value in YAML, written at `place`. Throws ConfigError.
+Assignment parse_assignment(std::string_view text, const std::string& place);
+// Sections on the way are created, items of lists are numbered from 0. Throws ConfigError.
+void assign(ConfigNode& root, const Assignment& assignment);
+// Both, for what --set gives.
 void apply_override(ConfigNode& root, std::string_view assignment);
 
 // Block style, two spaces a level, lists of scalars on one line. parse_yaml() of the text gives the same

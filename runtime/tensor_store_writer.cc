@@ -23,6 +23,9 @@ bool overlap(const Slab& a, const Slab& b) {
 hdf5::Handle create_file(const std::string& temporary, const std::string& what) {
   const hdf5::Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
   hdf5::check(H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18), what);
+  // So that elements can be used where they lie when the file is mapped.
+  constexpr hsize_t kEveryObject = 1, kWidestElement = 8;
+  hdf5::check(H5Pset_alignment(access, kEveryObject, kWidestElement), what);
   const hdf5::Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, what);
   hdf5::check(H5Pset_obj_track_times(creation, false), what);
   return {H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, creation, access), H5Fclose, what};

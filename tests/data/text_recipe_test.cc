@@ -29,6 +29,27 @@ TEST(TextRecipe, EosBehindWholeText) {
   EXPECT_EQ(counts.cut_inputs + counts.cut_targets, 0u);
 }
 
+TEST(TextRecipe, SentinelIsPutBeforeTargetsAndTakenFromAnswers) {
+  const TinyTokenizer t;
+  const TextRecipe recipe(*t, {.max_input = 64, .max_target = 16, .sentinel = t->sentinel(0)});
+  Ids yes = t->encode("yes");
+  yes.insert(yes.begin(), t->sentinel(0));
+  RecipeCounts counts;
+  EXPECT_EQ(recipe.encode_target("yes", counts), with_eos(yes, t->eos()));
+  EXPECT_EQ(recipe.encode_labels({"yes"}), std::vector<Ids>{with_eos(yes, t->eos())});
+  EXPECT_EQ(recipe.encode_input("yes", counts), with_eos(t->encode("yes"), t->eos()));
+  EXPECT_EQ(recipe.decode_target(yes), "yes");
+  EXPECT_EQ(recipe.decode_target(t->encode("yes")), "yes");
+  EXPECT_EQ(recipe.decode_target(Ids{t->sentinel(0)}), "");
+  // It counts: a label that fills the target without it does not fit with it.
+  const auto length = static_cast<int>(t->encode("yes").size()) + 1;
+  EXPECT_NO_THROW(TextRecipe(*t, {.max_input = 64, .max_target = length}).encode_labels({"yes"}));
+  EXPECT_THROW(TextRecipe(*t, {.max_input = 64, .max_target = length, .sentinel = t->sentinel(0)})
+                   .encode_labels({"yes"}),
+               ConfigError);
+  EXPECT_EQ(TextRecipe(*t, {.max_input = 64, .max_target = 16}).decode_target(yes), "<extra_id_0> yes");
+}
+
 TEST(TextRecipe, TrimsToRoomForEosAndCounts) {
   const TinyTokenizer t;
   const Ids all = t->encode("the small ship turns into a quiet harbour");

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Configs, records, tables and pictures: all that needs no model.
+// Configs and records: all that needs no model.
 #include <gmock/gmock.h>
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
 
-#include "experiments/comparison.h"
 #include "experiments/memory_plan.h"
-#include "experiments/plot.h"
+#include "experiments/message_of.h"
 #include "experiments/pretrain_config.h"
+#include "experiments/run_lock.h"
 #include "experiments/run_record.h"
+#include "experiments/run_state.h"
 #include "experiments/same_run.h"
 #include "models/t5/t5_model.h"
+#include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -22,15 +23,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 constexpr const char* kMinimal = "output: runs/x\nmodel: {weights: m.h5}\ntask: {name: jsonl}\n";
 
@@ -126,8 +118,8 @@ RunRecord record(const std::string& name, std::int64_t trained, double dev, doub
   out.base_parameters = 1000000;
   out.trained_parameters = trained;
   out.seconds = 61.4;
-  out.scores["validation"] = {{{"accuracy", dev}}, "accuracy", 8, 1, 0};
-  out.scores["test"] = {{{"accuracy", test}}, "accuracy", 8, 0, 0};
+  out.scores["validation"] = {{{"accuracy", dev}}, "accuracy", 8, 1, 0, 62.5};
+  out.scores["test"] = {{{"accuracy", test}}, "accuracy", 8, 0, 0, {}};
   return out;
 }
 
@@ -139,46 +131,40 @@ TEST(RunRecord, GoesToAFileAndBack) {
   EXPECT_EQ(back->trained_parameters, 512);
   EXPECT_EQ(back->scores.at("test").main_value(), 70.25);
   EXPECT_EQ(back->scores.at("validation").invalid, 1);
+  EXPECT_EQ(back->scores.at("validation").majority, 62.5);
+  EXPECT_EQ(back->scores.at("test").majority, std::nullopt);
   std::ofstream(path) << "{\"name\": 3";
   EXPECT_THAT(message_of([&] { load_record(path); }), HasSubstr("trimtab-record.json"));
   std::filesystem::remove(path);
   EXPECT_FALSE(load_record(path));
 }
 
-TEST(Comparison, TableLinesUp) {
-  const std::string table = comparison_table({{"prompt-20", "x", record("a", 512, 75.5, 70.25)},
-                                              {"zero", "y", record("b", 0, 50, 49)},
-                                              {"broken", "z", std::nullopt}},
-                                             "validation");
-  EXPECT_EQ(table,
-            "| run       | validation |  test | trained parameters | share of the model | seconds |\n"
-            "|:--------- | ----------:| -----:| ------------------:| ------------------:| -------:|\n"
-            "| prompt-20 |      75.50 | 70.25 |                512 |           0.0512 % |      61 |\n"
-            "| zero      |      50.00 | 49.00 |                  0 |           0.0000 % |      61 |\n"
-            "| broken    |     failed |     - |                  - |                  - |       - |\n");
-}
-
-TEST(Comparison, TwoRunsOfOneNameAreRefused) {
-  const auto path = (std::filesystem::temp_directory_path() / "trimtab-compare.yaml").string();
-  std::ofstream(path) << "output: o\nbase: b.yaml\nruns: [{name: a}, {name: a}]\n";
-  EXPECT_THAT(message_of([&] { load_comparison(path); }), HasSubstr("two are named 'a'"));
-  std::ofstream(path) << "output: o\nbase: b.yaml\nruns: [{name: a}]\n";
-  EXPECT_EQ(load_comparison(path).base, (std::filesystem::temp_directory_path() / "b.yaml").string());
-  std::filesystem::remove(path);
-}
-
-TEST(Plot, ScriptAndDataBelongTogether) {
-  Plot plot;
-  plot.title = "it's";
-  plot.curves = {{"a", {{0, 50}, {10, 60.5}}}, {"empty", {}}};
-  plot.levels = {{"zero", 48}};
-  EXPECT_EQ(plot_data(plot), "# a\n0 50\n10 60.5\n\n\n# zero\n0 48\n10 48\n");
-  const std::string script = plot_script(plot, "d.dat", "p.png");
-  EXPECT_THAT(script, AllOf(HasSubstr("set title 'it''s'"), HasSubstr("'d.dat' index 0 with linespoints"),
-                            HasSubstr("'d.dat' index 1 with lines dt 2"), Not(HasSubstr("empty"))));
-  std::string why;
-  EXPECT_FALSE(draw(Plot{}, "/tmp/none", why));
-  EXPECT_THAT(why, HasSubstr("nothing to draw"));
+TEST(RunState, IsWhatTheFolderHolds) {
+  const std::string folder = ::testing::TempDir() + "trimtab-state";
+  auto config = parse_config<ExperimentConfig>(kMinimal, "x.yaml");
+  config.output = folder;
+  EXPECT_EQ(name_of(state_of(config)), "not begun");
+  {
+    const auto lock = try_lock_run(folder);
+    EXPECT_EQ(name_of(state_of(config)), "running");
+  }
+  write_file_atomically(RunFolder(folder).config(), dump_config(config));
+  EXPECT_EQ(name_of(state_of(config)), "interrupted");
+  RunRecord stored = record("a", 512, 75.5, 70.25);
+  const auto state_as = [&](const std::string& status) {
+    stored.status = status;
+    save_record(stored, RunFolder(folder).record());
+    return std::string(name_of(state_of(config)));
+  };
+  EXPECT_EQ(state_as("running"), "interrupted");
+  EXPECT_EQ(state_as("failed"), "failed");
+  EXPECT_EQ(state_as("finished"), "finished");
+  EXPECT_TRUE(is_finished(config));
+  config.train.steps = 5;
+  EXPECT_EQ(state_as("finished"), "to go on");
+  config.train.seed = 5;
+  EXPECT_EQ(state_as("finished"), "other settings");
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -243,6 +243,16 @@ std::vector<int> processes_left(const std::string& word) {
   return found;
 }
 
+std::vector<Outcome> run_side_by_side(const std::vector<std::string>& first,
+                                      const std::vector<std::string>& second) {
+  const Child a = start(program(first)), b = start(program(second));
+  Outcome other;
+  std::thread waiting([&] { other = finish(b, "", 0, 0); });
+  const Outcome one = finish(a, "", 0, 0);
+  waiting.join();
+  return {one, other};
+}
+
 Workshop::Workshop() {
   std::string name = (std::filesystem::temp_directory_path() / "trimtab-cli-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) fail("no temporary folder");

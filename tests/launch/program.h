@@ -26,6 +26,10 @@ Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vect
 // Each rank with arguments of its own.
 Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments);
 
+// Both at once.
+std::vector<Outcome> run_side_by_side(const std::vector<std::string>& first,
+                                      const std::vector<std::string>& second);
+
 // Starts it, ends it with `signal` as soon as it has written `lines` lines to standard error, and waits.
 Outcome run_and_signal(const std::vector<std::string>& arguments, int lines, int signal);
 

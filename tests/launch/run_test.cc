@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "experiments/run_lock.h"
 #include "launch/program.h"
 
 namespace trimtab::testing {
@@ -13,6 +14,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Train, LeavesARecordAndCanBeScoredAndAsked) {
   const Workshop shop;
@@ -80,21 +82,112 @@ TEST(Train, ModelTuningAndMethodsThatTrainNothing) {
   EXPECT_FALSE(std::filesystem::exists(shop.path("zero/last.h5")));
 }
 
+// Prompt tuning with two seeds, and zero-shot.
+std::string comparison(const Workshop& shop) {
+  return shop.write("compare.yaml", "name: tiny\noutput: " + shop.path("all") +
+                                        "\nbase: experiment.yaml\nruns:\n"
+                                        "  - {name: zero, set: [method.name=zero_shot]}\n"
+                                        "grid: {train.seed: [1, 2]}\n");
+}
+
 TEST(Compare, OneTableOnePictureAndNothingTwice) {
   const Workshop shop;
-  const std::string file =
-      shop.write("compare.yaml", "name: tiny\noutput: " + shop.path("all") +
-                                     "\nbase: experiment.yaml\nruns:\n  - {name: prompt}\n"
-                                     "  - {name: zero, set: ['method={name: zero_shot}']}\n");
+  const std::string file = comparison(shop);
   const Outcome first = run_program({"compare", file});
   ASSERT_EQ(first.code, 0) << first.err;
-  EXPECT_THAT(first.out,
-              AllOf(HasSubstr("| prompt |"), HasSubstr("| zero "), HasSubstr("share of the model")));
+  EXPECT_THAT(first.out, AllOf(HasSubstr("| zero |    1 |"), HasSubstr("| -    |    2 |"), HasSubstr(" ± "),
+                               HasSubstr("majority class"), HasSubstr("share of the model")));
+  EXPECT_EQ(shop.read("all/table.md"), first.out);
   EXPECT_TRUE(std::filesystem::exists(shop.path("all/curves.gp")));
+  const std::string record = shop.read("all/seed=2/record.json");
+  EXPECT_THAT(record, HasSubstr("\"majority_class\": 50.0"));
   const Outcome second = run_program({"compare", file});
   EXPECT_EQ(second.code, 0);
   EXPECT_EQ(second.out, first.out);
-  EXPECT_THAT(second.err, HasSubstr("finished before"));
+  EXPECT_THAT(second.err, HasSubstr("tiny/seed=2: finished before"));
+  EXPECT_EQ(shop.read("all/seed=2/record.json"), record);
+  // Another length of the run is no reason to begin anew.
+  const Outcome longer = run_program({"compare", file, "--set", "train.steps=8"});
+  EXPECT_THAT(longer.err, HasSubstr("going on after step 6"));
+}
+
+TEST(Compare, RunsOneByNumberOrNameAndListsThem) {
+  const Workshop shop;
+  const std::string file = comparison(shop);
+  const Outcome second = run_program({"compare", file, "--run", "2"});
+  ASSERT_EQ(second.code, 0) << second.err;
+  EXPECT_EQ(second.out, "");
+  EXPECT_FALSE(std::filesystem::exists(shop.path("all/zero")));
+  const Outcome list = run_program({"compare", file, "--list"});
+  EXPECT_EQ(list.code, 0) << list.err;
+  EXPECT_EQ(list.out, "   1  zero    not begun\n   2  seed=1  finished\n   3  seed=2  not begun\n");
+  EXPECT_EQ(run_program({"compare", file, "--run", "zero"}).code, 0);
+  const Outcome none = run_program({"compare", file, "--run", "4"});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_THAT(none.err, HasSubstr("4 is not from 1 to 3"));
+  EXPECT_THAT(run_program({"compare", file, "--list", "--set", "train.batch=8"}).out,
+              AllOf(HasSubstr("zero    other settings"), HasSubstr("seed=2  not begun")));
+}
+
+TEST(Compare, GoesOnWhereItWasKilled) {
+  const Workshop shop;
+  const std::string file = comparison(shop);
+  EXPECT_EQ(run_and_signal({"compare", file, "--run", "2"}, 5, SIGKILL).code, 128 + SIGKILL);
+  EXPECT_THAT(run_program({"compare", file, "--list"}).out, HasSubstr("seed=1  interrupted"));
+  EXPECT_EQ(run_program({"compare", file}).code, 0);
+  EXPECT_THAT(run_program({"compare", file, "--list"}).out, HasSubstr("seed=1  finished"));
+}
+
+// Two processes on one file share its runs: each is made once, whoever comes first.
+TEST(Compare, TwoProcessesShareTheRuns) {
+  const Workshop shop;
+  const std::string file = comparison(shop);
+  const std::vector<Outcome> both = run_side_by_side({"compare", file}, {"compare", file});
+  int trained = 0;
+  for (const Outcome& outcome : both) {
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    for (const char* name : {"tiny/zero: ", "tiny/seed=1: ", "tiny/seed=2: "})
+      trained += outcome.err.find(std::string(name) + "prompt_tuning trains") != std::string::npos ||
+                 outcome.err.find(std::string(name) + "zero_shot trains") != std::string::npos;
+  }
+  EXPECT_EQ(trained, 3);
+  EXPECT_THAT(run_program({"compare", file, "--list"}).out, Not(HasSubstr("interrupted")));
+}
+
+TEST(Compare, ARunThatIsBeingMadeIsLeftAlone) {
+  const Workshop shop;
+  const std::string file = comparison(shop);
+  const auto lock = try_lock_run(shop.path("all/seed=1"));
+  ASSERT_TRUE(lock);
+  const Outcome one = run_program({"compare", file, "--run", "seed=1"});
+  EXPECT_EQ(one.code, 1);
+  EXPECT_THAT(one.err, HasSubstr("tiny/seed=1: is being run by process "));
+  const Outcome all = run_program({"compare", file});
+  EXPECT_EQ(all.code, 0) << all.err;
+  EXPECT_THAT(all.err, HasSubstr("tiny/seed=1: is being run by process "));
+  EXPECT_TRUE(std::filesystem::exists(shop.path("all/seed=2/record.json")));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("all/seed=1/record.json")));
+  const auto run = try_lock_run(shop.path("run"));
+  const Outcome train = run_program({"train", shop.experiment()});
+  EXPECT_EQ(train.code, 1);
+  EXPECT_THAT(train.err, HasSubstr("is being run by process "));
+}
+
+TEST(Report, CollatesWhatIsThere) {
+  const Workshop shop;
+  ASSERT_EQ(run_program({"compare", comparison(shop)}).code, 0);
+  std::filesystem::remove(shop.path("all/curves.gp"));
+  const Outcome text = run_program({"report", shop.path("all")});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, AllOf(HasSubstr("validation accuracy"), HasSubstr("zero ")));
+  EXPECT_TRUE(std::filesystem::exists(shop.path("all/curves.gp")));
+  const Outcome csv = run_program(
+      {"report", shop.path("all/seed=1"), shop.path("all/seed=2"), "--format", "csv", "--no-pictures"});
+  EXPECT_EQ(csv.code, 0) << csv.err;
+  EXPECT_THAT(csv.out, HasSubstr("method.name,metric,runs,validation_mean"));
+  EXPECT_THAT(csv.out, HasSubstr("\nprompt_tuning,accuracy,2,"));
+  EXPECT_EQ(run_program({"report", shop.path("none")}).code, 2);
+  EXPECT_EQ(run_program({"report", shop.path("all"), "--format", "html"}).code, 2);
 }
 
 TEST(Pretrain, KilledAndResumedGivesTheSameModel) {

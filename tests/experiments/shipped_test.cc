@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every file of experiments/ resolves: no key, method or option in it is unknown. Weights and data are not
+// looked at.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
+#include "experiments/comparison.h"
+#include "experiments/experiment.h"
+#include "experiments/pretrain_config.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+std::vector<std::string> shipped_files() {
+  std::vector<std::string> out;
+  const std::string folder = TRIMTAB_SOURCE_DIR "/experiments";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".yaml")
+      out.push_back(std::filesystem::relative(entry.path(), folder).string());
+  std::ranges::sort(out);
+  return out;
+}
+
+class Shipped : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::string path() const { return TRIMTAB_SOURCE_DIR "/experiments/" + GetParam(); }
+
+  void resolve() const {
+    const ConfigNode root = read_yaml_file(path());
+    if (root.find("base") != nullptr) {
+      EXPECT_FALSE(load_comparison(path()).runs.empty());
+    } else if (root.find("task") != nullptr) {
+      resolved(load_config<ExperimentConfig>(path()));
+    } else {
+      load_config<PretrainConfig>(path());
+    }
+  }
+};
+
+// A task that this build lacks cannot be resolved; everything else must.
+std::string unknown_task(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const ConfigError& error) {
+    const std::string what = error.what();
+    if (what.find("unknown task") == std::string::npos) throw;
+    return what;
+  }
+  return "";
+}
+
+TEST_P(Shipped, Resolves) {
+  const std::string lacking = unknown_task([&] { resolve(); });
+  if (!lacking.empty()) GTEST_SKIP() << lacking;
+}
+
+INSTANTIATE_TEST_SUITE_P(Experiments, Shipped, ::testing::ValuesIn(shipped_files()), [](const auto& file) {
+  std::string name = file.param.substr(0, file.param.rfind('.'));
+  std::ranges::replace_if(
+      name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  return name;
+});
+
+// The paper's figures: what a panel compares x sizes x tasks x seeds.
+TEST(PaperFigures, HaveEveryRun) {
+  const auto runs = [](const std::string& file) {
+    return load_comparison(TRIMTAB_SOURCE_DIR "/experiments/paper/" + file).runs.size();
+  };
+  const std::string lacking = unknown_task([&] {
+    EXPECT_EQ(runs("figure-1.yaml"), 2u * 5 * 8 * 3);
+    EXPECT_EQ(runs("figure-3a-length.yaml"), 5u * 5 * 8 * 3);
+    EXPECT_EQ(runs("figure-3b-init.yaml"), 3u * 5 * 8 * 3);
+  });
+  if (!lacking.empty()) GTEST_SKIP() << lacking;
+}
+
+}  // namespace
+}  // namespace trimtab
