@@ -22,8 +22,8 @@ Verb add_vocabulary(CLI::App& program) {
   return {app, [options] {
             train_vocabulary(*options);
             const T5Tokenizer tokenizer(options->out);
-            std::printf("%s: %d pieces and %d sentinels\n", options->out.c_str(),
-                        tokenizer.pieces(), tokenizer.extra_ids());
+            std::printf("%s: %d pieces and %d sentinels\n", options->out.c_str(), tokenizer.pieces(),
+                        tokenizer.extra_ids());
             return static_cast<int>(kSuccess);
           }};
 }
