@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // trimtab_tokenizer_ids TOKENIZER TEXT [--special] [--repeat N]: the ids of each line of a file, a line each,
-// for tokenizer_compare.py. On standard error, in seconds of processor time: opening the tokenizer, and encoding
-// all lines, the best of N times.
+// for tokenizer_compare.py. On standard error, in seconds of processor time: opening the tokenizer, and
+// encoding all lines, the best of N times.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <ctime>
