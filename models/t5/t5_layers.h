@@ -42,7 +42,8 @@ class T5Dropout {
 };
 
 struct T5FeedForward {
-  T5FeedForward(const std::string& prefix, const T5Config& config, WeightLoader& loader, Communicator& tensor);
+  T5FeedForward(const std::string& prefix, const T5Config& config, WeightLoader& loader,
+                Communicator& tensor);
   // [t, d] -> [t, d]: dropout(x + wo(act(wi(norm(x)))))
   at::Tensor operator()(const at::Tensor& x_td, const RowLayout& layout, const T5Dropout& dropout,
                         std::int64_t site) const;
@@ -55,7 +56,8 @@ struct T5FeedForward {
 };
 
 struct T5SelfAttention {
-  T5SelfAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader, Communicator& tensor);
+  T5SelfAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader,
+                  Communicator& tensor);
   at::Tensor operator()(const at::Tensor& x_td, const at::Tensor& bias_table, const RelativeBias& bias,
                         const RowLayout& layout, const T5Dropout& dropout, std::int64_t site) const;
 
@@ -67,7 +69,8 @@ struct T5SelfAttention {
 };
 
 struct T5CrossAttention {
-  T5CrossAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader, Communicator& tensor);
+  T5CrossAttention(const std::string& prefix, const T5Config& config, WeightLoader& loader,
+                   Communicator& tensor);
   // `encoder_td` has entered the tensor region already, once for all layers of the stage.
   at::Tensor operator()(const at::Tensor& x_td, const at::Tensor& encoder_td, const RowLayout& decoder,
                         const RowLayout& encoder, const T5Dropout& dropout, std::int64_t site) const;
