@@ -20,6 +20,7 @@
 #include "experiments/core_share.h"
 #include "experiments/evaluator.h"
 #include "experiments/experiment_config.h"
+#include "experiments/label_ranking.h"
 #include "experiments/model_runner.h"
 #include "models/family.h"
 #include "models/methods/tuning_method.h"
@@ -51,6 +52,8 @@ class Experiment {
   const Task& task() const { return *task_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const TextRecipe& recipe() const { return *recipe_; }
+  // How answers are chosen from the task's labels; null where they are generated.
+  const LabelRanking* ranking() const { return ranking_.get(); }
   const Parameters& parameters() const { return parameters_; }
   // What of a checkpoint is this rank's.
   const CheckpointShare& checkpoint_share() const { return share_; }
@@ -102,6 +105,7 @@ class Experiment {
   std::unique_ptr<BaseModel> model_;  // what is known of the weights before they are read
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<TextRecipe> recipe_;
+  std::unique_ptr<LabelRanking> ranking_;
   std::vector<TextExample> train_examples_;
   ExampleStore train_store_;
   std::unique_ptr<Batcher> batcher_;
