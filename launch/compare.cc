@@ -147,7 +147,7 @@ Verb add_compare(CLI::App& program) {
   CLI::App* app =
       program.add_subcommand("compare", "Run several variants of an experiment; one table, pictures");
   app->footer(
-      "Example:\n  trimtab compare experiments/quickstart/quickstart.yaml\n"
+      "Example:\n  trimtab compare experiments/quickstart/small-t5.yaml\n"
       "The file names a base experiment, and runs with their overrides, or a grid of settings:\n"
       "  name: rte\n  output: runs/rte\n  base: rte-prompt.yaml\n  runs:\n"
       "    - {name: zero-shot, set: [method.name=zero_shot]}\n"
