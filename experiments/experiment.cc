@@ -97,6 +97,8 @@ void Experiment::open_model() {
   make_recipe();
   // A label that is cut can never be predicted.
   recipe_->encode_labels(task_->labels());
+  if (config_.evaluate.answers == "rank")
+    ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->labels());
   const std::int64_t longest = config_.text.max_input + method_->extra_positions() + config_.text.max_target;
   if (model_->max_positions() > 0 && longest > model_->max_positions())
     fail_config(
@@ -292,6 +294,7 @@ const Evaluator& Experiment::evaluator(const std::string& split) {
   options.max_target = config_.text.max_target;
   options.batch_tokens = config_.evaluate.batch_tokens;
   options.extra_positions = method_->extra_positions();
+  options.ranking = ranking_.get();
   evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), options);
   return *evaluator;
 }

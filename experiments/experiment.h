@@ -16,6 +16,7 @@
 #include "data/tokenizer.h"
 #include "experiments/evaluator.h"
 #include "experiments/experiment_config.h"
+#include "experiments/label_ranking.h"
 #include "experiments/model_runner.h"
 #include "models/family.h"
 #include "models/methods/tuning_method.h"
@@ -45,6 +46,8 @@ class Experiment {
   const Task& task() const { return *task_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const TextRecipe& recipe() const { return *recipe_; }
+  // How answers are chosen from the task's labels; null where they are generated.
+  const LabelRanking* ranking() const { return ranking_.get(); }
   const Parameters& parameters() const { return parameters_; }
 
   // train.dropout, or where it is absent what the model is usually trained with.
@@ -92,6 +95,7 @@ class Experiment {
   std::unique_ptr<BaseModel> model_;  // what is known of the weights before they are read
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<TextRecipe> recipe_;
+  std::unique_ptr<LabelRanking> ranking_;
   std::vector<TextExample> train_examples_;
   ExampleStore train_store_;
   std::unique_ptr<Batcher> batcher_;

@@ -54,6 +54,7 @@ struct TrainConfig {
 
 struct EvaluateConfig {
   std::string split = "validation";
+  std::string answers = "generate";
   std::int64_t max_examples = 0;
   std::int64_t batch_tokens = 16384;
 };
@@ -141,6 +142,11 @@ template <class V>
 void describe(V& v, EvaluateConfig& s) {
   v.field("split", s.split, "Split that is scored while training and chooses the best checkpoint.",
           {.min_size = 1});
+  v.field(
+      "answers", s.answers,
+      "Where answers come from: generate (what the model says), or rank (the likeliest of the task's labels, "
+      "for models that were not tuned to say one).",
+      {.choices = {"generate", "rank"}});
   v.field("max_examples", s.max_examples, "Of each split that is scored the first rows are used; 0: all.",
           {.min = 0});
   v.field("batch_tokens", s.batch_tokens,

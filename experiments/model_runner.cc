@@ -22,6 +22,11 @@ PassTotals ModelRunner::evaluate(const std::vector<MicroBatch>& batches, const F
   return pipeline_.evaluate(pass, batches);
 }
 
+std::vector<std::vector<float>> ModelRunner::score(const std::vector<MicroBatch>& batches) {
+  ModelPass pass(stage_, {}, 0.0);
+  return pipeline_.score(pass, batches);
+}
+
 std::vector<TokenRows> ModelRunner::generate(const std::vector<MicroBatch>& batches,
                                              std::int64_t max_tokens) {
   ModelPass pass(stage_, {}, 0.0);

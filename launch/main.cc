@@ -19,7 +19,7 @@ Exit codes: 0 done; 1 something failed while running; 2 the request makes no sen
 
 int main(int argc, char** argv) {
   using namespace trimtab;
-  CLI::App app{"trimtab: prompt tuning of frozen T5 models"};
+  CLI::App app{"trimtab: prompt tuning of frozen language models"};
   app.require_subcommand(1);
   app.footer(kFooter);
   app.set_version_flag("--version", TRIMTAB_VERSION);

@@ -35,19 +35,31 @@ std::string input_of(const std::string& line, const std::string& field, std::siz
   return row[field].get<std::string>();
 }
 
-void answer(Experiment& experiment, std::vector<TextExample>& examples) {
+std::vector<std::string> answers_of(Experiment& experiment, const std::vector<TextExample>& examples) {
   RecipeCounts counts;
-  const ExampleStore store = experiment.recipe().encode(examples, counts);
-  std::vector<std::string> out(examples.size());
-  const std::int64_t extra = experiment.method().extra_positions();
-  for (const Batch& batch : micro_batches(in_order(store, store.size()).front(),
-                                          experiment.config().evaluate.batch_tokens, extra)) {
-    const auto ids = experiment.stage().generate(to_micro_batch(batch, experiment.stage().pad_id()),
-                                                 experiment.config().text.max_target);
-    for (std::size_t row = 0; row < ids.size(); ++row)
-      out[batch.examples[row]] = experiment.recipe().decode_target(ids[row]);
+  const LabelRanking* ranking = experiment.ranking();
+  const ExampleStore store =
+      ranking ? ranking->rows(examples, counts) : experiment.recipe().encode(examples, counts);
+  std::vector<std::string> out(store.size());
+  std::vector<float> likelihoods(store.size());
+  for (const Batch& batch :
+       micro_batches(in_order(store, store.size()).front(), experiment.config().evaluate.batch_tokens,
+                     experiment.method().extra_positions())) {
+    const MicroBatch micro = to_micro_batch(batch, experiment.stage().pad_id());
+    if (ranking) {
+      const std::vector<float> sums = row_sums(experiment.runner().score({micro}).front(), micro.decoder);
+      for (std::size_t row = 0; row < sums.size(); ++row) likelihoods[batch.examples[row]] = sums[row];
+    } else {
+      const TokenRows ids = experiment.stage().generate(micro, experiment.config().text.max_target);
+      for (std::size_t row = 0; row < ids.size(); ++row)
+        out[batch.examples[row]] = experiment.recipe().decode_target(ids[row]);
+    }
   }
-  for (std::string& text : out) {
+  return ranking ? ranking->best(likelihoods) : out;
+}
+
+void answer(Experiment& experiment, std::vector<TextExample>& examples) {
+  for (std::string& text : answers_of(experiment, examples)) {
     std::ranges::replace(text, '\n', ' ');
     std::cout << text << '\n';
   }

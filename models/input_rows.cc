@@ -17,7 +17,7 @@ RowLayout with_prompts(const RowLayout& text, const std::vector<std::int32_t>& l
 
 at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
-                       std::int64_t lead) {
+                       const std::vector<std::int64_t>& lead) {
   if (!adapter || lanes.empty()) return text_td;
   std::vector<at::Tensor> parts;
   std::vector<std::int64_t> lane_begin;
@@ -32,7 +32,7 @@ at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
   std::vector<std::int64_t> index;
   for (std::int64_t row = 0; row < text.rows(); ++row) {
     const std::int32_t lane = lanes[static_cast<std::size_t>(row)];
-    const std::int64_t front = std::min(text.begin(row) + lead, text.begin(row + 1));
+    const std::int64_t front = text.begin(row) + lead[static_cast<std::size_t>(row)];
     for (std::int64_t i = text.begin(row); i < front; ++i) index.push_back(prompts + i);
     for (std::int64_t i = 0; i < adapter->positions(lane); ++i)
       index.push_back(lane_begin[static_cast<std::size_t>(lane)] + i);

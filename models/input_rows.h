@@ -18,11 +18,11 @@ namespace trimtab {
 RowLayout with_prompts(const RowLayout& text, const std::vector<std::int32_t>& lanes,
                        const InputAdapter* adapter);
 
-// text_td [text tokens, d] -> with the prompt of its lane in each row, behind the row's first `lead` tokens.
-// Picked from [all prompts | all text tokens] by index, so that autograd sums a prompt's gradient over the
-// rows that share it.
+// text_td [text tokens, d] -> with the prompt of its lane in each row, behind the row's first `lead[row]`
+// tokens. Picked from [all prompts | all text tokens] by index, so that autograd sums a prompt's gradient
+// over the rows that share it.
 at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
-                       std::int64_t lead);
+                       const std::vector<std::int64_t>& lead);
 
 }  // namespace trimtab

@@ -59,6 +59,8 @@ class ModelStage {
   virtual at::Tensor logits(const StageIO& out) = 0;
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) = 0;
+  // Last stage only: the log-likelihood of each target token, float32 [target tokens], without autograd.
+  virtual at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) = 0;
   // What forward() receives from the stage before. Depends on the input adapter, which is attached to every
   // stage for that reason.
   virtual StageShape receive_shape(const MicroBatch& batch) const = 0;

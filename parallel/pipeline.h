@@ -53,6 +53,9 @@ class Pipeline {
   // Forward and loss, no gradients.
   PassTotals evaluate(PipelineStage& stage, const std::vector<MicroBatch>& batches);
 
+  // For each micro-batch the log-likelihood of each target token, on every stage.
+  std::vector<std::vector<float>> score(PipelineStage& stage, const std::vector<MicroBatch>& batches);
+
   // For each micro-batch and row the most likely ids up to and without the end of sequence, on every stage.
   // As many micro-batches are in flight as there are stages that decode.
   std::vector<TokenRows> generate(PipelineStage& stage, const std::vector<MicroBatch>& batches,

@@ -64,6 +64,8 @@ class PipelineStage {
   virtual StageIO forward(StageIO in, const MicroBatch& batch) = 0;
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch) = 0;
+  // Last stage only: the log-likelihood of each target token, float32 [target tokens].
+  virtual at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) = 0;
 
   // Decoding. prefill() runs what comes before the first decoded token and makes the caches of at most
   // `max_tokens` steps; it receives prefill_shape(). The stages that decode are the last ones of the

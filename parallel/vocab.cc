@@ -2,6 +2,7 @@
 #include "parallel/vocab.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "parallel/collectives.h"
@@ -32,25 +33,46 @@ LocalIds local_ids(const at::Tensor& ids, std::int64_t share, std::int64_t rank)
   return {shifted.masked_fill(mine.logical_not(), 0), mine};
 }
 
+// What cross entropy is made of, of each token.
+struct TargetScores {
+  LocalIds local;                  // targets as rows of this rank's share
+  at::Tensor exps;                 // exp(logit - highest) of this rank's share, [t, v]
+  at::Tensor exp_sum;              // of all ranks', [t]
+  at::Tensor log_z, target_logit;  // [t]
+};
+TargetScores target_scores(const at::Tensor& logits, const at::Tensor& targets, Communicator& tensor) {
+  TargetScores scores{local_ids(targets, logits.size(1), tensor.rank()), {}, {}, {}, {}};
+  at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
+  reduce(highest, ReduceOp::kMax, tensor);
+  scores.exps = (logits - highest).exp_();
+  // [sum of exponentials | logit of the target], so that one message carries both.
+  const at::Tensor mine = logits.gather(1, scores.local.rows.unsqueeze(1)).squeeze(1) * scores.local.mine;
+  const at::Tensor sums = at::stack({scores.exps.sum(1), mine});
+  reduce(sums, ReduceOp::kSum, tensor);
+  scores.exp_sum = sums[0];
+  scores.target_logit = sums[1];
+  scores.log_z = sums[0].log() + highest.squeeze(1);
+  return scores;
+}
+
+void check_targets(const at::Tensor& logits, const at::Tensor& targets, Communicator& tensor) {
+  TT_CHECK(logits.scalar_type() == at::kFloat && logits.dim() == 2 && logits.size(0) == targets.numel(),
+           "cross entropy of {} targets with {} logits", targets.numel(), logits.numel());
+  check_ids(targets, logits.size(1) * tensor.size());
+}
+
 // Keeps the gradient itself instead of the logits: it is needed once, and only scaled by then.
 class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
                             const at::Tensor& targets, double z_loss, Communicator* tensor) {
-    const LocalIds local = local_ids(targets, logits.size(1), tensor->rank());
-    const at::Tensor index = local.rows.unsqueeze(1);
-    at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
-    reduce(highest, ReduceOp::kMax, *tensor);
-    at::Tensor softmax = (logits - highest).exp_();
-    // [sum of exponentials | logit of the target], so that one message carries both.
-    at::Tensor sums = at::stack({softmax.sum(1), logits.gather(1, index).squeeze(1) * local.mine});
-    reduce(sums, ReduceOp::kSum, *tensor);
-    const at::Tensor log_z = sums[0].log() + highest.squeeze(1);
-    const at::Tensor loss = (log_z - sums[1] + z_loss * log_z.square()).sum();
+    const TargetScores scores = target_scores(logits, targets, *tensor);
+    const at::Tensor& log_z = scores.log_z;
+    const at::Tensor loss = (log_z - scores.target_logit + z_loss * log_z.square()).sum();
     // d/dlogits = softmax * (1 + 2 z log Z) - onehot
-    softmax.mul_(((1 + 2 * z_loss * log_z) / sums[0]).unsqueeze(1));
-    softmax.scatter_add_(1, index, -local.mine.to(at::kFloat).unsqueeze(1));
-    context->save_for_backward({softmax});
+    const at::Tensor gradient = scores.exps.mul_(((1 + 2 * z_loss * log_z) / scores.exp_sum).unsqueeze(1));
+    gradient.scatter_add_(1, scores.local.rows.unsqueeze(1), -scores.local.mine.to(at::kFloat).unsqueeze(1));
+    context->save_for_backward({gradient});
     return loss;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -71,10 +93,16 @@ at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& i
 
 at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
                                         Communicator& tensor) {
-  TT_CHECK(logits.scalar_type() == at::kFloat && logits.dim() == 2 && logits.size(0) == targets.numel(),
-           "cross entropy of {} targets with {} logits", targets.numel(), logits.numel());
-  check_ids(targets, logits.size(1) * tensor.size());
+  check_targets(logits, targets, tensor);
   return CrossEntropy::apply(logits, targets, z_loss, &tensor);
+}
+
+at::Tensor vocab_parallel_log_likelihood(const at::Tensor& logits, const at::Tensor& targets,
+                                         Communicator& tensor) {
+  const c10::NoGradGuard no_grad;
+  check_targets(logits, targets, tensor);
+  const TargetScores scores = target_scores(logits, targets, tensor);
+  return scores.target_logit - scores.log_z;
 }
 
 at::Tensor vocab_parallel_argmax(const at::Tensor& logits, Communicator& tensor) {

@@ -21,6 +21,11 @@ at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& i
 at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
                                         Communicator& tensor);
 
+// The log-likelihood of each target, logit[target] - log Z, float32 [t], without autograd. Collective over
+// the tensor ranks.
+at::Tensor vocab_parallel_log_likelihood(const at::Tensor& logits, const at::Tensor& targets,
+                                         Communicator& tensor);
+
 // The id of the largest logit of each token, int64 [t]; of equal ones the lowest. Collective over the tensor
 // ranks.
 at::Tensor vocab_parallel_argmax(const at::Tensor& logits, Communicator& tensor);

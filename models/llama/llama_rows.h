@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "models/input_rows.h"
 #include "parallel/micro_batch.h"
@@ -15,16 +16,24 @@
 namespace trimtab {
 
 struct JointRows {
-  RowLayout text;    // tokens from the table
-  at::Tensor ids;    // of them, int64 [text.tokens()]
-  RowLayout layout;  // the positions of prompts included
+  RowLayout text;                  // tokens from the table
+  at::Tensor ids;                  // of them, int64 [text.tokens()]
+  RowLayout layout;                // the positions of prompts included
+  std::vector<std::int64_t> lead;  // tokens of each row before its prompt
+};
+
+// Where prompts go: `adapter`, or null for none, behind the first `lead` tokens of an input, but never behind
+// its last one, with which decoding begins.
+struct PromptPlace {
+  const InputAdapter* adapter = nullptr;
+  std::int64_t lead = 0;
 };
 
 // Inputs and targets. Throws Error for a row in which nothing stands before the first target.
-JointRows joint_rows(const MicroBatch& batch, const InputAdapter* adapter);
+JointRows joint_rows(const MicroBatch& batch, const PromptPlace& place);
 
 // Inputs without their last token, which is where decoding begins.
-JointRows prefix_rows(const MicroBatch& batch, const InputAdapter* adapter);
+JointRows prefix_rows(const MicroBatch& batch, const PromptPlace& place);
 // That last token of each row, int64 [rows].
 at::Tensor last_input_ids(const MicroBatch& batch);
 

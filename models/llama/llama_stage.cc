@@ -49,6 +49,9 @@ class LlamaStage final : public ModelStage {
   StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) override;
   at::Tensor logits(const StageIO& out) override { return head(out.decoder); }
   LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) override;
+  at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) override {
+    return vocab_parallel_log_likelihood(head(out.decoder), batch.targets, tensor_);
+  }
   StageShape receive_shape(const MicroBatch& batch) const override;
   bool embeds_input() const override { return options_.begin == 0; }
   bool decodes() const override { return true; }
@@ -60,6 +63,7 @@ class LlamaStage final : public ModelStage {
   std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
 
  private:
+  PromptPlace place() const { return {adapter_, options_.prompt_lead}; }
   bool ends() const { return options_.end == config_.layers; }
   bool is_last_layer(std::size_t i) const {
     return options_.begin + static_cast<std::int64_t>(i) + 1 == config_.layers;
@@ -105,7 +109,7 @@ at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
 }
 
 at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch) const {
-  return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, options_.prompt_lead);
+  return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, rows.lead);
 }
 
 StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
@@ -114,7 +118,7 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
                                            context.step, site)
                             : at::Tensor();
   };
-  const JointRows rows = joint_rows(batch, adapter_);
+  const JointRows rows = joint_rows(batch, place());
   const RotaryAngles angles = rotary_.up_to(rows.layout.longest());
   RowLayout layout = rows.layout;
   at::Tensor& x = io.decoder;
@@ -161,16 +165,16 @@ StageShape LlamaStage::shape_of(const JointRows& rows) const {
 }
 
 StageShape LlamaStage::receive_shape(const MicroBatch& batch) const {
-  return shape_of(joint_rows(batch, adapter_));
+  return shape_of(joint_rows(batch, place()));
 }
 
 StageShape LlamaStage::prefill_shape(const MicroBatch& batch) const {
-  return shape_of(prefix_rows(batch, adapter_));
+  return shape_of(prefix_rows(batch, place()));
 }
 
 Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
-  const JointRows rows = prefix_rows(batch, adapter_);
+  const JointRows rows = prefix_rows(batch, place());
   const RotaryAngles angles = rotary_.up_to(rows.layout.longest());
   at::Tensor& x = io.decoder;
   if (embeds_input()) x = embed_rows(rows, batch);

@@ -50,6 +50,9 @@ class T5Stage : public ModelStage {
   StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) override;
   at::Tensor logits(const StageIO& out) override { return head(out.decoder); }
   LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) override;
+  at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) override {
+    return vocab_parallel_log_likelihood(head(out.decoder), batch.targets, tensor_);
+  }
   StageShape receive_shape(const MicroBatch& batch) const override;
   bool embeds_input() const override { return embeds_encoder(); }
   bool decodes() const override { return !decoder_.empty(); }
@@ -123,7 +126,8 @@ RowLayout T5Stage::encoder_layout(const MicroBatch& batch) const {
 
 // Text tokens from the table with the rows of the lane's prompt in front (prompts.py: prefix_prompt).
 at::Tensor T5Stage::embed_encoder(const MicroBatch& batch) const {
-  return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, /*lead=*/0);
+  const std::vector<std::int64_t> in_front(batch.lanes.size(), 0);
+  return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, in_front);
 }
 
 void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,

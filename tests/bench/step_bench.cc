@@ -114,8 +114,9 @@ class Bench {
 // The files are closed when this returns: pages of theirs would count as held memory.
 void Bench::load() {
   if (std::filesystem::exists(options_.folder + "/config.json")) {
-    model_ = open_model(options_.folder);
-    stage_ = model_->make_stage(world_, {{0, static_cast<int>(model_->cost_units({}).size())}});
+    const auto layers = static_cast<int>(open_model(options_.folder)->cost_units({}).size());
+    stage_ = open_model(options_.folder)->make_stage(world_, {{0, layers}});
+    model_ = open_model(options_.folder);  // anew: pages that were read count as held memory
   } else {
     const Safetensors weights(options_.folder + "/model.safetensors");
     config_ = config_of(weights);

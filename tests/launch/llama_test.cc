@@ -88,6 +88,30 @@ TEST(Llama, EveryMeshTrainsWhatOneProcessTrains) {
   }
 }
 
+// Answers that are ranked are labels, the same on every mesh.
+TEST(Llama, LabelsAreRanked) {
+  const Workshop shop;
+  const std::vector<std::string> rank = {"method={name: zero_shot}", "evaluate.answers=rank"};
+  auto arguments = on_llama(shop, "evaluate", rank);
+  arguments.insert(arguments.end(), {"--predictions", shop.path("one.jsonl")});
+  const Outcome one = run_program(arguments);
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_THAT(one.out, HasSubstr("accuracy"));
+  arguments = on_llama(shop, "evaluate", rank);
+  arguments.insert(arguments.end(), {"--predictions", shop.path("four.jsonl"), "--set",
+                                     "mesh={data: 2, pipe: 2}", "--set", "evaluate.batch_tokens=64"});
+  const Outcome four = run_on_ranks(4, arguments);
+  ASSERT_EQ(four.code, 0) << four.err;
+  EXPECT_EQ(shop.read("four.jsonl"), shop.read("one.jsonl"));
+  const Outcome answers = run_program(on_llama(shop, "predict", rank), "a song\nrain\na quiet day\n");
+  ASSERT_EQ(answers.code, 0) << answers.err;
+  std::istringstream lines(answers.out);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count)
+    EXPECT_TRUE(line == "good" || line == "bad") << line;
+  EXPECT_EQ(count, 3);
+}
+
 TEST(Llama, OtherMethodsAndComparison) {
   const Workshop shop;
   const std::string weights = "'model.weights=" + shop.make_llama("llama.h5", 1) + "'";

@@ -76,6 +76,13 @@ TEST_P(Golden, EveryWeightsGradientInModelTuning) {
   }
 }
 
+TEST_P(Golden, LikelihoodsOfTokensAddUpToTheLoss) {
+  const StageIO out = stage_->forward({}, golden_.batch(), {});
+  const at::Tensor likelihoods = stage_->log_likelihoods(out, golden_.batch());
+  EXPECT_EQ(likelihoods.sizes(), at::IntArrayRef({15}));
+  EXPECT_LT(relative_error(-likelihoods.sum(), stage_->loss(out, golden_.batch(), 0.0).loss), kTolerance);
+}
+
 TEST_P(Golden, FrozenWeightsHaveNoGradient) {
   FixedPrompt adapter(prompt());
   stage_->attach_input(&adapter);

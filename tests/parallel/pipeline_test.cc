@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "parallel/toy_stage.h"
 #include "runtime/world.h"
 
@@ -88,6 +90,14 @@ TEST(Pipeline, EvaluationGivesTheLossAndNoGradient) {
     EXPECT_DOUBLE_EQ(totals.loss, expected);
     EXPECT_EQ(totals.tokens, tokens);
     EXPECT_FALSE(stage.weight.grad().defined());
+    const auto scores = pipeline.score(stage, batches);
+    ASSERT_EQ(scores.size(), batches.size());
+    double sum = 0;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      EXPECT_EQ(static_cast<std::int64_t>(scores[i].size()), batches[i].decoder.tokens());
+      sum = std::accumulate(scores[i].begin(), scores[i].end(), sum);
+    }
+    EXPECT_NEAR(sum, -expected, 1e-5 * expected) << "on every stage";
   });
 }
 
