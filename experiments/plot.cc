@@ -30,10 +30,10 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-// "1", "0.3", "77 M": as few digits as tell sizes apart.
+// "1", "0.3", "77 M", "2.85 B": as few digits as tell sizes apart.
 std::string short_number(double value) {
   constexpr double kGiga = 1e9, kMega = 1e6;
-  if (value >= kGiga) return fmt::format("{:.3g} G", value / kGiga);
+  if (value >= kGiga) return fmt::format("{:.3g} B", value / kGiga);
   if (value >= kMega) return fmt::format("{:.3g} M", value / kMega);
   return fmt::format("{:.6g}", value);
 }
@@ -61,17 +61,22 @@ bool is_log(const Plot& plot, const Range& x) {
   return plot.few_points && x.low > 0 && x.high >= kWide * x.low;
 }
 
-// Room around the points, so that the outermost are not cut.
-std::string x_axis(const Plot& plot) {
+// With room around few points, so that the outermost are not cut.
+Range shown_x(const Plot& plot) {
   const Range x = x_range(plot);
-  const bool log = is_log(plot, x);
   constexpr double kLogRoom = 1.25, kRoom = 0.05;
-  if (!plot.few_points)
-    return fmt::format("set xrange [{}:{}]\n", x.low, x.low < x.high ? x.high : x.low + 1);
-  const double room = x.low < x.high ? kRoom * (x.high - x.low) : 1;
-  std::string out =
-      log ? fmt::format("set logscale x\nset xrange [{}:{}]\n", x.low / kLogRoom, x.high * kLogRoom)
-          : fmt::format("set xrange [{}:{}]\n", x.low - room, x.high + room);
+  if (x.low == x.high) return {x.low - 1, x.high + 1};
+  if (!plot.few_points) return x;
+  if (is_log(plot, x)) return {x.low / kLogRoom, x.high * kLogRoom};
+  const double room = kRoom * (x.high - x.low);
+  return {x.low - room, x.high + room};
+}
+
+std::string x_axis(const Plot& plot) {
+  const Range shown = shown_x(plot);
+  std::string out = fmt::format("set xrange [{}:{}]\n", shown.low, shown.high);
+  if (!plot.few_points) return out;
+  if (is_log(plot, x_range(plot))) out += "set logscale x\n";
   std::set<double> values;
   for (const Curve& curve : plot.curves)
     for (const PlotPoint& point : curve.points) values.insert(point.x);
@@ -115,7 +120,9 @@ std::string plot_command(const Plot& plot, const std::string& data) {
     if (curve.points.empty()) continue;
     const std::string source = fmt::format("{} index {}", quoted(data), block);
     const std::string paint = color(block);
-    const std::string point = fmt::format("lw 2 pt {} ps 0.9", 4 + 2 * (block % 5) + 1);
+    constexpr std::size_t kMarked = 20;  // more points than that are a line
+    const std::string point =
+        fmt::format("lw 2 pt {} ps {}", 4 + 2 * (block % 5) + 1, curve.points.size() > kMarked ? 0 : 0.9);
     if (has_spread(curve) && plot.few_points)
       bands.push_back(fmt::format("{} using 1:2:3:4 with yerrorbars {} lw 1.5 pt 0 notitle", source, paint));
     else if (has_spread(curve))
@@ -157,11 +164,7 @@ std::string plot_data(const Plot& plot) {
     for (const PlotPoint& p : curve.points)
       out += fmt::format("{} {} {} {}\n", p.x, p.y, p.y - p.spread, p.y + p.spread);
   }
-  Range x = x_range(plot);
-  // Across the room beside the points, too: what is outside the picture is cut.
-  const double width = x.high - x.low + 1;
-  if (plot.few_points)
-    x = is_log(plot, x) ? Range{x.low / 2, x.high * 2} : Range{x.low - width, x.high + width};
+  const Range x = shown_x(plot);
   for (const auto& [name, y] : plot.levels) {
     begin(name);
     out += fmt::format("{} {}\n{} {}\n", x.low, y, x.high, y);
@@ -173,7 +176,7 @@ std::string plot_script(const Plot& plot, const std::string& data, const std::st
   return fmt::format(
              "set encoding utf8\nset title {}\nset xlabel {}\nset ylabel {}\n"
              "set grid lc rgb '#dddddd'\nset border 3 lc rgb '#444444'\nset tics nomirror\n"
-             "set key outside right top\n",
+             "set key outside right top Left reverse samplen 2\n",
              quoted(plot.title), quoted(plot.x_label), quoted(plot.y_label)) +
          x_axis(plot) + y_axis(plot) +
          fmt::format("set terminal pngcairo noenhanced size 1000,560 font 'Sans,11'\nset output {}\n",

@@ -79,6 +79,23 @@ std::string label_of(const StoredRun& run, const std::string& axis) {
   return "";
 }
 
+std::string title_of(const std::string& key) {
+  const std::string whole = key.ends_with(".name") ? key.substr(0, key.size() - 5) : key;
+  return whole.substr(whole.rfind('.') + 1);
+}
+
+// What a run that has not the label has at the key that is called so: grids need not spell out the base.
+std::string value_of(const StoredRun& run, const std::string& axis) {
+  std::string out;
+  for (const auto& [key, value] : leaves_of(run.config)) {
+    if (key == axis) return value;
+    if (title_of(key) != axis) continue;
+    if (!out.empty()) return "";
+    out = value;
+  }
+  return out;
+}
+
 // The labels on which all runs of each row agree: what a row's runs differ in is the seed.
 std::vector<Candidate> label_candidates(const std::vector<std::vector<StoredRun>>& groups) {
   std::vector<Candidate> out;
@@ -87,12 +104,15 @@ std::vector<Candidate> label_candidates(const std::vector<std::vector<StoredRun>
       for (const auto& [axis, setting] : labels_of(run.config))
         candidate_of(out, axis, groups.size()).values[row] = setting;
   std::erase_if(out, [&](const Candidate& label) {
-    if (label.distinct() < 2) return true;
     for (std::size_t row = 0; row < groups.size(); ++row)
       for (const StoredRun& run : groups[row])
         if (label_of(run, label.key) != label.values[row]) return true;
     return false;
   });
+  for (Candidate& label : out)
+    for (std::size_t row = 0; row < groups.size(); ++row)
+      if (label.values[row].empty()) label.values[row] = value_of(groups[row].front(), label.key);
+  std::erase_if(out, [](const Candidate& label) { return label.distinct() < 2; });
   return out;
 }
 
@@ -149,11 +169,6 @@ void shorten(std::vector<std::string>& values) {
     if (of.emplace(shorter, value).first->second != value) return;
   }
   for (std::string& value : values) value = value.substr(value.ends_with('/') ? 0 : value.rfind('/') + 1);
-}
-
-std::string title_of(const std::string& key) {
-  const std::string whole = key.ends_with(".name") ? key.substr(0, key.size() - 5) : key;
-  return whole.substr(whole.rfind('.') + 1);
 }
 
 void add_columns(std::vector<Candidate> chosen, Results& results) {

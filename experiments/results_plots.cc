@@ -85,7 +85,8 @@ void add_majority(const Subject& subject, Plot& plot) {
   if (levels.size() == 1) plot.levels.emplace_back("majority class", *levels.begin());
 }
 
-std::optional<NamedPlot> curves(const Subject& subject) {
+// Nothing if no row has a curve.
+std::optional<NamedPlot> curve_plot(const Subject& subject) {
   Plot plot = empty_plot(subject);
   plot.x_label = "steps";
   for (const ResultRow* row : subject.rows) {
@@ -99,6 +100,45 @@ std::optional<NamedPlot> curves(const Subject& subject) {
   if (plot.curves.empty()) return std::nullopt;
   add_majority(subject, plot);
   return NamedPlot{"curves" + subject.suffix, std::move(plot)};
+}
+
+// The rows with each value of a column, as subjects of their own.
+std::vector<Subject> split_by(const Subject& subject, std::size_t column) {
+  std::vector<std::pair<std::string, Rows>> parts;
+  for (const ResultRow* row : subject.rows) {
+    const std::string& value = row->settings[column];
+    auto found = std::ranges::find(parts, value, &std::pair<std::string, Rows>::first);
+    if (found == parts.end()) found = parts.insert(parts.end(), {value, {}});
+    found->second.push_back(row);
+  }
+  std::vector<Subject> out;
+  for (const auto& [value, rows] : parts) {
+    Subject part = subject;
+    const std::string text = fmt::format("{} {}", subject.columns[column].title, value.empty() ? "none" : value);
+    part.title += ", " + text;
+    part.suffix += "-" + text;
+    std::ranges::replace_if(
+        part.suffix, [](char c) { return c == ' ' || c == '/'; }, '-');
+    part.rows = rows;
+    out.push_back(std::move(part));
+  }
+  return out;
+}
+
+// Of more rows than can be told apart, a picture for each value of the column that has most.
+std::vector<NamedPlot> curves(const Subject& subject) {
+  constexpr std::size_t kMostCurves = 12;
+  std::vector<Subject> parts = {subject};
+  if (subject.rows.size() > kMostCurves) {
+    for (std::size_t column = 0; column < subject.columns.size(); ++column) {
+      std::vector<Subject> finer = split_by(subject, column);
+      if (column != subject.task_column && finer.size() > parts.size()) parts = std::move(finer);
+    }
+  }
+  std::vector<NamedPlot> out;
+  for (const Subject& part : parts)
+    if (auto plot = curve_plot(part)) out.push_back(std::move(*plot));
+  return out;
 }
 
 std::optional<double> number_in(const std::string& text) {
@@ -201,7 +241,7 @@ std::vector<Subject> subjects_of(const std::string& title, const Results& result
 std::vector<NamedPlot> results_plots(const std::string& title, const Results& results) {
   std::vector<NamedPlot> out;
   for (const Subject& subject : subjects_of(title, results)) {
-    if (auto plot = curves(subject)) out.push_back(std::move(*plot));
+    for (NamedPlot& plot : curves(subject)) out.push_back(std::move(plot));
     for (std::size_t column = 0; column < results.columns.size(); ++column)
       if (column != subject.task_column)
         if (auto plot = by_axis(subject, column)) out.push_back(std::move(*plot));

@@ -80,6 +80,8 @@ std::vector<StoredRun> find_runs(const std::vector<std::string>& folders) {
     const std::size_t before = out.size();
     for (const std::string& path : found)
       if (auto run = load_run(path)) out.push_back(std::move(*run));
+    std::ranges::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(before), out.end(), {},
+                             [](const StoredRun& run) { return run.record.base_parameters; });
     if (out.size() == before)
       fail_config("{}: no run is in it: no folder with a record.json and a config.yaml", folder);
   }

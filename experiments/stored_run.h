@@ -25,8 +25,8 @@ struct StoredRun {
 // Nothing unless the folder has a record and the experiment beside it. Throws Error if one is damaged.
 std::optional<StoredRun> load_run(const std::string& folder);
 
-// All runs in the folders and below them, by folder name, numbers in names by value. Throws ConfigError that
-// names a folder in which there is none.
+// All runs in the folders and below them: small models first, then by folder name, numbers in it by value.
+// Throws ConfigError that names a folder in which there is none.
 std::vector<StoredRun> find_runs(const std::vector<std::string>& folders);
 
 // The leaves of a config as (dotted key, text), in its order; a list is a leaf.

@@ -125,6 +125,17 @@ TEST(Results, LabelsOfAComparisonNameTheColumns) {
   EXPECT_EQ(results.rows[0].runs.size(), 2u);
 }
 
+TEST(Results, ALabelThatARunLacksIsWhatItHasAtTheKey) {
+  Setting zero, prompt;
+  zero.method = "{name: zero_shot}";
+  zero.labels = "[method=zero_shot]";
+  prompt.labels = "[length=20]";
+  const Results results = collate({run_of("z", zero, 1), run_of("p", prompt, 2)});
+  EXPECT_THAT(titles(results), ElementsAre("method", "length"));
+  EXPECT_THAT(results.rows[0].settings, ElementsAre("zero_shot", ""));
+  EXPECT_THAT(results.rows[1].settings, ElementsAre("prompt_tuning", "20"));
+}
+
 TEST(Results, WhatIsInNoRowIsSaid) {
   StoredRun killed = seed_run(2, 0);
   killed.record.status = "running";
@@ -292,6 +303,20 @@ TEST_F(RunFolders, CurvesAreMeansWhereEverySeedWasScored) {
   EXPECT_DOUBLE_EQ(points[1].y, 45);
   EXPECT_DOUBLE_EQ(points[1].spread, std::sqrt(50.0));
   EXPECT_THAT(plots[0].plot.levels, Contains(std::pair<std::string, double>("zero_shot", 5)));
+}
+
+TEST_F(RunFolders, ManyCurvesAreSeveralPictures) {
+  for (int length = 1; length <= 5; ++length)
+    for (const char* init : {"uniform", "text", "file"}) {
+      Setting setting;
+      setting.method = fmt::format("{{name: prompt_tuning, length: {}, init: {}}}", length, init);
+      store(fmt::format("{}{}", length, init), run_of("r", setting, 60),
+            "{\"step\":1,\"kind\":\"validation\",\"score\":60}\n");
+    }
+  std::vector<std::string> names;
+  for (const NamedPlot& plot : results_plots("t", collate(find_runs({folder_})))) names.push_back(plot.name);
+  EXPECT_THAT(names, ElementsAre("curves-length-1", "curves-length-2", "curves-length-3", "curves-length-4",
+                                 "curves-length-5", "by-length"));
 }
 
 TEST_F(RunFolders, ALockedRunIsRunning) {
