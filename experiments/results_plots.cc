@@ -114,7 +114,8 @@ std::vector<Subject> split_by(const Subject& subject, std::size_t column) {
   std::vector<Subject> out;
   for (const auto& [value, rows] : parts) {
     Subject part = subject;
-    const std::string text = fmt::format("{} {}", subject.columns[column].title, value.empty() ? "none" : value);
+    const std::string text =
+        fmt::format("{} {}", subject.columns[column].title, value.empty() ? "none" : value);
     part.title += ", " + text;
     part.suffix += "-" + text;
     std::ranges::replace_if(
