@@ -278,31 +278,6 @@ LlamaGgufConfig read_llama_gguf_config(const Gguf& file) {
   return Reader(file, architecture).read();
 }
 
-LlamaConfig llama_config_of(const LlamaGgufConfig& gguf) {
-  LlamaConfig out;
-  out.vocab = gguf.vocab;
-  out.d_model = gguf.d_model;
-  out.layers = gguf.layers;
-  out.heads = gguf.heads;
-  out.kv_heads = gguf.kv_heads;
-  out.head_dim = gguf.head_dim;
-  out.d_ff = gguf.d_ff;
-  out.max_positions = gguf.max_positions;
-  out.norm_epsilon = gguf.norm_epsilon;
-  out.rotary_base = gguf.rotary_base;
-  out.rotary_scaling.kind = gguf.rotary_divisors.empty() ? gguf.rotary_scaling : "divisors";
-  out.rotary_scaling.factor = gguf.rotary_factor;
-  out.rotary_scaling.divisors = gguf.rotary_divisors;
-  out.qkv_bias = gguf.qkv_bias;
-  out.qk_norm = gguf.qk_norm;
-  out.tied_head = gguf.tied_head;
-  out.eos_id = gguf.eos_id >= 0 ? gguf.eos_id : out.eos_id;
-  out.pad_id = gguf.pad_id >= 0 ? gguf.pad_id : 0;  // padding is never computed
-  out.bos_id = gguf.bos_id;
-  check(out);
-  return out;
-}
-
 std::unique_ptr<TensorSource> llama_gguf_weights(std::unique_ptr<Gguf> file) {
   return std::make_unique<LlamaGgufView>(std::move(file));
 }

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "models/formats/gguf.h"
-#include "models/llama/llama_config.h"
 #include "runtime/tensor_source.h"
 
 namespace trimtab {
@@ -45,9 +44,6 @@ struct LlamaGgufConfig {
 // positions, sliding windows), Error for metadata that is missing, of the wrong type or contradicts the
 // tensors.
 LlamaGgufConfig read_llama_gguf_config(const Gguf& file);
-
-// The same as our models are told it. Throws ConfigError for a scaling of positions that we do not run.
-LlamaConfig llama_config_of(const LlamaGgufConfig& gguf);
 
 // The weights as model.layers.0.self_attn.q_proj.weight and so on. The file of a "llama" holds the rows of
 // each query and key head in the order of interleaved rotary pairs (0, h, 1, h + 1, ..., with h half of the
