@@ -12,6 +12,7 @@
 #include "data/batcher.h"
 #include "data/example_cache.h"
 #include "data/tasks/registry.h"
+#include "data/tokenizers/t5_tokenizer.h"
 
 namespace {
 
