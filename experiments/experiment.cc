@@ -92,8 +92,7 @@ void Experiment::open_model() {
   if (static_cast<std::size_t>(config_.mesh.pipe) > layers)
     fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
                 layers);
-  tokenizer_ = open_vocabulary(config_.model.vocabulary, model_->tokenizer(), model_->weights().path(),
-                               config_.output);
+  tokenizer_ = open_vocabulary(config_.model.vocabulary, *model_, config_.output);
   tokenizer_->check_fits(model_->vocabulary());
   make_recipe();
   // A label that is cut can never be predicted.

@@ -3,9 +3,11 @@
 
 #include <filesystem>
 
+#include "data/text_file.h"
 #include "data/tokenizers/bpe_tokenizer.h"
 #include "data/tokenizers/gguf_vocabulary.h"
 #include "data/tokenizers/open_tokenizer.h"
+#include "data/tokenizers/sentencepiece_tokenizer.h"
 #include "models/formats/gguf.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
@@ -68,10 +70,12 @@ std::string vocabulary_file(const std::string& named, const TokenizerFile& token
   return path;
 }
 
-std::unique_ptr<Tokenizer> open_vocabulary(const std::string& named, const TokenizerFile& tokenizer,
-                                           const std::string& weights, const std::string& folder) {
-  const std::string path = vocabulary_file(named, tokenizer, weights, folder);
+std::unique_ptr<Tokenizer> open_vocabulary(const std::string& named, const BaseModel& model,
+                                           const std::string& folder) {
+  const std::string path = vocabulary_file(named, model.tokenizer(), model.weights().path(), folder);
   if (is_gguf(path)) return std::make_unique<BpeTokenizer>(bpe_vocabulary(vocabulary_of(Gguf(path))));
+  if (model.text_form() == TextForm::kDecoderOnly && !path.ends_with(".json"))
+    return std::make_unique<SentencePieceTokenizer>(SentencePieceModel(path, read_bytes(path)));
   return open_tokenizer(path);
 }
 

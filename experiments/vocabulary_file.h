@@ -17,8 +17,10 @@ namespace trimtab {
 std::string vocabulary_file(const std::string& named, const TokenizerFile& tokenizer,
                             const std::string& weights, const std::string& folder);
 
-// The vocabulary itself, from a file of its own or out of a GGUF. Throws what reading it throws.
-std::unique_ptr<Tokenizer> open_vocabulary(const std::string& named, const TokenizerFile& tokenizer,
-                                           const std::string& weights, const std::string& folder);
+// The vocabulary itself, from a file of its own or out of a GGUF; `named` and `folder` as above. A
+// SentencePiece model has T5's sentinels on top only beside an encoder-decoder. Throws what reading it
+// throws.
+std::unique_ptr<Tokenizer> open_vocabulary(const std::string& named, const BaseModel& model,
+                                           const std::string& folder);
 
 }  // namespace trimtab

@@ -51,7 +51,7 @@ void print_numbers(const PromptMatrix& prompt) {
 void print_neighbours(const PromptMatrix& prompt, const Options& options) {
   const auto model = open_model(options.weights);
   const std::string folder = std::filesystem::temp_directory_path().string();
-  const auto tokenizer = open_vocabulary(options.vocabulary, model->tokenizer(), options.weights, folder);
+  const auto tokenizer = open_vocabulary(options.vocabulary, *model, folder);
   const Shape shape = model->weights().info(model->embedding_name()).shape;
   if (shape.at(1) != prompt.shape[1])
     fail_config("{}: width {}, but {} has width {}", options.file, prompt.shape[1], options.weights,
