@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Comparison files: which runs they are, what those are called, and what is refused before anything runs.
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -18,7 +20,7 @@ using ::testing::HasSubstr;
 
 class ComparisonFile : public ::testing::Test {
  protected:
-  ComparisonFile() : folder_(::testing::TempDir() + "trimtab-comparison") {
+  ComparisonFile() : folder_(::testing::TempDir() + "trimtab-comparison-" + std::to_string(::getpid())) {
     std::filesystem::create_directories(folder_);
     write("base.yaml",
           "output: runs/x\nmodel: {weights: m.h5}\ntask: {name: jsonl, train: t.jsonl}\n"

@@ -4,6 +4,8 @@
 // computed by hand.
 #include "experiments/results.h"
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -259,7 +261,7 @@ TEST(ResultsPlots, SizesAreAnAxisAndTasksHaveTheirOwnPictures) {
 
 class RunFolders : public ::testing::Test {
  protected:
-  RunFolders() : folder_(::testing::TempDir() + "trimtab-results") {}
+  RunFolders() : folder_(::testing::TempDir() + "trimtab-results-" + std::to_string(::getpid())) {}
   ~RunFolders() override { std::filesystem::remove_all(folder_); }
 
   void store(const std::string& name, const StoredRun& run, const std::string& metrics = "") const {

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 class Locks : public ::testing::Test {
  protected:
-  Locks() : path_(::testing::TempDir() + "trimtab-lock") {}
+  Locks() : path_(::testing::TempDir() + "trimtab-lock-" + std::to_string(::getpid())) {}
   ~Locks() override { std::filesystem::remove(path_); }
 
   std::string path_;
