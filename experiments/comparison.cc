@@ -60,7 +60,7 @@ void change(ConfigNode& experiment, const Assignment& assignment) {
 ExperimentConfig experiment_of(ConfigNode base, const RunSettings& run,
                                const std::vector<std::string>& overrides) {
   for (const Assignment& assignment : run.set) change(base, assignment);
-  return resolved(read_config<ExperimentConfig>(std::move(base), overrides));
+  return resolved(read_config<ExperimentConfig>(base, overrides));
 }
 
 // As YAML, but for what the comparison gives each run.

@@ -175,8 +175,8 @@ std::string plot_data(const Plot& plot) {
 std::string plot_script(const Plot& plot, const std::string& data, const std::string& pictures) {
   return fmt::format(
              "set encoding utf8\nset title {}\nset xlabel {}\nset ylabel {}\n"
-             "set grid lc rgb '#dddddd'\nset border 3 lc rgb '#444444'\nset tics nomirror\n"
-             "set key outside right top Left reverse samplen 2\n",
+             "set grid lt 1 lw 1 lc rgb '#e6e6e6'\nset border 3 lc rgb '#444444'\nset tics nomirror\n"
+             "set key outside right top Left reverse samplen 3\n",
              quoted(plot.title), quoted(plot.x_label), quoted(plot.y_label)) +
          x_axis(plot) + y_axis(plot) +
          fmt::format("set terminal pngcairo noenhanced size 1000,560 font 'Sans,11'\nset output {}\n",

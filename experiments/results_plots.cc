@@ -52,12 +52,19 @@ struct Subject {
   std::optional<std::size_t> task_column;
 };
 
-std::string name_without(const ResultRow& row, const Subject& subject, std::optional<std::size_t> column) {
-  ResultRow rest = row;
-  rest.runs.clear();
-  if (subject.task_column) rest.settings[*subject.task_column].clear();
-  if (column) rest.settings[*column].clear();
-  const std::string name = rest.name(subject.columns);
+bool varies(const Subject& subject, std::size_t column) {
+  return std::ranges::any_of(subject.rows, [&](const ResultRow* row) {
+    return row->settings[column] != subject.rows.front()->settings[column];
+  });
+}
+
+// By the columns in which the rows of the picture differ, but for the one that is its axis.
+std::string legend_of(const ResultRow& row, const Subject& subject,
+                      std::optional<std::size_t> axis = std::nullopt) {
+  ResultRow named{row.settings, {}};
+  for (std::size_t i = 0; i < named.settings.size(); ++i)
+    if (i == axis || !varies(subject, i)) named.settings[i].clear();
+  const std::string name = named.name(subject.columns);
   return name.empty() ? row.record().method : name;
 }
 
@@ -90,7 +97,7 @@ std::optional<NamedPlot> curve_plot(const Subject& subject) {
   Plot plot = empty_plot(subject);
   plot.x_label = "steps";
   for (const ResultRow* row : subject.rows) {
-    const std::string name = name_without(*row, subject, std::nullopt);
+    const std::string name = legend_of(*row, subject);
     std::vector<PlotPoint> points = mean_curve(*row);
     if (!points.empty())
       plot.curves.push_back({name, std::move(points)});
@@ -114,7 +121,8 @@ std::vector<Subject> split_by(const Subject& subject, std::size_t column) {
   std::vector<Subject> out;
   for (const auto& [value, rows] : parts) {
     Subject part = subject;
-    const std::string text = fmt::format("{} {}", subject.columns[column].title, value.empty() ? "none" : value);
+    const std::string text =
+        fmt::format("{} {}", subject.columns[column].title, value.empty() ? "none" : value);
     part.title += ", " + text;
     part.suffix += "-" + text;
     std::ranges::replace_if(
@@ -195,7 +203,7 @@ std::optional<NamedPlot> by_axis(const Subject& subject, std::size_t column) {
   plot.few_points = true;
   for (std::size_t i = 0; i < subject.rows.size(); ++i) {
     const ResultRow& row = *subject.rows[i];
-    const std::string name = name_without(row, subject, column);
+    const std::string name = legend_of(row, subject, column);
     const Statistic score = row.score(row.runs.front().dev_split());
     if (!axis->values[i]) {
       add_level(row, name, plot);

@@ -40,9 +40,9 @@ S parse_config(const std::string& text, const std::string& file,
 
 // The same for a tree.
 template <class S>
-S read_config(ConfigNode root, const std::vector<std::string>& overrides = {}) {
+S read_config(const ConfigNode& root, const std::vector<std::string>& overrides = {}) {
   S config;
-  detail::read_root(detail::fields_of(config), std::move(root), overrides);
+  detail::read_root(detail::fields_of(config), root, overrides);
   return config;
 }
 
