@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "data/tiny_vocabulary.h"
+#include "data/tokenizers/open_tokenizer.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -157,6 +158,14 @@ TEST(TextRecipe, BadOptions) {
   EXPECT_THAT(error({.max_input = 1}), HasSubstr("are 1 and 16"));
   EXPECT_THAT(error({.text = "the small ship turns {input}", .max_input = 3}),
               HasSubstr("leaves no room for text"));
+}
+
+// It would silently be plain text to the model.
+TEST(TextRecipe, TemplateWithASpecialTokenIsRefused) {
+  const auto t = open_tokenizer(std::string(TRIMTAB_TOKENIZERS_DIR) + "/llama3/tokenizer.json");
+  TextRecipe(*t, {.text = "so {input} <|no token|>"});
+  EXPECT_THAT(message_of<ConfigError>([&] { TextRecipe(*t, {.text = "{input} <|end|>"}); }),
+              AllOf(HasSubstr("<|end|>"), HasSubstr("special token")));
 }
 
 }  // namespace

@@ -239,5 +239,37 @@ TEST(LlamaMemory, RanksHoldTheirPart) {
   EXPECT_GT(planned_bytes(config, {0, 30}, plan), count / 3);
 }
 
+TEST(LlamaFiles, GgufIsAModelAsItIs) {
+  for (const std::string name : {"llama", "qwen2", "qwen3"}) {
+    const std::string path = kGolden + "/gguf/" + name + ".gguf";
+    EXPECT_EQ(family_of(path), "llama") << name;
+    const LlamaFiles files = open_llama(path);
+    EXPECT_EQ(files.config.d_model, 32) << name;
+    EXPECT_EQ(files.config.heads, 4) << name;
+    EXPECT_EQ(files.config.kv_heads, 2) << name;
+    EXPECT_EQ(files.config.qkv_bias, name == "qwen2");
+    EXPECT_EQ(files.config.qk_norm, name == "qwen3");
+    EXPECT_EQ(files.tokenizer.path, path) << "the vocabulary lies in the same file";
+    for (const auto& [weight, shape] : llama_weights(files.config))
+      EXPECT_EQ(files.weights->info(weight).shape, shape) << name << " " << weight;
+    const Folder folder;
+    EXPECT_THAT(error_of<ConfigError>([&] { save_llama(files, folder / "x.h5", DType::kFloat32); }),
+                AllOf(HasSubstr(path), HasSubstr("as it is, as model.weights")));
+    EXPECT_THAT(error_of<ConfigError>([&] { export_llama_hf(files, folder / "x"); }), HasSubstr(path));
+  }
+}
+
+TEST(LlamaConfig, DivisorsSlowEachPairDown) {
+  LlamaConfig plain;
+  plain.head_dim = 4;
+  LlamaConfig divided = plain;
+  divided.rotary_scaling.kind = "divisors";
+  divided.rotary_scaling.divisors = {1.0F, 8.0F};
+  const std::vector<float> before = rotary_frequencies(plain), after = rotary_frequencies(divided);
+  EXPECT_EQ(after, (std::vector<float>{before[0], before[1] / 8}));
+  divided.rotary_scaling.divisors = {1.0F};
+  EXPECT_THAT(error_of<ConfigError>([&] { check(divided); }), HasSubstr("1 rotary divisors"));
+}
+
 }  // namespace
 }  // namespace trimtab
