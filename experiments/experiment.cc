@@ -14,6 +14,7 @@
 #include "experiments/probe.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
+#include "parallel/shared_by_stages.h"
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
@@ -253,6 +254,7 @@ void Experiment::attach() {
   }
   runner_ = std::make_unique<ModelRunner>(*stage_, world_, config_.mesh.schedule, !parameters_.empty());
   find_checkpoint_share();
+  trained_count_ = count_trained();
 }
 
 void Experiment::find_checkpoint_share() {
@@ -268,11 +270,19 @@ void Experiment::find_checkpoint_share() {
   }
 }
 
-std::int64_t Experiment::trained_count() const {
+std::int64_t Experiment::count_trained() {
   if (method_->trains_base()) return stage_->parameter_count();
+  Communicator& pipe = world_.along(Axis::kPipe);
+  const SharedByStages shared(parameters_, pipe);
   std::int64_t count = 0;
-  for (const Parameter& parameter : parameters_) count += parameter.value().numel();
-  return count;
+  for (const Parameter& parameter : parameters_) {
+    if (!shared.counts_here(parameter.name)) continue;
+    const std::int64_t shares = parameter.cut == kWhole ? 1 : world_.mesh().size(Axis::kTensor);
+    count += parameter.value().numel() * shares;
+  }
+  std::int64_t total = 0;
+  for (const std::string& stage : gather_texts(pipe, std::to_string(count))) total += std::stoll(stage);
+  return total;
 }
 
 std::vector<MicroBatch> Experiment::train_micro_batches(std::int64_t step) {

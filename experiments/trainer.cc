@@ -285,7 +285,8 @@ void Trainer::save() {
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
   experiment_.world().activity().enter(Phase::kSaving);
-  save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state);
+  save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state,
+                  experiment_.method().results());
   experiment_.world().all().barrier();
   verify_saved(path, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
                experiment_.parameters(), [&] { return train_step_.score(probe_); });

@@ -72,6 +72,26 @@ std::vector<ModelStage::NamedTensor> WeightLoader::weights() const {
   return result;
 }
 
+std::vector<LinearSite::Part> WeightLoader::maps_in(const at::Tensor& weight) const {
+  constexpr std::string_view kEnding = ".weight";
+  std::vector<LinearSite::Part> maps;
+  for (const Leaf& leaf : leaves_) {
+    if (!leaf.tensor.is_same(weight)) continue;
+    for (const Part& part : leaf.parts)
+      maps.push_back({part.name.substr(0, part.name.size() - kEnding.size()), part.row,
+                      part.rows < 0 ? weight.size(0) : part.rows});
+  }
+  TT_CHECK(!maps.empty(), "a weight of {} rows is none of this loader's", weight.size(0));
+  return maps;
+}
+
+KeyValueSite WeightLoader::key_value_site(const ColumnParallelLinear& map,
+                                          const KeyValueAdapter*& slot) const {
+  // Values are the last of the stacked maps, keys are as wide.
+  const LinearSite::Part values = maps_in(map.weight()).back();
+  return {values.module.substr(0, values.module.rfind('.')), values.rows, &slot};
+}
+
 Parameters WeightLoader::make_trainable() {
   Parameters result;
   for (Leaf& leaf : leaves_) {

@@ -113,19 +113,25 @@ at::Tensor detail::cross_attention_reference(const at::Tensor& q, const at::Tens
                                              const at::Tensor& wk, const at::Tensor& wv,
                                              const RowLayout& decoder_layout, const RowLayout& encoder_layout,
                                              std::int64_t heads, const at::Tensor& key_mask) {
-  const at::Tensor keys = at::matmul(encoder, wk.t());
-  const at::Tensor values = at::matmul(encoder, wv.t());
+  return attend_to_keys_reference(q,
+                                  {at::matmul(encoder, wk.t()), at::matmul(encoder, wv.t()), encoder_layout},
+                                  decoder_layout, heads, key_mask);
+}
+
+at::Tensor detail::attend_to_keys_reference(const at::Tensor& q, const KeysAndValues& seen,
+                                            const RowLayout& decoder_layout, std::int64_t heads,
+                                            const at::Tensor& key_mask) {
   std::vector<at::Tensor> rows;
   for (std::int64_t row = 0; row < decoder_layout.rows(); ++row) {
-    const std::int64_t begin = encoder_layout.begin(row);
-    const std::int64_t length = encoder_layout.length(row);
+    const std::int64_t begin = seen.layout.begin(row);
+    const std::int64_t length = seen.layout.length(row);
     if (decoder_layout.length(row) == 0) continue;
-    TT_CHECK(length > 0, "row {} has {} decoder tokens and no encoder token", row,
-             decoder_layout.length(row));
+    TT_CHECK(length > 0, "row {} has {} decoder tokens and no key", row, decoder_layout.length(row));
     const at::Tensor queries = q.narrow(0, decoder_layout.begin(row), decoder_layout.length(row));
     const at::Tensor mask = key_mask.defined() ? key_mask.narrow(0, begin, length) : key_mask;
-    rows.push_back(side_by_side(attend(by_head(queries, heads), by_head(keys.narrow(0, begin, length), heads),
-                                       by_head(values.narrow(0, begin, length), heads), {}, mask)));
+    rows.push_back(
+        side_by_side(attend(by_head(queries, heads), by_head(seen.keys.narrow(0, begin, length), heads),
+                            by_head(seen.values.narrow(0, begin, length), heads), {}, mask)));
   }
   if (rows.empty()) return q;
   return at::cat(rows);

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random initial values of what methods train, drawn by name and seed: the same on every mesh, of which each
+// tensor rank takes its share.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "parallel/parameter.h"
+#include "runtime/communicator.h"
+#include "runtime/shard.h"
+
+namespace trimtab {
+
+// A number of a name (FNV-1a), by which what belongs to it is drawn.
+std::uint64_t number_of(std::string_view name);
+
+class InitialValues {
+ public:
+  InitialValues(std::uint64_t seed, const Communicator& tensor) : seed_(seed), tensor_(tensor) {}
+
+  // This rank's share along the dim `cut` of a matrix `shape`, with mean 0.
+  at::Tensor normal(const std::string& name, const Shape& shape, double std, int cut = kWhole) const;
+  // Uniform in +-1 / sqrt(in), as LibTorch begins a linear map [out, in].
+  at::Tensor linear(const std::string& name, const Shape& shape, int cut = kWhole) const;
+
+ private:
+  std::uint64_t seed_;
+  const Communicator& tensor_;
+};
+
+}  // namespace trimtab
