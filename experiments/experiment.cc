@@ -36,14 +36,17 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
   if (!method.trains()) return "";
   const double rate = optimizer.learning_rate;
   const std::string what = fmt::format("optimizer.learning_rate {} with {}", rate, optimizer.name);
+  const double usual = method.suggested_learning_rate();
   if (method.trains_base())
-    return rate > 0.02
+    return rate > 20 * usual
                ? what + " is far too high for training a whole model (0.001 is usual): the loss will blow up"
                : "";
-  if (rate < 0.01)
-    return what +
-           " is far too low for prompts, which are large numbers (0.3 is usual): they will hardly move";
-  return "";
+  if (rate >= usual / 30) return "";
+  return usual >= 0.1 ? what +
+                            " is far too low for prompts, which are large numbers (0.3 is usual): they will "
+                            "hardly move"
+                      : fmt::format("{} is far too low for this method ({} is usual): it will hardly learn",
+                                    what, usual);
 }
 
 }  // namespace

@@ -228,9 +228,8 @@ void Trainer::watch(std::int64_t n, double loss) {
   if (movement_.enabled() && n + 1 == kMovesWithin && movement_.moved_share() < kHasMoved)
     report_.say(
         fmt::format("warning: after {} steps the trained values have moved by {:.2g} of their size: the "
-                    "learning rate is far too low "
-                    "(the paper's is 0.3 with adafactor)",
-                    kMovesWithin, movement_.moved_share()));
+                    "learning rate is far too low ({} with adafactor is usual for this method)",
+                    kMovesWithin, movement_.moved_share(), experiment_.method().suggested_learning_rate()));
   if (n + 1 == kFallsWithin && static_cast<std::int64_t>(losses_.size()) == kFallsWithin) {
     const double before = mean(losses_.data(), kWindow),
                  now = mean(&losses_[losses_.size() - kWindow], kWindow);

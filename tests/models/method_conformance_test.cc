@@ -352,8 +352,11 @@ INSTANTIATE_TEST_SUITE_P(All, Method, testing::ValuesIn(variants()),
 
 std::string refusal(const std::string& options, const std::string& golden_name = "t5_10") {
   World world = solo_world();
+  const GoldenCase golden(golden_name);
+  const auto stage = golden.stage(world);
   try {
-    const Attached attached(GoldenCase(golden_name), one_rank(), {"bad", options}, world);
+    Subtree subtree = Subtree::parse(options, "method");
+    make_method(subtree)->attach(*stage, method_context());
   } catch (const ConfigError& error) {
     return error.what();
   }
