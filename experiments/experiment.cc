@@ -239,8 +239,10 @@ UnitRange Experiment::stage_units() {
 
 void Experiment::attach() {
   const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
+  // Without an index: the one that this process has taken.
+  const at::Device device = config_.model.device == "cuda" ? at::kCUDA : at::kCPU;
   stage_ = model_->make_stage(
-      world_, {units_, compute, tokenizer_->eos(), config_.text.prompt_place == "first" ? 0 : 1});
+      world_, {units_, compute, tokenizer_->eos(), config_.text.prompt_place == "first" ? 0 : 1, device});
   MethodContext context;
   context.labels = task_->prompt_words();
   context.encode = [this](const std::string& text) { return recipe_->encode_words(text); };

@@ -125,6 +125,8 @@ class ModelStage {
   // Names of the maps and attentions of the whole model, whatever stage they are on.
   virtual std::vector<std::string> linear_modules() const = 0;
   virtual std::vector<std::string> attention_modules() const = 0;
+  // Where its weights are, and what is trained beside them.
+  virtual at::Device device() const = 0;
   // The ranks that share this stage's maps and heads.
   virtual Communicator& tensor_ranks() = 0;
   // Model tuning: makes every base weight of this stage trainable and returns them by logical name.

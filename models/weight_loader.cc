@@ -9,12 +9,13 @@
 
 namespace trimtab {
 
-WeightLoader::WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute)
-    : source_(source), tensor_(tensor), compute_(compute) {}
+WeightLoader::WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute,
+                           at::Device device)
+    : source_(source), tensor_(tensor), compute_(compute), device_(device) {}
 
 at::Tensor WeightLoader::keep(at::Tensor tensor, std::vector<Part> parts) {
-  leaves_.push_back({tensor, std::move(parts)});
-  return tensor;
+  leaves_.push_back({tensor.to(device_), std::move(parts)});
+  return leaves_.back().tensor;
 }
 
 at::Tensor WeightLoader::whole(const std::string& name, DType type) {

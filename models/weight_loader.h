@@ -18,8 +18,11 @@ namespace trimtab {
 
 class WeightLoader {
  public:
-  // Both must outlive the loader.
-  WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute);
+  // Both must outlive the loader. Tensors are handed out on `device`.
+  WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute,
+               at::Device device = at::kCPU);
+
+  at::Device device() const { return device_; }
 
   // A vector or matrix that every tensor rank holds whole, in float32 (norms) or the compute type.
   at::Tensor whole(const std::string& name, DType type);
@@ -59,6 +62,7 @@ class WeightLoader {
   const TensorSource& source_;
   const Communicator& tensor_;
   DType compute_;
+  at::Device device_;
   std::vector<Leaf> leaves_;
 };
 

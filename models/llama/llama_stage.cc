@@ -67,6 +67,7 @@ class LlamaStage final : public ModelStage {
   std::vector<std::string> linear_modules() const override { return llama_linear_modules(config_); }
   std::vector<std::string> attention_modules() const override { return llama_attention_modules(config_); }
   Communicator& tensor_ranks() override { return tensor_; }
+  at::Device device() const override { return loader_.device(); }
   Parameters trainable_base() override { return loader_.make_trainable(); }
   std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
 
@@ -99,7 +100,7 @@ LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, W
     : config_(config),
       options_(options),
       tensor_(world.along(Axis::kTensor)),
-      loader_(weights, tensor_, options.compute),
+      loader_(weights, tensor_, options.compute, options.device),
       rotary_(rotary_frequencies(config), config.rotary_interleaved) {
   check_divisible(config, tensor_.size());
   TT_CHECK(0 <= options.begin && options.begin < options.end && options.end <= config.layers,
@@ -115,7 +116,7 @@ LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, W
 // Activations are float32 on the host, whose fused kernels are float32, and of the weights' type on other
 // devices.
 at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
-  const at::Tensor x = vocab_parallel_embedding(embedding_, ids.to(embedding_.device()), tensor_);
+  const at::Tensor x = vocab_parallel_embedding(embedding_, ids, tensor_);
   return x.is_cpu() ? x.to(at::kFloat) : x;
 }
 

@@ -44,14 +44,19 @@ std::uint64_t number_of(std::string_view name) {
 
 at::Tensor InitialValues::normal(const std::string& name, const Shape& shape, double std, int cut) const {
   const RandomStream stream(seed_, Purpose::kInit, kNamedStep, number_of(name));
-  return drawn(shape, cut, tensor_, [&](std::uint64_t at) { return std * stream.normal(at); });
+  return drawn(shape, cut, tensor_, [&](std::uint64_t at) { return std * stream.normal(at); }).to(device_);
 }
 
 at::Tensor InitialValues::linear(const std::string& name, const Shape& shape, int cut) const {
   const RandomStream stream(seed_, Purpose::kInit, kNamedStep, number_of(name));
   const double bound = 1.0 / std::sqrt(static_cast<double>(shape[1]));
   return drawn(shape, cut, tensor_,
-               [&](std::uint64_t at) { return bound * (2.0 * stream.uniform_double(at) - 1.0); });
+               [&](std::uint64_t at) { return bound * (2.0 * stream.uniform_double(at) - 1.0); })
+      .to(device_);
+}
+
+at::Tensor InitialValues::zeros(const Shape& shape) const {
+  return at::zeros(shape, at::TensorOptions(at::kFloat).device(device_));
 }
 
 }  // namespace trimtab

@@ -81,7 +81,7 @@ class Lora final : public TuningMethod {
       bool any = false;
       for (const LinearSite::Part& part : site.parts) {
         if (!is_target(part.module, options_.targets)) continue;
-        add_term(*terms, part, stage.tensor_ranks(), context.seed, parameters);
+        add_term(*terms, part, stage, context.seed, parameters);
         any = true;
       }
       if (any) maps_.push_back(std::move(terms));
@@ -95,22 +95,18 @@ class Lora final : public TuningMethod {
     return true;
   }
 
-  double suggested_learning_rate() const override { return 0.001; }
+  double suggested_learning_rate() const override { return 0.003; }
 
  private:
-  void add_term(LoraTerms& terms, const LinearSite::Part& part, const Communicator& tensor,
-                std::uint64_t seed, Parameters& parameters) {
+  void add_term(LoraTerms& terms, const LinearSite::Part& part, ModelStage& stage, std::uint64_t seed,
+                Parameters& parameters) {
     const int cut = terms.site().cut, a_cut = cut == 1 ? 1 : kWhole, b_cut = cut == 0 ? 0 : kWhole;
     const std::int64_t share = terms.site().map->weight().size(1);
-    const std::int64_t in = cut == 1 ? share * tensor.size() : share;
-    const at::Device device = terms.site().map->weight().device();
-    LoraTerms::Term term;
+    const std::int64_t in = cut == 1 ? share * stage.tensor_ranks().size() : share;
     // As PEFT begins: A is random, B zero.
-    term.a =
-        InitialValues(seed, tensor).linear(part.module + ".lora_A", {options_.rank, in}, a_cut).to(device);
-    term.b = at::zeros({part.rows, options_.rank}, at::TensorOptions(at::kFloat).device(device));
-    term.row = part.row;
-    term.rows = part.rows;
+    const InitialValues draw(seed, stage);
+    LoraTerms::Term term{draw.linear(part.module + ".lora_A", {options_.rank, in}, a_cut),
+                         draw.zeros({part.rows, options_.rank}), part.row, part.rows};
     parameters.push_back({part.module + ".lora_A", term.a.set_requires_grad(true), 0, -1, a_cut});
     parameters.push_back({part.module + ".lora_B", term.b.set_requires_grad(true), 0, -1, b_cut});
     terms.add(std::move(term));

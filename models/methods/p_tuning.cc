@@ -19,7 +19,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
     stage.attach_input(this);
     if (!stage.embeds_input()) return {};
     const std::int64_t width = stage.width(), hidden = options_.hidden > 0 ? options_.hidden : width;
-    const InitialValues draw(context.seed, stage.tensor_ranks());
+    const InitialValues draw(context.seed, stage);
     Parameters parameters;
     embedding_ = draw.normal("prompt_encoder.embedding", {options_.length, width}, options_.init_std);
     add(parameters, "embedding", embedding_);
@@ -46,7 +46,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
   }
 
   std::int64_t extra_positions() const override { return options_.length; }
-  double suggested_learning_rate() const override { return 0.001; }
+  double suggested_learning_rate() const override { return 0.01; }
 
  private:
   struct Map {
@@ -67,7 +67,8 @@ class PTuning final : public TuningMethod, private InputAdapter {
   // [P, 2 hidden]: both directions side by side.
   at::Tensor lstm_states() const {
     const std::int64_t hidden = lstm_[1].size(1);
-    const at::Tensor start = at::zeros({2 * options_.layers, 1, hidden}, at::kFloat);
+    const at::Tensor start =
+        at::zeros({2 * options_.layers, 1, hidden}, embedding_.options().requires_grad(false));
     const auto [states, last, cell] =
         at::lstm(embedding_.unsqueeze(1), {start, start}, lstm_, /*has_biases=*/true, options_.layers,
                  /*dropout=*/0.0, /*train=*/false, /*bidirectional=*/true, /*batch_first=*/false);
@@ -76,7 +77,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
 
   void add_map(Parameters& parameters, const InitialValues& draw, const Shape& shape) {
     const std::string name = fmt::format("map.{}.", maps_.size());
-    Map map{draw.linear("prompt_encoder." + name + "weight", shape), at::zeros({shape[0]}, at::kFloat)};
+    Map map{draw.linear("prompt_encoder." + name + "weight", shape), draw.zeros({shape[0]})};
     add(parameters, name + "weight", map.weight);
     add(parameters, name + "bias", map.bias);
     maps_.push_back(std::move(map));
@@ -96,7 +97,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
         weight("ih", layer == 0 ? width : 2 * hidden);
         weight("hh", hidden);
         for (const char* what : {"ih", "hh"}) {
-          lstm_.push_back(at::zeros({4 * hidden}, at::kFloat));
+          lstm_.push_back(draw.zeros({4 * hidden}));
           add(parameters, fmt::format("lstm.bias_{}{}", what, place), lstm_.back());
         }
       }

@@ -65,7 +65,7 @@ class PrefixTuning final : public TuningMethod {
   Parameters attach(ModelStage& stage, const MethodContext& context) override {
     check_that_some_attention_is_chosen(stage);
     tensor_ = &stage.tensor_ranks();
-    const InitialValues draw(context.seed, *tensor_);
+    const InitialValues draw(context.seed, stage);
     Parameters parameters;
     for (const KeyValueSite& site : stage.key_value_sites()) {
       if (!is_chosen(site.module)) continue;
@@ -95,7 +95,7 @@ class PrefixTuning final : public TuningMethod {
     return out;
   }
 
-  double suggested_learning_rate() const override { return has_network() ? 0.001 : 0.01; }
+  double suggested_learning_rate() const override { return has_network() ? 0.001 : 0.03; }
 
  private:
   bool has_network() const { return options_.reparameterisation == "mlp"; }
@@ -116,7 +116,7 @@ class PrefixTuning final : public TuningMethod {
   void make_network(std::int64_t width, const InitialValues& draw, Parameters& parameters) {
     network_.embedding = draw.normal("prefix.embedding", {options_.length, width}, options_.init_std);
     network_.weight = draw.linear("prefix.hidden.weight", {options_.hidden, width});
-    network_.bias = at::zeros({options_.hidden}, at::kFloat);
+    network_.bias = draw.zeros({options_.hidden});
     add(parameters, "prefix.embedding", network_.embedding, kWhole);
     add(parameters, "prefix.hidden.weight", network_.weight, kWhole);
     add(parameters, "prefix.hidden.bias", network_.bias, kWhole);
@@ -131,7 +131,7 @@ class PrefixTuning final : public TuningMethod {
       return;
     }
     matrix.weight = draw.linear(name + ".weight", {width, options_.hidden}, 0);
-    matrix.bias = at::zeros({share}, at::kFloat);
+    matrix.bias = draw.zeros({share});
     add(parameters, name + ".weight", matrix.weight, 0);
     add(parameters, name + ".bias", matrix.bias, 0);
   }

@@ -68,10 +68,8 @@ at::Tensor composite_step(const at::Tensor& q, const KvCache& cache, const at::T
   for (std::int64_t row = 0; row < q.size(0); ++row) {
     const std::int64_t count = cache.lengths[static_cast<std::size_t>(row)];
     at::Tensor row_bias;
-    if (bias_table.defined()) {
-      const at::Tensor table = bias_table.detach().to(at::kCPU, at::kFloat);
-      row_bias = detail::bias_by_distance(table, bias, count).narrow(1, 0, count).to(q.device());
-    }
+    if (bias_table.defined())
+      row_bias = detail::bias_of_pairs(bias_table, bias, count - 1, 1, count).squeeze(1);
     out[row].copy_(attend_one(q[row], cache.keys[row].narrow(0, 0, count),
                               cache.values[row].narrow(0, 0, count), row_bias, heads));
   }

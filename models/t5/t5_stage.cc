@@ -65,6 +65,7 @@ class T5Stage : public ModelStage {
   std::vector<std::string> linear_modules() const override { return t5_linear_modules(config_); }
   std::vector<std::string> attention_modules() const override { return t5_attention_modules(config_); }
   Communicator& tensor_ranks() override { return tensor_; }
+  at::Device device() const override { return loader_.device(); }
   Parameters trainable_base() override { return loader_.make_trainable(); }
   std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
 
@@ -102,7 +103,7 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
     : config_(config),
       range_(options.range),
       tensor_(world.along(Axis::kTensor)),
-      loader_(weights, tensor_, options.compute) {
+      loader_(weights, tensor_, options.compute, options.device) {
   check_divisible(config, tensor_.size());
   if (embeds_encoder() || embeds_decoder() || (ends_decoder() && config.tied_head))
     embedding_ = loader_.row_shares({"shared.weight"});
@@ -222,8 +223,7 @@ Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_t
   io.decoder = at::Tensor();
   if (decoder_.empty()) return {io, nullptr};
   T5Decoding model{config_, decoder_, decoder_bias_, {}, {}};
-  if (embeds_decoder())
-    model.embed = [this](const at::Tensor& ids) { return embed(ids.to(embedding_.device())); };
+  if (embeds_decoder()) model.embed = [this](const at::Tensor& ids) { return embed(ids); };
   if (ends_decoder())
     model.most_likely = [this](const at::Tensor& decoder_td) {
       return vocab_parallel_argmax(head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon)), tensor_);
@@ -257,7 +257,7 @@ std::vector<KeyValueSite> T5Stage::key_value_sites() {
 at::Tensor T5Stage::embeddings(const std::vector<std::int64_t>& ids) const {
   const c10::NoGradGuard no_grad;
   TT_CHECK(embedding_.defined(), "this stage does not hold the embedding table");
-  return embed(at::tensor(ids, at::kLong).to(embedding_.device())).to(at::kFloat);
+  return embed(at::tensor(ids, at::kLong)).to(at::kFloat);
 }
 
 }  // namespace
