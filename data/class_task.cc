@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "data/jsonl.h"
 #include "data/labels.h"
@@ -29,8 +30,8 @@ std::string replaced(std::string text, const Texts& from_to) {
 
 class Classification final : public PublishedTask {
  public:
-  Classification(ClassTask task, PublishedOptions options, Texts replace)
-      : PublishedTask(task.data, std::move(options)), task_(std::move(task)), replace_(std::move(replace)) {
+  Classification(ClassTask task, ClassTaskOptions options)
+      : PublishedTask(task.data, options), task_(std::move(task)), replace_(std::move(options.replace)) {
     for (TextField& field : task_.fields)
       if (field.columns.empty()) field.columns = {field.name};
     if (task_.written_labels.empty()) task_.written_labels = task_.labels;
@@ -38,6 +39,7 @@ class Classification final : public PublishedTask {
     if (!replace_.empty() && (replace_.size() != 2 || replace_[0].empty()))
       fail_config("task {}: replace should be two texts, as in [duplicate, equivalent], but is [{}]", name(),
                   fmt::join(replace_, ", "));
+    if (!options.label_words.empty()) speak(std::move(options.label_words));
   }
 
   std::vector<std::string> labels() const override { return task_.labels; }
@@ -85,6 +87,15 @@ class Classification final : public PublishedTask {
   }
 
  private:
+  // From here on the labels are these words; files and servers keep theirs.
+  void speak(Texts words) {
+    const std::set<std::string> distinct(words.begin(), words.end());
+    if (words.size() != task_.labels.size() || distinct.size() != words.size() || distinct.contains(""))
+      fail_config("task {}: label_words should be {} distinct words, for {} in this order, but is [{}]",
+                  name(), task_.labels.size(), fmt::join(task_.labels, ", "), fmt::join(words, ", "));
+    task_.labels = std::move(words);
+  }
+
   // The first column that the row has; the first of all if there is none, for the message that names it.
   template <class Row>
   static const std::string& present(const Row& row, const std::vector<std::string>& columns) {
@@ -128,9 +139,7 @@ class Classification final : public PublishedTask {
 }  // namespace
 
 std::unique_ptr<Task> make_class_task(ClassTask task, ClassTaskOptions options) {
-  Texts replace = std::move(options.replace);
-  return std::make_unique<Classification>(std::move(task), static_cast<PublishedOptions&&>(options),
-                                          std::move(replace));
+  return std::make_unique<Classification>(std::move(task), std::move(options));
 }
 
 }  // namespace trimtab

@@ -53,7 +53,8 @@ struct ClassTask {
 };
 
 struct ClassTaskOptions : PublishedOptions {
-  std::vector<std::string> replace{};  // empty, or a text and what stands for it in predictions
+  std::vector<std::string> replace{};      // empty, or a text and what stands for it in predictions
+  std::vector<std::string> label_words{};  // empty, or what stands for each label in the model's text
 };
 
 template <class V>
@@ -62,6 +63,9 @@ void describe(V& v, ClassTaskOptions& s) {
   v.field("replace", s.replace,
           "Two texts: in predictions the first one is read as the second, to score a prompt that was trained "
           "on a task with other words ([duplicate, equivalent]).");
+  v.field("label_words", s.label_words,
+          "A word for each label in class order ([yes, no]), which the model reads and writes in its place; "
+          "scores and submissions are of the labels.");
 }
 
 std::unique_ptr<Task> make_class_task(ClassTask task, ClassTaskOptions options);

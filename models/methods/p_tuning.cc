@@ -46,7 +46,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
   }
 
   std::int64_t extra_positions() const override { return options_.length; }
-  double suggested_learning_rate() const override { return 0.01; }
+  double suggested_learning_rate() const override { return 0.03; }
 
  private:
   struct Map {

@@ -13,7 +13,7 @@ struct PTuningOptions {
   std::string encoder = "mlp";
   std::int64_t hidden = 0;
   std::int64_t layers = 2;
-  double init_std = 0.02;
+  double init_std = 1.0;
 
   bool operator==(const PTuningOptions&) const = default;
 };
@@ -27,7 +27,9 @@ void describe(V& v, PTuningOptions& s) {
           {.choices = {"mlp", "lstm"}});
   v.field("hidden", s.hidden, "Width of the network's hidden states; 0: the model's width.", {.min = 0});
   v.field("layers", s.layers, "lstm: its layers.", {.min = 1, .max = 8});
-  v.field("init_std", s.init_std, "Standard deviation of the embeddings to begin with.", {.min = 0});
+  v.field("init_std", s.init_std,
+          "Standard deviation of the embeddings to begin with (1 as in the reference implementation).",
+          {.min = 0});
 }
 
 std::unique_ptr<TuningMethod> make_p_tuning(Subtree& options);

@@ -355,5 +355,26 @@ TEST(ClassTask, LabelsWithoutExample) {
   EXPECT_TRUE(labels_without_example({}, rows).empty());
 }
 
+// A verbaliser: the model reads and writes words, files and servers keep their labels.
+TEST(ClassTask, WordsStandForLabels) {
+  const TempFolder folder;
+  folder.write("val.jsonl", premises("entailment", "not_entailment"));
+  const auto task = task_of("superglue/rte", "path: " + folder.path() + "\nlabel_words: [\"yes\", \"no\"]");
+  EXPECT_THAT(task->labels(), ElementsAre("yes", "no"));
+  EXPECT_THAT(task->prompt_words(), ElementsAre("yes", "no"));
+  const std::vector<TextExample> examples = task->load("validation");
+  EXPECT_EQ(examples[0].target, "yes");
+  EXPECT_EQ(examples[1].target, "no");
+  EXPECT_DOUBLE_EQ(task->score({"yes", "yes"}, examples).main_value(), 50.0);
+  EXPECT_EQ(task->score({"entailment", "no"}, examples).invalid, 1u);
+  EXPECT_THAT(
+      task->submissions({"no", "yes"}, examples).front().lines,
+      ElementsAre("{\"idx\":0,\"label\":\"not_entailment\"}", "{\"idx\":1,\"label\":\"entailment\"}"));
+  for (const char* words : {"[\"yes\"]", "[\"yes\", \"yes\"]", "[\"yes\", \"\"]"})
+    EXPECT_THAT(message_of<ConfigError>(
+                    [&] { task_of("superglue/rte", fmt::format("path: x\nlabel_words: {}", words)); }),
+                HasSubstr("2 distinct words, for entailment, not_entailment in this order"));
+}
+
 }  // namespace
 }  // namespace trimtab
