@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checkpoints of every tuning method, from one mesh to another: what four ranks saved is what one rank reads,
+// and the other way round, the results of trained networks included.
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "experiments/checkpoint.h"
+#include "models/golden_case.h"
+#include "models/mesh_case.h"
+#include "models/methods/initial_values.h"
+#include "models/methods/tuning_method.h"
+#include "parallel/shared_by_stages.h"
+#include "runtime/random.h"
+
+namespace trimtab::test {
+namespace {
+
+struct Setting {
+  std::string name, options;
+};
+
+class MethodCheckpoint : public testing::TestWithParam<Setting> {
+ protected:
+  void SetUp() override { std::filesystem::create_directories(folder_); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string path() const { return (folder_ / "run.h5").string(); }
+
+ private:
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("trimtab-method-checkpoint-" + GetParam().name);
+};
+
+// A method on this rank's stage, with values that are the same on every mesh but no initial ones.
+struct Attached {
+  Attached(const GoldenCase& golden, const Layout& layout, const std::string& yaml, World& world)
+      : stage(stage_of(golden, layout, world)) {
+    Subtree options = Subtree::parse(yaml, "method");
+    method = make_method(options);
+    MethodContext context;
+    context.pieces = 20;
+    context.encode = [](const std::string&) { return std::vector<std::int32_t>{5}; };
+    parameters = method->attach(*stage, context);
+  }
+  void move() {
+    const c10::NoGradGuard no_grad;
+    Communicator& tensor = stage->tensor_ranks();
+    for (const Parameter& parameter : parameters) {
+      std::vector<std::int64_t> shape = parameter.value().sizes().vec();
+      if (parameter.cut != kWhole) shape[static_cast<std::size_t>(parameter.cut)] *= tensor.size();
+      at::Tensor noise = at::empty(shape, at::kFloat);
+      fill_normal(RandomStream(3, Purpose::kTest, number_of(parameter.name)), 0,
+                  static_cast<std::size_t>(noise.numel()), noise.data_ptr<float>());
+      parameter.value().add_(share_of(noise, parameter.value(), tensor.rank()), 0.1);
+    }
+  }
+  std::unique_ptr<ModelStage> stage;
+  std::unique_ptr<TuningMethod> method;
+  Parameters parameters;
+};
+
+CheckpointShare share_of_rank(World& world, const Parameters& all, const Parameters& own) {
+  CheckpointShare share;
+  share.tensor_rank = world.here().tensor;
+  share.tensor_ranks = world.mesh().size(Axis::kTensor);
+  for (const Parameter& parameter : all) share.elsewhere.insert(parameter.name);
+  for (const Parameter& parameter : own) share.elsewhere.erase(parameter.name);
+  return share;
+}
+
+TEST_P(MethodCheckpoint, GoesFromMeshToMesh) {
+  const Layout one{"one", Mesh(), whole}, many{"many", Mesh(1, 2, 2), in_decoder};
+  for (const char* name : {"t5_depth", "qwen3"}) {
+    SCOPED_TRACE(name);
+    const GoldenCase golden(name);
+    World solo = solo_world();
+    Attached alone(golden, one, GetParam().options, solo);
+    alone.move();
+    save_checkpoint(solo, path(), {}, alone.parameters, nullptr, alone.method->results());
+    const Checkpoint of_one(path());
+    // Every rank reads its share of what one rank saved, and they save it again.
+    run_ranks(many.mesh, [&](World& world) {
+      Attached here(golden, many, GetParam().options, world);
+      of_one.load_values(here.parameters, share_of_rank(world, alone.parameters, here.parameters));
+      // What several stages hold is saved by the first of them.
+      const SharedByStages shared(here.parameters, world.along(Axis::kPipe));
+      Parameters counted = here.parameters;
+      std::erase_if(counted, [&](const Parameter& parameter) { return !shared.counts_here(parameter.name); });
+      save_checkpoint(world, path() + ".many", {}, counted, nullptr, here.method->results());
+    });
+    const Checkpoint of_many(path() + ".many");
+    EXPECT_EQ(of_many.values(), of_one.values());
+    EXPECT_EQ(of_many.results(), of_one.results());
+    for (const std::string& value : of_one.values())
+      EXPECT_TRUE(of_many.value(value).equal(of_one.value(value))) << value;
+    for (const std::string& result : of_one.results())
+      EXPECT_LT(relative_error(of_many.result(result), of_one.result(result)), 1e-5) << result;
+    EXPECT_EQ(of_one.results() != of_one.values(), !alone.method->results().empty());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, MethodCheckpoint,
+    testing::Values(Setting{"prompt", "{name: prompt_tuning, length: 7, init: uniform}"},
+                    Setting{"p_tuning", "{name: p_tuning, length: 5, encoder: lstm, hidden: 6}"},
+                    Setting{"prefix", "{name: prefix_tuning, length: 3}"},
+                    Setting{"prefix_mlp", "{name: prefix_tuning, reparameterisation: mlp, hidden: 6}"},
+                    Setting{"lora", "{name: lora, rank: 2}"}, Setting{"ia3", "name: ia3"}),
+    [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace trimtab::test
