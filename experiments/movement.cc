@@ -14,17 +14,10 @@ std::vector<at::Tensor> copies(const Parameters& parameters) {
   return out;
 }
 
-double squared(const at::Tensor& tensor) { return tensor.to(at::kDouble).square().sum().item<double>(); }
-
-double norm(const std::vector<at::Tensor>& tensors) {
-  double sum = 0.0;
-  for (const at::Tensor& tensor : tensors) sum += squared(tensor);
-  return std::sqrt(sum);
-}
-
 }  // namespace
 
-Movement::Movement(const Parameters& parameters, bool enabled) : parameters_(parameters), enabled_(enabled) {
+Movement::Movement(const Parameters& parameters, SliceSums& sums, bool enabled)
+    : parameters_(parameters), sums_(sums), enabled_(enabled) {
   if (enabled_) start_ = copies(parameters_);
 }
 
@@ -34,24 +27,33 @@ void Movement::before_step() {
 
 void Movement::add_to(nlohmann::ordered_json& values) const {
   if (!enabled_) return;
-  double sum = 0.0;
-  for (const Parameter& parameter : parameters_) sum += squared(parameter.value());
-  const double size = std::sqrt(sum);
+  const double size = norm([this](std::size_t i) { return parameters_[i].value(); });
   values["norm"] = size;
-  if (!before_.empty()) values["update_ratio"] = size > 0.0 ? distance(before_) / size : 0.0;
+  const double step = distance(before_);
+  values["update_ratio"] = size > 0.0 ? step / size : 0.0;
   values["moved"] = distance(start_);
 }
 
 double Movement::moved_share() const {
-  const double size = norm(start_);
+  const double size = norm([this](std::size_t i) { return start_[i]; });
   const double moved = distance(start_);
   return size > 0.0 ? moved / size : moved;
 }
 
-double Movement::distance(const std::vector<at::Tensor>& from) const {
+double Movement::norm(const TensorOf& tensor) const {
+  std::vector<PartialSum> squares;
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    squares.push_back(
+        {&parameters_[i], SumOver::kAll, {tensor(i).to(at::kDouble).square().sum().item<double>()}});
+  sums_.combine(squares);
   double sum = 0.0;
-  for (std::size_t i = 0; i < from.size(); ++i) sum += squared(parameters_[i].value() - from[i]);
-  return std::sqrt(sum);
+  for (const PartialSum& square : squares)
+    if (sums_.counts_here(*square.parameter)) sum += square.values[0];
+  return std::sqrt(sums_.across_stages(sum));
+}
+
+double Movement::distance(const std::vector<at::Tensor>& from) const {
+  return norm([&](std::size_t i) { return parameters_[i].value() - from[i]; });
 }
 
 }  // namespace trimtab

@@ -64,7 +64,8 @@ Trainer::Trainer(Experiment& experiment, Console& console)
     : experiment_(experiment),
       folder_(experiment.config().output),
       train_step_(experiment.runner(), experiment.parameters(), step_options(experiment)),
-      movement_(experiment.parameters(), experiment.method().trains() && !experiment.method().trains_base()),
+      movement_(experiment.parameters(), train_step_.sums(),
+                experiment.method().trains() && !experiment.method().trains_base()),
       report_(folder_, console, "train", steps_done(folder_), experiment.config().train.steps, speaks()) {
   const ExperimentConfig& config = experiment.config();
   info_.method = config.method.name();

@@ -158,6 +158,39 @@ const std::vector<std::string> kModelTuning = {
     "optimizer={learning_rate: 0.02, min_dim_size_to_factor: 8, parameter_scaling: true, "
     "global_norm_clip: 1.0}"};
 
+// LoRA and prefixes are trained on every stage and cut over tensor ranks: norms, counts and clipping must be
+// those of all of it together.
+TEST(Ranks, EveryMethodOnMeshes) {
+  const Workshop shop;
+  for (const std::string method :
+       {"{name: lora, rank: 2, dropout: 0.1}", "{name: ia3}", "{name: prefix_tuning, length: 2}",
+        "{name: prefix_tuning, length: 2, reparameterisation: mlp, hidden: 6}",
+        "{name: p_tuning, length: 3}"}) {
+    SCOPED_TRACE(method);
+    const std::vector<std::string> chosen = {"--set", "method=" + method};
+    static int number = 0;
+    const std::string one = fmt::format("one_{}", ++number);
+    ASSERT_EQ(train(shop, {"one", 1, 1, 1}, one, 4, chosen).code, 0);
+    const Json wanted = Json::parse(shop.read(one + "/record.json"));
+    for (const Layout& layout : std::vector<Layout>{{"pp3", 1, 3, 1}, {"dp2_pp2_tp2", 2, 2, 2}}) {
+      const std::string run = fmt::format("{}_{}", layout.name, number);
+      const Outcome outcome = train(shop, layout, run, 4, chosen);
+      ASSERT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
+      expect_same_curve(shop, run, one);
+      const Json record = Json::parse(shop.read(run + "/record.json"));
+      EXPECT_EQ(record.at("trained_parameters"), wanted.at("trained_parameters")) << layout.name;
+      EXPECT_EQ(record.at("scores"), wanted.at("scores")) << layout.name;
+      EXPECT_EQ(record.at("base_sha256_before"), record.at("base_sha256_after"));
+    }
+    // What a mesh saved goes on in one process.
+    std::filesystem::copy(shop.path(fmt::format("dp2_pp2_tp2_{}", number)), shop.path(one + "_more"),
+                          std::filesystem::copy_options::recursive);
+    const Outcome more = train(shop, {"one", 1, 1, 1}, one + "_more", 6, chosen);
+    ASSERT_EQ(more.code, 0) << more.err;
+    EXPECT_THAT(more.err, HasSubstr("going on after step 4"));
+  }
+}
+
 TEST(Ranks, ModelTuningOnEveryMesh) {
   const Workshop shop;
   ASSERT_EQ(train(shop, {"one", 1, 1, 1}, "one", 6, kModelTuning).code, 0);
