@@ -150,6 +150,8 @@ std::string method_section(const TrainedAdapter& trained) {
   const Shape& shape = trained.tensors.front().shape;
   if (trained.method == "prompt_tuning" || trained.method == "prefix_tuning")
     method.add("length", number(static_cast<double>(shape[0])));
+  // Any start will do, and this one fits every task.
+  if (trained.method == "prompt_tuning") method.add("init", ConfigNode::string("sampled_vocab"));
   const auto targets = [&](const char* suffix) {
     ConfigNode list = ConfigNode::list();
     for (const std::string& name : last_parts(trained.tensors, suffix))

@@ -31,7 +31,7 @@ const NamedArray* find_array(const NamedArrays& tensors, const std::string& name
   return found == tensors.end() ? nullptr : &*found;
 }
 
-// P-tuning is a prompt once it is trained. Written as P_TUNING, PEFT would train it on from a random encoder.
+// P-tuning is a prompt once it is trained, and PEFT keeps nothing else of it either.
 PeftAdapter prompt_to_peft(const TrainedAdapter& trained, const PeftBase& base) {
   const NamedArray* prompt = find_array(trained.tensors, "prompt");
   if (prompt == nullptr || prompt->shape.size() != 2)
