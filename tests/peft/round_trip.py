@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """trimtab and PEFT compute the same with the same adapter.
 
-    round_trip.py --program TRIMTAB --probe PROBE --golden FOLDER --vocabulary FILE CASE METHOD
+    round_trip.py --program TRIMTAB --probe PROBE --golden FOLDER --vocabulary FILE METHOD CASE...
 
 out      a checkpoint of trimtab, exported, in PEFT; saved again by PEFT, imported, in trimtab
 in       an adapter that PEFT made with its own defaults, imported, in trimtab
@@ -27,15 +27,16 @@ except ImportError as error:
     sys.exit(77)
 
 transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 TOLERANCE = 1e-4
 
 
 class Pair:
     """One golden case in both programs."""
 
-    def __init__(self, options, folder):
-        self.options, self.folder = options, folder
-        self.base = options.golden / options.case
+    def __init__(self, options, case, folder):
+        self.options, self.case, self.folder = options, case, folder
+        self.base = options.golden / case
         config = json.loads((self.base / "config.json").read_text())
         self.seq2seq = config["model_type"] == "t5"
         self.task = "SEQ_2_SEQ_LM" if self.seq2seq else "CAUSAL_LM"
@@ -88,11 +89,11 @@ class Pair:
                             *more, code=code)
 
     def make(self, method, out):
-        self.run(self.options.probe, "make", self.options.case, method, out)
+        self.run(self.options.probe, "make", self.case, method, out)
 
     def score(self, method, checkpoint):
         out = self.path("logits.safetensors")
-        self.run(self.options.probe, "score", self.options.case, method, checkpoint, out)
+        self.run(self.options.probe, "score", self.case, method, checkpoint, out)
         return load_file(out)["logits"]
 
 
@@ -221,8 +222,8 @@ def prefix_config(pair, **more):
     return peft.PrefixTuningConfig(task_type=pair.task, num_virtual_tokens=5, **more)
 
 
-def prefix_tuning(pair, method):
-    out_and_back(pair, method)
+def prefix_tuning(pair):
+    out_and_back(pair, "{name: prefix_tuning, length: 6}")
     in_and_out(pair, prefix_config(pair), "default")
     in_and_out(pair, prefix_config(pair, prefix_projection=True, encoder_hidden_size=16), "projection")
     if pair.seq2seq:
@@ -252,15 +253,14 @@ def main():
     for name in ("program", "probe", "vocabulary"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--golden", required=True, type=pathlib.Path)
-    parser.add_argument("case")
-    parser.add_argument("method", choices=["prompt_tuning", "p_tuning", "prefix_tuning", "lora", "ia3"])
+    methods = {method.__name__: method for method in (prompt_tuning, p_tuning, prefix_tuning, lora, ia3)}
+    parser.add_argument("method", choices=methods)
+    parser.add_argument("cases", nargs="+")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        pair = Pair(options, pathlib.Path(folder))
-        if options.method == "prefix_tuning":
-            prefix_tuning(pair, "{name: prefix_tuning, length: 6}")
-        else:
-            globals()[options.method](pair)
+    for case in options.cases:
+        print(f"== {options.method} on {case}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            methods[options.method](Pair(options, case, pathlib.Path(folder)))
 
 
 if __name__ == "__main__":
