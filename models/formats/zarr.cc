@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <span>
 
 #include "models/formats/json_fields.h"
@@ -128,6 +129,36 @@ void place_chunk(const std::vector<std::byte>& bytes, const ZarrInfo& info, cons
   }
 }
 
+// The numbers of each chunk, the last one fastest.
+void for_each_chunk(const ZarrInfo& info, const std::function<void(const Shape&)>& use) {
+  if (std::ranges::count(info.shape, 0) > 0) return;
+  Shape index(info.shape.size(), 0);
+  for (bool more = true; more;) {
+    use(index);
+    more = false;
+    for (std::size_t d = index.size(); !more && d-- > 0;) {
+      more = ++index[d] * info.chunks[d] < info.shape[d];
+      if (!more) index[d] = 0;
+    }
+  }
+}
+
+std::string chunk_path(const std::string& folder, const ZarrInfo& info, const Shape& index) {
+  const std::string name =
+      index.empty() ? "0" : fmt::format("{}", fmt::join(index, std::string_view(&info.separator, 1)));
+  return (fs::path(folder) / name).string();
+}
+
+// A chunk is there, and large enough to hold what it should.
+void check_chunk(const std::string& path, const ZarrInfo& info, std::size_t bytes) {
+  constexpr std::uint64_t kBestGzip = 1032;  // bytes of output that a byte can stand for
+  std::error_code error;
+  const std::uint64_t size = fs::file_size(path, error);
+  if (error) fail("{}: the chunk is missing: was the checkpoint copied whole?", path);
+  if (bytes / (info.gzip ? kBestGzip : 1) > size)
+    fail("{}: {} bytes cannot hold a chunk of {}: is it cut off?", path, size, bytes);
+}
+
 }  // namespace
 
 ZarrInfo zarr_info(const std::string& folder) {
@@ -155,40 +186,20 @@ ZarrInfo zarr_info(const std::string& folder) {
   info.dtype = dtype == "<f4" ? DType::kFloat32 : DType::kBFloat16;
   info.separator = separator.front();
   if (fields.find("filters") != nullptr) fail("{}: filters are not read", where);
-  info.has_fill = fields.may("fill_value", info.fill);
   read_compressor(json, where, info);
   return info;
 }
 
 std::vector<float> read_zarr(const std::string& folder, const ZarrInfo& info) {
-  std::vector<float> out(static_cast<std::size_t>(element_count(info.shape)));
-  if (out.empty()) return out;
   const std::size_t bytes = static_cast<std::size_t>(element_count(info.chunks)) * size_of(info.dtype);
-  Shape grid, at(info.shape.size(), 0);
-  for (std::size_t d = 0; d < info.shape.size(); ++d)
-    grid.push_back((info.shape[d] + info.chunks[d] - 1) / info.chunks[d]);
-  for (std::int64_t i = 0, chunks = element_count(grid); i < chunks; ++i) {
-    Shape first(info.shape.size());
-    for (std::size_t d = 0; d < first.size(); ++d) first[d] = at[d] * info.chunks[d];
-    const std::string name =
-        at.empty() ? "0" : fmt::format("{}", fmt::join(at, std::string_view(&info.separator, 1)));
-    const std::string path = (fs::path(folder) / name).string();
-    if (fs::exists(path)) {
-      place_chunk(chunk_bytes(path, info.gzip, bytes), info, first, out);
-    } else {
-      if (!info.has_fill) fail("{}: the chunk is missing: was the checkpoint copied whole?", path);
-      const std::vector<float> fill(static_cast<std::size_t>(element_count(info.chunks)), info.fill);
-      ZarrInfo plain = info;
-      plain.dtype = DType::kFloat32;
-      std::vector<std::byte> raw(fill.size() * sizeof(float));
-      std::memcpy(raw.data(), fill.data(), raw.size());
-      place_chunk(raw, plain, first, out);
-    }
-    for (std::size_t d = at.size(); d-- > 0;) {
-      if (++at[d] < grid[d]) break;
-      at[d] = 0;
-    }
-  }
+  for_each_chunk(info,
+                 [&](const Shape& index) { check_chunk(chunk_path(folder, info, index), info, bytes); });
+  std::vector<float> out(static_cast<std::size_t>(element_count(info.shape)));
+  for_each_chunk(info, [&](const Shape& index) {
+    Shape first(index);
+    for (std::size_t d = 0; d < first.size(); ++d) first[d] *= info.chunks[d];
+    place_chunk(chunk_bytes(chunk_path(folder, info, index), info.gzip, bytes), info, first, out);
+  });
   return out;
 }
 

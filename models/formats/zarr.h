@@ -15,16 +15,15 @@ struct ZarrInfo {
   Shape shape;
   Shape chunks;  // extent of a chunk; those at an edge are stored whole
   DType dtype = DType::kFloat32;
-  bool gzip = false;      // else as it is
-  bool has_fill = false;  // what the elements of chunks that are not there are
-  float fill = 0.0F;
+  bool gzip = false;     // else as it is
   char separator = '.';  // between the numbers of a chunk's name
 };
 
 // Throws Error that names the file and what of it is malformed or not read.
 ZarrInfo zarr_info(const std::string& folder);
 
-// All elements, row-major, in float32. Throws Error that names the chunk that is missing or damaged.
+// All elements, row-major, in float32. Throws Error that names the chunk that is missing or damaged; no
+// memory is asked for that the files could not fill.
 std::vector<float> read_zarr(const std::string& folder, const ZarrInfo& info);
 
 }  // namespace trimtab
