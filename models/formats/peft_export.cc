@@ -54,11 +54,14 @@ PeftAdapter prompt_to_peft(const TrainedAdapter& trained, const PeftBase& base) 
   return out;
 }
 
-// PEFT's matrix is [positions, 2 * layers * key width], layer by layer a key and a value.
+// PEFT's matrix is [positions, 2 * layers * key width], layer by layer a key and a value. Of an
+// encoder-decoder it uses every other pair, once around (peft_import.cc), so the matrix is made for twice the
+// layers, with zeros where nothing reads.
 PeftAdapter prefix_to_peft(const TrainedAdapter& trained, const PeftBase& base) {
   check_order_of_columns(base, trained.method);
   const AttentionShape& attention = base.attention;
-  const std::int64_t width = attention.kv_heads * attention.head_dim, layers = attention.decoder_layers;
+  const std::int64_t width = attention.kv_heads * attention.head_dim;
+  const std::int64_t times = attention.encoder_layers > 0 ? 2 : 1, layers = attention.decoder_layers;
   std::set<std::string> wanted;
   std::int64_t positions = -1;
   NamedArray matrix{kPrompt, {}, {}};
@@ -70,16 +73,16 @@ PeftAdapter prefix_to_peft(const TrainedAdapter& trained, const PeftBase& base) 
         fail_config("prefix_tuning: '{}' was not trained, and PEFT has a prefix in every layer", name);
       if (positions < 0) {
         positions = array->shape.empty() ? 0 : array->shape[0];
-        matrix.shape = {positions, 2 * layers * width};
+        matrix.shape = {positions, 2 * times * layers * width};
         matrix.values.resize(static_cast<std::size_t>(element_count(matrix.shape)));
       }
       check_array("prefix_tuning", *array, {positions, width});
       std::vector<float> values = array->values;
-      const std::int64_t entry = 2 * layer + (part[8] == 'v' ? 1 : 0);
+      const std::int64_t entry = 2 * times * layer + (part[8] == 'v' ? 1 : 0);
       if (part[8] == 'k') turn_keys(values, positions, attention, /*back=*/false);
       for (std::int64_t p = 0; p < positions; ++p)
         std::copy_n(values.begin() + p * width, width,
-                    matrix.values.begin() + (p * 2 * layers + entry) * width);
+                    matrix.values.begin() + (p * 2 * times * layers + entry) * width);
       wanted.insert(name);
     }
   for (const NamedArray& array : trained.tensors)
@@ -93,10 +96,9 @@ PeftAdapter prefix_to_peft(const TrainedAdapter& trained, const PeftBase& base) 
   out.config = common_config("PREFIX_TUNING", base);
   out.config["num_virtual_tokens"] = positions;
   out.config["token_dim"] = width;
-  // With 2, the default for an encoder-decoder, PEFT uses every other pair of keys and values only.
-  out.config["num_transformer_submodules"] = 1;
+  out.config["num_transformer_submodules"] = times;
   out.config["num_attention_heads"] = attention.kv_heads;
-  out.config["num_layers"] = layers;
+  out.config["num_layers"] = times * layers;
   out.config["modules_to_save"] = nullptr;
   out.config["encoder_hidden_size"] = attention.width;
   out.config["prefix_projection"] = false;

@@ -105,6 +105,12 @@ TrainedAdapter prefix_from(Source& source) {
   const std::int64_t width = attention.kv_heads * attention.head_dim,
                      positions = source.need("num_virtual_tokens"), stored = source.need("num_layers"),
                      times = source.submodules();
+  if (source.encoder_decoder() && times == 1)
+    fail_config(
+        "{}: num_transformer_submodules is 1: transformers then mixes the prefix and the decoder's own keys "
+        "into "
+        "the attention to the encoder, which is no prefix tuning; train it with 2, PEFT's default",
+        source.fields.where());
   if (const std::int64_t heads = source.need("num_attention_heads"), all = source.need("token_dim");
       heads != attention.kv_heads || all != width)
     fail_config("{}: its keys are {} heads of {} columns, but this model's are {} of {}", source.where(),

@@ -7,7 +7,9 @@
 out      a checkpoint of trimtab, exported, in PEFT; saved again by PEFT, imported, in trimtab
 in       an adapter that PEFT made with its own defaults, imported, in trimtab
 refused  the same adapters beside another base, and damaged ones
-Logits must agree to 1e-4 of their size, and must differ from those of the base alone. Exit code 77: PEFT is not there.
+Logits must agree to 1e-4 of their size, and must differ from those of the base alone. --translate-only does what needs no
+method of trimtab's: PEFT's adapters must compute the same after they were imported and exported. Exit code 77: PEFT is not
+there.
 """
 import argparse
 import json
@@ -127,6 +129,8 @@ def yaml_of(printed):
 
 
 def out_and_back(pair, method, trainable=False):
+    if pair.options.translate_only:
+        return
     checkpoint, adapter = pair.path("run.h5"), pair.path("adapter")
     pair.make(method, checkpoint)
     ours = pair.score(method, checkpoint)
@@ -154,8 +158,8 @@ def in_and_out(pair, config, name):
     adapter, theirs = made_by_peft(pair, config, name)
     printed = pair.import_(adapter, pair.path(f"{name}.h5"))
     method = yaml_of(printed)
-    ours = pair.score(method, pair.path(f"{name}.h5"))
-    check_same(f"{name} of PEFT, imported", ours, theirs)
+    if not pair.options.translate_only:
+        check_same(f"{name} of PEFT, imported", pair.score(method, pair.path(f"{name}.h5")), theirs)
     check_differs(name, theirs, pair.logits(pair.model()))
     pair.trimtab("export", pair.path(f"{name}.h5"), pair.path(f"{name}-out"))
     check_same(f"{name} of PEFT, imported and exported", pair.peft_logits(pair.path(f"{name}-out")), theirs)
@@ -227,7 +231,8 @@ def prefix_tuning(pair):
     in_and_out(pair, prefix_config(pair), "default")
     in_and_out(pair, prefix_config(pair, prefix_projection=True, encoder_hidden_size=16), "projection")
     if pair.seq2seq:
-        in_and_out(pair, prefix_config(pair, num_transformer_submodules=1), "one")
+        one, _ = made_by_peft(pair, prefix_config(pair, num_transformer_submodules=1), "one")
+        must_say("one submodule", pair.import_(one, pair.path("one.h5"), code=2), "num_transformer_submodules is 1")
 
 
 def lora(pair):
@@ -253,6 +258,7 @@ def main():
     for name in ("program", "probe", "vocabulary"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--golden", required=True, type=pathlib.Path)
+    parser.add_argument("--translate-only", action="store_true")
     methods = {method.__name__: method for method in (prompt_tuning, p_tuning, prefix_tuning, lora, ia3)}
     parser.add_argument("method", choices=methods)
     parser.add_argument("cases", nargs="+")
