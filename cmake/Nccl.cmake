@@ -8,6 +8,7 @@ if(NOT TRIMTAB_NCCL_INCLUDE OR NOT TRIMTAB_NCCL_LIBRARY)
 endif()
 
 add_library(trimtab_nccl STATIC "${CMAKE_SOURCE_DIR}/runtime/nccl_communicator.cc")
+add_library(trimtab::nccl ALIAS trimtab_nccl)
 target_include_directories(trimtab_nccl SYSTEM PRIVATE ${TRIMTAB_NCCL_INCLUDE})
 target_link_libraries(trimtab_nccl PUBLIC trimtab::runtime PRIVATE CUDA::cudart ${TRIMTAB_NCCL_LIBRARY})
 trimtab_strict(trimtab_nccl)

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kValue = "value:";
 constexpr std::string_view kState = "state:";
+constexpr std::string_view kResult = "result:";
 
 // A store's names have no '/', an optimizer's do.
 std::string swapped(std::string name, char from, char to) {
@@ -41,13 +42,15 @@ std::string joined(const std::vector<std::string>& names) {
 }  // namespace
 
 void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
-                     const Parameters& parameters, const OptimizerState* state) {
+                     const Parameters& parameters, const OptimizerState* state,
+                     const std::vector<NamedSlice>& results) {
   std::vector<NamedSlice> slices;
   for (const Parameter& parameter : parameters)
     slices.push_back({std::string(kValue) + parameter.name, parameter.value(), parameter.cut});
   if (state != nullptr)
     for (const auto& [name, tensor, cut] : state->tensors)
       slices.push_back({std::string(kState) + swapped(name, '/', '|'), tensor, cut});
+  for (const auto& [name, tensor, cut] : results) slices.push_back({std::string(kResult) + name, tensor, cut});
   if (world.rank() != 0) return gather_slices(world, slices, {});
   TensorStoreWriter writer(path);
   gather_slices(world, slices,
@@ -169,11 +172,23 @@ OptimizerState Checkpoint::state(const OptimizerState& like, const CheckpointSha
   return out;
 }
 
-std::vector<std::string> Checkpoint::values() const {
+std::vector<std::string> Checkpoint::names_behind(std::string_view mark) const {
   std::vector<std::string> out;
   for (const std::string& name : store_.names())
-    if (name.starts_with(kValue)) out.push_back(name.substr(kValue.size()));
+    if (name.starts_with(mark)) out.push_back(name.substr(mark.size()));
   return out;
+}
+
+std::vector<std::string> Checkpoint::values() const { return names_behind(kValue); }
+
+std::vector<std::string> Checkpoint::results() const {
+  std::vector<std::string> out = names_behind(kResult);
+  return out.empty() ? values() : out;
+}
+
+at::Tensor Checkpoint::result(const std::string& name) const {
+  const std::string stored = std::string(kResult) + name;
+  return store_.has(stored) ? read(stored, DType::kFloat32) : value(name);
 }
 
 at::Tensor Checkpoint::value(const std::string& name) const {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "parallel/optimizer.h"
 #include "parallel/parameter.h"
@@ -32,9 +34,11 @@ struct CheckpointInfo {
 
 // Written by rank 0, whatever mesh holds the parameters: the file knows nothing of it. Collective over the
 // first replica's ranks, which each pass what counts there. Appears under `path` whole or not at all. `state`
-// may be null. Throws Error that names the file.
+// may be null; `results` are what a trained network comes to (TuningMethod::results). Throws Error that names
+// the file.
 void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
-                     const Parameters& parameters, const OptimizerState* state);
+                     const Parameters& parameters, const OptimizerState* state,
+                     const std::vector<NamedSlice>& results = {});
 // The same where one rank holds all.
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
                      const OptimizerState* state);
@@ -74,8 +78,13 @@ class Checkpoint {
   std::vector<std::string> values() const;
   // A trained tensor in float32.
   at::Tensor value(const std::string& name) const;
+  // What the run comes to, and all that is needed to use it: the results of a trained network, or else what
+  // was trained itself.
+  std::vector<std::string> results() const;
+  at::Tensor result(const std::string& name) const;
 
  private:
+  std::vector<std::string> names_behind(std::string_view mark) const;
   at::Tensor read(const std::string& stored_name, DType type) const;
   at::Tensor read_share(const std::string& stored_name, DType type, int cut,
                         const CheckpointShare& share) const;

@@ -14,6 +14,7 @@
 #include "experiments/probe.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
+#include "parallel/shared_by_stages.h"
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
@@ -35,14 +36,17 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
   if (!method.trains()) return "";
   const double rate = optimizer.learning_rate;
   const std::string what = fmt::format("optimizer.learning_rate {} with {}", rate, optimizer.name);
+  const double usual = method.suggested_learning_rate();
   if (method.trains_base())
-    return rate > 0.02
+    return rate > 20 * usual
                ? what + " is far too high for training a whole model (0.001 is usual): the loss will blow up"
                : "";
-  if (rate < 0.01)
-    return what +
-           " is far too low for prompts, which are large numbers (0.3 is usual): they will hardly move";
-  return "";
+  if (rate >= usual / 30) return "";
+  return usual >= 0.1 ? what +
+                            " is far too low for prompts, which are large numbers (0.3 is usual): they will "
+                            "hardly move"
+                      : fmt::format("{} is far too low for this method ({} is usual): it will hardly learn",
+                                    what, usual);
 }
 
 }  // namespace
@@ -235,8 +239,10 @@ UnitRange Experiment::stage_units() {
 
 void Experiment::attach() {
   const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
+  // Without an index: the one that this process has taken.
+  const at::Device device = config_.model.device == "cuda" ? at::kCUDA : at::kCPU;
   stage_ = model_->make_stage(
-      world_, {units_, compute, tokenizer_->eos(), config_.text.prompt_place == "first" ? 0 : 1});
+      world_, {units_, compute, tokenizer_->eos(), config_.text.prompt_place == "first" ? 0 : 1, device});
   MethodContext context;
   context.labels = task_->prompt_words();
   context.encode = [this](const std::string& text) { return recipe_->encode_words(text); };
@@ -253,6 +259,7 @@ void Experiment::attach() {
   }
   runner_ = std::make_unique<ModelRunner>(*stage_, world_, config_.mesh.schedule, !parameters_.empty());
   find_checkpoint_share();
+  trained_count_ = count_trained();
 }
 
 void Experiment::find_checkpoint_share() {
@@ -268,11 +275,19 @@ void Experiment::find_checkpoint_share() {
   }
 }
 
-std::int64_t Experiment::trained_count() const {
+std::int64_t Experiment::count_trained() {
   if (method_->trains_base()) return stage_->parameter_count();
+  Communicator& pipe = world_.along(Axis::kPipe);
+  const SharedByStages shared(parameters_, pipe);
   std::int64_t count = 0;
-  for (const Parameter& parameter : parameters_) count += parameter.value().numel();
-  return count;
+  for (const Parameter& parameter : parameters_) {
+    if (!shared.counts_here(parameter.name)) continue;
+    const std::int64_t shares = parameter.cut == kWhole ? 1 : world_.mesh().size(Axis::kTensor);
+    count += parameter.value().numel() * shares;
+  }
+  std::int64_t total = 0;
+  for (const std::string& stage : gather_texts(pipe, std::to_string(count))) total += std::stoll(stage);
+  return total;
 }
 
 std::vector<MicroBatch> Experiment::train_micro_batches(std::int64_t step) {

@@ -60,8 +60,8 @@ class Experiment {
 
   // train.dropout, or where it is absent what the model is usually trained with.
   double dropout() const;
-  // Trained numbers of this run, on rank 0.
-  std::int64_t trained_count() const;
+  // Trained numbers of this run, on all ranks of a replica together.
+  std::int64_t trained_count() const { return trained_count_; }
   // Which stage runs which layers, a line a stage; "" for one stage.
   const std::string& plan() const { return plan_; }
   // SHA-256 of the base as its file has it.
@@ -97,6 +97,7 @@ class Experiment {
   UnitRange stage_units();
   void attach();
   void find_checkpoint_share();
+  std::int64_t count_trained();
 
   ExperimentConfig config_;
   World& world_;
@@ -112,6 +113,7 @@ class Experiment {
   std::unique_ptr<ModelStage> stage_;
   std::unique_ptr<ModelRunner> runner_;
   Parameters parameters_;
+  std::int64_t trained_count_ = 0;
   CheckpointShare share_;
   UnitRange units_;  // of this rank's stage
   CoreShare cores_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/experiment_config.h"
 
-#include "experiments/machine.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 #include "runtime/mesh.h"
@@ -16,9 +15,6 @@ Mesh mesh_of(const ExperimentConfig& config) {
 void check(const ExperimentConfig& config, int world_size) {
   const MeshConfig& mesh = config.mesh;
   mesh_of(config).check_world_size(world_size);
-  if (config.model.device == "cuda" && !has_cuda())
-    fail_config(
-        "model.device: cuda, but no device is there or this program was built without CUDA; set it to cpu");
   if (config.train.batch % mesh.data != 0)
     fail_config("train.batch: {} rows cannot be shared evenly by mesh.data = {} replicas", config.train.batch,
                 mesh.data);

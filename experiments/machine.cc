@@ -109,8 +109,6 @@ bool has_bfloat16() {
 #endif
 }
 
-bool has_cuda() { return at::hasCUDA(); }
-
 std::vector<std::pair<std::string, std::string>> versions() {
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);

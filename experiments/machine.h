@@ -31,8 +31,6 @@ inline constexpr const char* kEmulatedBFloat16 =
     "model.compute: this processor has no bfloat16 instructions (avx512bf16), so that bfloat16 is emulated "
     "and many times "
     "slower than float32; set it to float32";
-// Whether LibTorch was built with CUDA and finds a device.
-bool has_cuda();
 
 // (what, version) of the program, the compiler and the libraries.
 std::vector<std::pair<std::string, std::string>> versions();

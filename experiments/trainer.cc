@@ -228,9 +228,8 @@ void Trainer::watch(std::int64_t n, double loss) {
   if (movement_.enabled() && n + 1 == kMovesWithin && movement_.moved_share() < kHasMoved)
     report_.say(
         fmt::format("warning: after {} steps the trained values have moved by {:.2g} of their size: the "
-                    "learning rate is far too low "
-                    "(the paper's is 0.3 with adafactor)",
-                    kMovesWithin, movement_.moved_share()));
+                    "learning rate is far too low ({} with adafactor is usual for this method)",
+                    kMovesWithin, movement_.moved_share(), experiment_.method().suggested_learning_rate()));
   if (n + 1 == kFallsWithin && static_cast<std::int64_t>(losses_.size()) == kFallsWithin) {
     const double before = mean(losses_.data(), kWindow),
                  now = mean(&losses_[losses_.size() - kWindow], kWindow);
@@ -285,7 +284,8 @@ void Trainer::save() {
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
   experiment_.world().activity().enter(Phase::kSaving);
-  save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state);
+  save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state,
+                  experiment_.method().results());
   experiment_.world().all().barrier();
   verify_saved(path, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
                experiment_.parameters(), [&] { return train_step_.score(probe_); });

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "experiments/machine.h"
+#include "launch/devices.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
@@ -40,7 +41,7 @@ int run() {
   std::printf("%-12s %d\n", "cores", usable_cores());
   std::printf("%-12s %s available\n", "memory", readable_bytes(available_memory()).c_str());
   std::printf("%-12s %s\n", "processor", instruction_sets().c_str());
-  std::printf("%-12s %s\n", "cuda", has_cuda() ? "a device is there" : "no device");
+  std::printf("%-12s %s\n", "cuda", device_report().c_str());
   std::printf("%-12s %s\n", "gnuplot",
               std::system("gnuplot --version > /dev/null 2>&1") == 0
                   ? "installed"

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "experiments/machine.h"
+#include "launch/devices.h"
 #include "launch/guard.h"
 #include "launch/launcher.h"
 #include "launch/signals.h"
@@ -45,29 +46,30 @@ std::string rank_label() {
 
 Job::Job() {
   catch_stop_signals();
-  const LauncherPlace place = find_launcher(environment());
-  if (place.starts_mpi) {
+  place_ = find_launcher(environment());
+  if (place_.starts_mpi) {
     session_.emplace();
     LogOptions log;
     log.rank = session_->rank();
     log.world = session_->size();
     configure_log(log);
-    check_place(place, *session_);
-  } else if (place.size > 1) {
+    check_place(place_, *session_);
+  } else if (place_.size > 1) {
     fail_config(
         "{} started {} processes, but not as ranks of MPI: each would train by itself; start them with "
         "`mpirun -n {} trimtab ...` or `srun --mpi=pmix trimtab ...`",
-        place.launcher, place.size, place.size);
+        place_.launcher, place_.size, place_.size);
   }
 }
 
 World Job::world(const ExperimentConfig& config) {
   const Mesh mesh = mesh_of(config);
-  if (session_) return mpi_world(mesh, *session_, {.deadline = deadline(config.mesh)});
+  const DeviceCommunicatorMaker device = device_communicators(config, place_);
+  if (session_) return mpi_world(mesh, *session_, {.deadline = deadline(config.mesh)}, device);
   if (mesh.size() > 1)
     fail_config("mesh: {} needs {} ranks, but this is one process; start it as `mpirun -n {} trimtab ...`",
                 mesh.text(), mesh.size(), mesh.size());
-  return solo_world();
+  return solo_world(device);
 }
 
 std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& config) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "experiments/experiment_config.h"
+#include "launch/launcher.h"
 #include "runtime/mpi_session.h"
 #include "runtime/watchdog.h"
 #include "runtime/world.h"
@@ -27,8 +28,8 @@ class Job {
   // Throws ConfigError if a launcher without MPI started several processes: they would all be rank 0.
   Job();
 
-  // This rank's World; this outlives it. Collective. Throws ConfigError unless the mesh has exactly the job's
-  // ranks.
+  // This rank's World, on the device that the experiment names; this outlives it. Collective. Throws
+  // ConfigError unless the mesh has exactly the job's ranks.
   World world(const ExperimentConfig& config);
   // Watches over `world`, which outlives it, with files in the run folder; null for one rank. Collective.
   std::unique_ptr<Watchdog> watch(World& world, const ExperimentConfig& config);
@@ -39,6 +40,7 @@ class Job {
   bool speaks() const { return !session_ || session_->rank() == 0; }
 
  private:
+  LauncherPlace place_;
   std::optional<MpiSession> session_;
 };
 

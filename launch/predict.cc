@@ -9,6 +9,7 @@
 #include "experiments/run_record.h"
 #include "experiments/to_micro_batch.h"
 #include "launch/console.h"
+#include "launch/devices.h"
 #include "launch/guard.h"
 #include "launch/job.h"
 #include "launch/verbs.h"
@@ -69,8 +70,9 @@ void answer(Experiment& experiment, std::vector<TextExample>& examples) {
 
 int run(const Options& options) {
   require_one_process("predict");
-  World world = solo_world();
-  Experiment experiment(options.experiment.load(), world, TrainingData::kNone);
+  const ExperimentConfig config = options.experiment.load();
+  World world = solo_world(device_communicators(config, {}));
+  Experiment experiment(config, world, TrainingData::kNone);
   if (experiment.method().trains())
     experiment.load_trained(options.checkpoint.empty() ? RunFolder(experiment.config().output).best()
                                                        : options.checkpoint);

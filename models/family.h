@@ -55,6 +55,7 @@ struct StageOptions {
       DType::kFloat32;           // of weights and activations; norms, softmax and losses are float32 always
   std::int64_t eos_id = -1;      // ends a target; -1: as the model's files have it
   std::int64_t prompt_lead = 0;  // tokens of each input that come before the prompt: decoder-only models
+  at::Device device = at::kCPU;
 };
 
 // The attentions of a model, for formats that describe them.

@@ -15,30 +15,36 @@ RowLayout with_prompts(const RowLayout& text, const std::vector<std::int32_t>& l
   return extended(text, extra);
 }
 
+at::Tensor put_lane_rows(const at::Tensor& text_td, const RowLayout& text,
+                         const std::vector<std::int32_t>& lanes, const std::vector<at::Tensor>& lane_rows,
+                         const std::vector<std::int64_t>& lead) {
+  std::vector<at::Tensor> parts;
+  std::vector<std::int64_t> lane_begin = {0};
+  for (const at::Tensor& rows : lane_rows) {
+    parts.push_back(rows.to(text_td.scalar_type()));
+    lane_begin.push_back(lane_begin.back() + rows.size(0));
+  }
+  parts.push_back(text_td);
+  const std::int64_t all_lanes = lane_begin.back();
+  std::vector<std::int64_t> index;
+  for (std::int64_t row = 0; row < text.rows(); ++row) {
+    const auto lane = static_cast<std::size_t>(lanes[static_cast<std::size_t>(row)]);
+    const std::int64_t front = text.begin(row) + lead[static_cast<std::size_t>(row)];
+    for (std::int64_t i = text.begin(row); i < front; ++i) index.push_back(all_lanes + i);
+    for (std::int64_t i = lane_begin[lane]; i < lane_begin[lane + 1]; ++i) index.push_back(i);
+    for (std::int64_t i = front; i < text.begin(row + 1); ++i) index.push_back(all_lanes + i);
+  }
+  return at::cat(parts).index_select(0, at::tensor(index, at::kLong).to(text_td.device()));
+}
+
 at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
                        const std::vector<std::int64_t>& lead) {
   if (!adapter || lanes.empty()) return text_td;
-  std::vector<at::Tensor> parts;
-  std::vector<std::int64_t> lane_begin;
-  std::int64_t prompts = 0;
+  std::vector<at::Tensor> lane_rows;
   const std::int32_t count = 1 + *std::ranges::max_element(lanes);
-  for (std::int32_t lane = 0; lane < count; ++lane) {
-    lane_begin.push_back(prompts);
-    prompts += adapter->positions(lane);
-    parts.push_back(adapter->rows(lane).to(text_td.scalar_type()));
-  }
-  parts.push_back(text_td);
-  std::vector<std::int64_t> index;
-  for (std::int64_t row = 0; row < text.rows(); ++row) {
-    const std::int32_t lane = lanes[static_cast<std::size_t>(row)];
-    const std::int64_t front = text.begin(row) + lead[static_cast<std::size_t>(row)];
-    for (std::int64_t i = text.begin(row); i < front; ++i) index.push_back(prompts + i);
-    for (std::int64_t i = 0; i < adapter->positions(lane); ++i)
-      index.push_back(lane_begin[static_cast<std::size_t>(lane)] + i);
-    for (std::int64_t i = front; i < text.begin(row + 1); ++i) index.push_back(prompts + i);
-  }
-  return at::cat(parts).index_select(0, at::tensor(index, at::kLong).to(text_td.device()));
+  for (std::int32_t lane = 0; lane < count; ++lane) lane_rows.push_back(adapter->rows(lane));
+  return put_lane_rows(text_td, text, lanes, lane_rows, lead);
 }
 
 }  // namespace trimtab

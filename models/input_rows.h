@@ -18,9 +18,14 @@ namespace trimtab {
 RowLayout with_prompts(const RowLayout& text, const std::vector<std::int32_t>& lanes,
                        const InputAdapter* adapter);
 
-// text_td [text tokens, d] -> with the prompt of its lane in each row, behind the row's first `lead[row]`
-// tokens. Picked from [all prompts | all text tokens] by index, so that autograd sums a prompt's gradient
-// over the rows that share it.
+// text_td [text tokens, d] -> with the rows of its lane in each row, behind the row's first `lead[row]`
+// tokens. Picked from [rows of all lanes | all text tokens] by index, so that autograd sums the gradient of
+// what rows share.
+at::Tensor put_lane_rows(const at::Tensor& text_td, const RowLayout& text,
+                         const std::vector<std::int32_t>& lanes, const std::vector<at::Tensor>& lane_rows,
+                         const std::vector<std::int64_t>& lead);
+
+// The same with the rows of `adapter`, if there is one.
 at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
                        const std::vector<std::int64_t>& lead);

@@ -14,9 +14,11 @@
 #include <vector>
 
 #include "parallel/greedy_rows.h"
+#include "parallel/linear.h"
 #include "parallel/micro_batch.h"
 #include "parallel/parameter.h"
 #include "parallel/pipeline_stage.h"
+#include "runtime/communicator.h"
 
 namespace trimtab {
 
@@ -40,6 +42,40 @@ class InputAdapter {
   virtual std::int64_t positions(std::int32_t lane) const = 0;
   // float32 [positions(lane), d_model], with gradient while training.
   virtual at::Tensor rows(std::int32_t lane) const = 0;
+};
+
+// Keys and values that stand in front of those of each row in one attention (Li and Liang 2021).
+class KeyValueAdapter {
+ public:
+  virtual ~KeyValueAdapter() = default;
+  // Positions in front of each row of `lane`; a row's own first token stands behind the last of them, for
+  // relative and for rotary positions.
+  virtual std::int64_t positions(std::int32_t lane) const = 0;
+  // float32 [positions(lane), width of the site], as the attention's projections would make them: keys are
+  // not turned to their positions yet.
+  virtual at::Tensor keys(std::int32_t lane) const = 0;
+  virtual at::Tensor values(std::int32_t lane) const = 0;
+};
+
+// A linear map of this stage to which an adapter can be attached. Maps of the same input are one
+// multiplication and one site.
+struct LinearSite {
+  struct Part {
+    std::string module;              // "encoder.block.0.layer.0.SelfAttention.q"
+    std::int64_t row = 0, rows = 0;  // its outputs among those of the site, on this rank
+  };
+  std::vector<Part> parts;
+  int cut = 0;  // 0: this tensor rank has a share of the outputs, 1: of the inputs
+  LinearShare* map = nullptr;
+};
+
+// An attention of this stage.
+struct KeyValueSite {
+  std::string module;      // "encoder.block.0.layer.0.SelfAttention"
+  std::int64_t width = 0;  // of a token's keys, and of its values, on this rank
+  const KeyValueAdapter** slot = nullptr;
+
+  void attach(const KeyValueAdapter* adapter) const { *slot = adapter; }
 };
 
 class ModelStage {
@@ -82,8 +118,17 @@ class ModelStage {
   // Rows of the embedding table, float32 [ids.size(), d_model], detached.
   virtual at::Tensor embeddings(const std::vector<std::int64_t>& ids) const = 0;
 
-  // Sites. The adapter must outlive the stage or be detached with nullptr.
+  // Sites. An adapter must outlive the stage or be detached with nullptr.
   virtual void attach_input(InputAdapter* adapter) = 0;
+  virtual std::vector<LinearSite> linear_sites() = 0;
+  virtual std::vector<KeyValueSite> key_value_sites() = 0;
+  // Names of the maps and attentions of the whole model, whatever stage they are on.
+  virtual std::vector<std::string> linear_modules() const = 0;
+  virtual std::vector<std::string> attention_modules() const = 0;
+  // Where its weights are, and what is trained beside them.
+  virtual at::Device device() const = 0;
+  // The ranks that share this stage's maps and heads.
+  virtual Communicator& tensor_ranks() = 0;
   // Model tuning: makes every base weight of this stage trainable and returns them by logical name.
   virtual Parameters trainable_base() = 0;
 

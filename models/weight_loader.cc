@@ -9,12 +9,13 @@
 
 namespace trimtab {
 
-WeightLoader::WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute)
-    : source_(source), tensor_(tensor), compute_(compute) {}
+WeightLoader::WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute,
+                           at::Device device)
+    : source_(source), tensor_(tensor), compute_(compute), device_(device) {}
 
 at::Tensor WeightLoader::keep(at::Tensor tensor, std::vector<Part> parts) {
-  leaves_.push_back({tensor, std::move(parts)});
-  return tensor;
+  leaves_.push_back({tensor.to(device_), std::move(parts)});
+  return leaves_.back().tensor;
 }
 
 at::Tensor WeightLoader::whole(const std::string& name, DType type) {
@@ -70,6 +71,26 @@ std::vector<ModelStage::NamedTensor> WeightLoader::weights() const {
     for (const Part& part : leaf.parts)
       result.push_back({part.name, Parameter{part.name, leaf.tensor, part.row, part.rows}.value()});
   return result;
+}
+
+std::vector<LinearSite::Part> WeightLoader::maps_in(const at::Tensor& weight) const {
+  constexpr std::string_view kEnding = ".weight";
+  std::vector<LinearSite::Part> maps;
+  for (const Leaf& leaf : leaves_) {
+    if (!leaf.tensor.is_same(weight)) continue;
+    for (const Part& part : leaf.parts)
+      maps.push_back({part.name.substr(0, part.name.size() - kEnding.size()), part.row,
+                      part.rows < 0 ? weight.size(0) : part.rows});
+  }
+  TT_CHECK(!maps.empty(), "a weight of {} rows is none of this loader's", weight.size(0));
+  return maps;
+}
+
+KeyValueSite WeightLoader::key_value_site(const ColumnParallelLinear& map,
+                                          const KeyValueAdapter*& slot) const {
+  // Values are the last of the stacked maps, keys are as wide.
+  const LinearSite::Part values = maps_in(map.weight()).back();
+  return {values.module.substr(0, values.module.rfind('.')), values.rows, &slot};
 }
 
 Parameters WeightLoader::make_trainable() {

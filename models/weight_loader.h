@@ -18,8 +18,11 @@ namespace trimtab {
 
 class WeightLoader {
  public:
-  // Both must outlive the loader.
-  WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute);
+  // Both must outlive the loader. Tensors are handed out on `device`.
+  WeightLoader(const TensorSource& source, const Communicator& tensor, DType compute,
+               at::Device device = at::kCPU);
+
+  at::Device device() const { return device_; }
 
   // A vector or matrix that every tensor rank holds whole, in float32 (norms) or the compute type.
   at::Tensor whole(const std::string& name, DType type);
@@ -33,6 +36,11 @@ class WeightLoader {
 
   // All that was loaded, by logical name; the views share storage with the tensors handed out above.
   std::vector<ModelStage::NamedTensor> weights() const;
+  // A map made of a weight that was handed out above, and the attention whose keys and values are among the
+  // outputs of `map`, as sites.
+  LinearSite site(ColumnParallelLinear& map) const { return {maps_in(map.weight()), 0, &map}; }
+  LinearSite site(RowParallelLinear& map) const { return {maps_in(map.weight()), 1, &map}; }
+  KeyValueSite key_value_site(const ColumnParallelLinear& map, const KeyValueAdapter*& slot) const;
   // Makes all of it trainable.
   Parameters make_trainable();
 
@@ -46,12 +54,15 @@ class WeightLoader {
     at::Tensor tensor;
     std::vector<Part> parts;
   };
+  // The maps that are stacked in `weight` by module: names without ".weight".
+  std::vector<LinearSite::Part> maps_in(const at::Tensor& weight) const;
   at::Tensor keep(at::Tensor tensor, std::vector<Part> parts);
   at::Tensor columns(const std::string& name, DType type);
 
   const TensorSource& source_;
   const Communicator& tensor_;
   DType compute_;
+  at::Device device_;
   std::vector<Leaf> leaves_;
 };
 

@@ -16,18 +16,20 @@ at::Tensor linear_in_weight_type(const at::Tensor& x_ti, const at::Tensor& weigh
   return at::linear(x_ti.to(weight.scalar_type()), weight, added).to(x_ti.scalar_type());
 }
 
-ColumnParallelLinear::ColumnParallelLinear(at::Tensor weight, Communicator& tensor, at::Tensor bias)
+LinearShare::LinearShare(at::Tensor weight, Communicator& tensor, at::Tensor bias)
     : weight_(std::move(weight)), bias_(std::move(bias)), tensor_(&tensor) {}
 
-at::Tensor ColumnParallelLinear::operator()(const at::Tensor& x_ti) const {
-  return linear_in_weight_type(enter_tensor_region(x_ti, *tensor_), weight_, bias_);
+at::Tensor LinearShare::apply(const at::Tensor& x_ti, const AdapterPass* pass) const {
+  if (!adapter_) return linear_in_weight_type(x_ti, weight_, bias_);
+  return adapter_->output(x_ti, linear_in_weight_type(adapter_->input(x_ti), weight_, bias_), pass);
 }
 
-RowParallelLinear::RowParallelLinear(at::Tensor weight, Communicator& tensor)
-    : weight_(std::move(weight)), tensor_(&tensor) {}
+at::Tensor ColumnParallelLinear::operator()(const at::Tensor& x_ti, const AdapterPass* pass) const {
+  return apply(enter_tensor_region(x_ti, tensor()), pass);
+}
 
-at::Tensor RowParallelLinear::operator()(const at::Tensor& x_ti) const {
-  return leave_tensor_region(linear_in_weight_type(x_ti, weight_), *tensor_);
+at::Tensor RowParallelLinear::operator()(const at::Tensor& x_ti, const AdapterPass* pass) const {
+  return leave_tensor_region(apply(x_ti, pass), tensor());
 }
 
 }  // namespace trimtab

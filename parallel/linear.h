@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "parallel/linear_adapter.h"
 #include "runtime/communicator.h"
 
 namespace trimtab {
@@ -16,29 +17,43 @@ namespace trimtab {
 at::Tensor linear_in_weight_type(const at::Tensor& x_ti, const at::Tensor& weight,
                                  const at::Tensor& bias = {});
 
-// This rank holds some of the outputs: x [t, in], the same on all tensor ranks -> [t, out / ranks].
-class ColumnParallelLinear {
+// The share of a map that one tensor rank has, with what is attached to it.
+class LinearShare {
  public:
-  // bias [out / ranks] or undefined.
-  ColumnParallelLinear(at::Tensor weight, Communicator& tensor, at::Tensor bias = {});
-  at::Tensor operator()(const at::Tensor& x_ti) const;
+  // bias [out] or undefined.
+  LinearShare(at::Tensor weight, Communicator& tensor, at::Tensor bias = {});
+
   const at::Tensor& weight() const { return weight_; }
+  // The adapter must outlive the map or be detached with nullptr.
+  void attach(const LinearAdapter* adapter) { adapter_ = adapter; }
+  const LinearAdapter* adapter() const { return adapter_; }
+
+ protected:
+  at::Tensor apply(const at::Tensor& x_ti, const AdapterPass* pass) const;
+  Communicator& tensor() const { return *tensor_; }
 
  private:
   at::Tensor weight_, bias_;
   Communicator* tensor_;
+  const LinearAdapter* adapter_ = nullptr;
+};
+
+// This rank holds some of the outputs: x [t, in], the same on all tensor ranks -> [t, out / ranks].
+class ColumnParallelLinear : public LinearShare {
+ public:
+  using LinearShare::LinearShare;
+  at::Tensor operator()(const at::Tensor& x_ti, const AdapterPass* pass = nullptr) const;
+  // The same for an input that has entered the tensor region already.
+  at::Tensor of_entered(const at::Tensor& x_ti, const AdapterPass* pass = nullptr) const {
+    return apply(x_ti, pass);
+  }
 };
 
 // This rank holds some of the inputs: x [t, in / ranks] -> [t, out], the same on all tensor ranks.
-class RowParallelLinear {
+class RowParallelLinear : public LinearShare {
  public:
-  RowParallelLinear(at::Tensor weight, Communicator& tensor);
-  at::Tensor operator()(const at::Tensor& x_ti) const;
-  const at::Tensor& weight() const { return weight_; }
-
- private:
-  at::Tensor weight_;
-  Communicator* tensor_;
+  RowParallelLinear(at::Tensor weight, Communicator& tensor) : LinearShare(std::move(weight), tensor) {}
+  at::Tensor operator()(const at::Tensor& x_ti, const AdapterPass* pass = nullptr) const;
 };
 
 }  // namespace trimtab

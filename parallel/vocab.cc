@@ -16,8 +16,10 @@ void reduce(const at::Tensor& x, ReduceOp op, Communicator& tensor) {
   if (tensor.size() > 1) tensor.all_reduce(buffer_of(x), op, Traffic::kTensor);
 }
 
+// Ids of a batch come from the host, where looking at them costs no wait for a device; what a device has
+// decoded itself is in the vocabulary.
 void check_ids(const at::Tensor& ids, std::int64_t vocabulary) {
-  if (ids.numel() == 0) return;
+  if (ids.numel() == 0 || !ids.is_cpu()) return;
   const std::int64_t low = ids.min().item<std::int64_t>(), high = ids.max().item<std::int64_t>();
   TT_CHECK(low >= 0 && high < vocabulary, "token id {} in a vocabulary of {}", low < 0 ? low : high,
            vocabulary);
@@ -85,8 +87,9 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
 
 at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& ids, Communicator& tensor) {
   check_ids(ids, table.size(0) * tensor.size());
-  if (tensor.size() == 1) return at::embedding(table, ids);
-  const LocalIds local = local_ids(ids, table.size(0), tensor.rank());
+  const at::Tensor here = ids.to(table.device());
+  if (tensor.size() == 1) return at::embedding(table, here);
+  const LocalIds local = local_ids(here, table.size(0), tensor.rank());
   const at::Tensor rows = at::embedding(table, local.rows) * local.mine.to(table.scalar_type()).unsqueeze(1);
   return leave_tensor_region(rows, tensor);
 }
@@ -94,14 +97,14 @@ at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& i
 at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
                                         Communicator& tensor) {
   check_targets(logits, targets, tensor);
-  return CrossEntropy::apply(logits, targets, z_loss, &tensor);
+  return CrossEntropy::apply(logits, targets.to(logits.device()), z_loss, &tensor);
 }
 
 at::Tensor vocab_parallel_log_likelihood(const at::Tensor& logits, const at::Tensor& targets,
                                          Communicator& tensor) {
   const c10::NoGradGuard no_grad;
   check_targets(logits, targets, tensor);
-  const TargetScores scores = target_scores(logits, targets, tensor);
+  const TargetScores scores = target_scores(logits, targets.to(logits.device()), tensor);
   return scores.target_logit - scores.log_z;
 }
 

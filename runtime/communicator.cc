@@ -124,7 +124,7 @@ void Communicator::check_buffer(const ConstBuffer& buffer, std::string_view call
   if (buffer.count < 0) fail("{} on '{}': the count {} is negative", call, name_, buffer.count);
   if (buffer.data == nullptr && buffer.count > 0)
     fail("{} on '{}': null memory for {} elements", call, name_, buffer.count);
-  if (buffer.device != device_)
+  if (!takes(buffer.device))
     fail("{} on '{}': the buffer is {} memory, but this communicator moves {} memory", call, name_,
          name_of(buffer.device), name_of(device_));
 }
@@ -136,6 +136,9 @@ void Communicator::check_parts(const ConstBuffer& small, const ConstBuffer& larg
   if (small.dtype != large.dtype)
     fail("{} on '{}': one buffer is {}, the other {}", call, name_, name_of(small.dtype),
          name_of(large.dtype));
+  if (small.device != large.device)
+    fail("{} on '{}': one buffer is {} memory, the other {}", call, name_, name_of(small.device),
+         name_of(large.device));
   if (large.count % size() != 0 || large.count / size() != small.count)
     fail("{} on '{}': {} elements are not {} parts of {}", call, name_, large.count, size(), small.count);
   if (small.count == 0) return;

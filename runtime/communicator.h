@@ -172,6 +172,8 @@ class Communicator {
   virtual void do_exchange(std::span<const Send> sends, std::span<const Receive> receives,
                            Traffic traffic) = 0;
   virtual void do_barrier(Traffic traffic) = 0;
+  // Memory of which kind it takes.
+  virtual bool takes(DeviceKind device) const { return device == device_; }
 
   void check_buffer(const ConstBuffer& buffer, std::string_view call) const;
   // The checks that reduce_scatter and all_gather share: `large` is size() times `small`, which is either

@@ -71,7 +71,11 @@ class NcclCommunicator : public Communicator {
   }
 
  private:
+  // Host memory goes the way of `control`.
+  bool takes(DeviceKind) const override { return true; }
+
   void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override {
+    if (buffer.device == DeviceKind::kHost) return control_->all_reduce(buffer, op, traffic);
     queue(describe_call("all_reduce", buffer, traffic), [&] {
       return ncclAllReduce(buffer.data, buffer.data, elements(buffer), type_of(buffer.dtype),
                            operation_of(op), comm_, stream_);
@@ -79,6 +83,7 @@ class NcclCommunicator : public Communicator {
   }
 
   void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
+    if (in.device == DeviceKind::kHost) return control_->reduce_scatter(in, out, op, traffic);
     queue(describe_call("reduce_scatter", in, traffic), [&] {
       return ncclReduceScatter(in.data, out.data, elements(out), type_of(out.dtype), operation_of(op), comm_,
                                stream_);
@@ -86,11 +91,13 @@ class NcclCommunicator : public Communicator {
   }
 
   void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
+    if (in.device == DeviceKind::kHost) return control_->all_gather(in, out, traffic);
     queue(describe_call("all_gather", in, traffic),
           [&] { return ncclAllGather(in.data, out.data, elements(in), type_of(in.dtype), comm_, stream_); });
   }
 
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override {
+    if (buffer.device == DeviceKind::kHost) return control_->broadcast(buffer, root, traffic);
     queue(describe_call("broadcast", buffer, traffic), [&] {
       return ncclBroadcast(buffer.data, buffer.data, elements(buffer), type_of(buffer.dtype), root, comm_,
                            stream_);
@@ -102,6 +109,9 @@ class NcclCommunicator : public Communicator {
   void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override {
     if (sends.empty() && receives.empty()) return;
     const ConstBuffer first = sends.empty() ? ConstBuffer(receives.front().buffer) : sends.front().buffer;
+    for (const Send& send : sends) require_like(first, send.buffer);
+    for (const Receive& receive : receives) require_like(first, receive.buffer);
+    if (first.device == DeviceKind::kHost) return control_->exchange(sends, receives, traffic);
     queue(describe_call("exchange", first, traffic), [&] {
       ncclGroupStart();
       ncclResult_t result = ncclSuccess;
@@ -174,6 +184,10 @@ class NcclCommunicator : public Communicator {
     failure_ = std::move(failure);
     if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
     std::rethrow_exception(failure_);
+  }
+
+  void require_like(const ConstBuffer& first, const ConstBuffer& other) const {
+    if (other.device != first.device) fail("exchange on '{}': both host and device memory", name());
   }
 
   static std::size_t elements(const ConstBuffer& buffer) { return static_cast<std::size_t>(buffer.count); }

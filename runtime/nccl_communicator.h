@@ -24,7 +24,8 @@ struct NcclOptions {
 // Makes this process compute on the device-th of the GPUs that it sees. Throws ConfigError if there is none.
 void use_device(int device);
 
-// NCCL over the ranks of `control`, which carries the id of the new communicator and is kept. Collective over
+// NCCL over the ranks of `control`, which carries the id of the new communicator, and whatever is in host
+// memory from then on. Collective over
 // them; each rank has chosen its device. What differs from host memory: sums are in NCCL's order, bfloat16
 // is rounded at each hop, and a failure of a call may show in a later one. Failures of other ranks come as
 // PeerFailure of rank -1, since NCCL does not say whose it is; after one, every call throws it again.

@@ -23,11 +23,10 @@ class LlamaDecoder final : public StageDecoder {
 
   at::Tensor step(const at::Tensor& in) override {
     const c10::NoGradGuard no_grad;
-    // All layers have seen the same tokens.
-    const RotaryAngles angles = model_.rotary.at(caches_.front().lengths);
     at::Tensor x = model_.embed ? model_.embed(in) : in;
     for (std::size_t i = 0; i < caches_.size(); ++i) {
       const LlamaAttention& attention = model_.layers[i].attention;
+      const RotaryAngles angles = model_.rotary.at(caches_[i].lengths);
       x = x + attention.o(causal_attention_step(attention.project(x), caches_[i], attention.heads, angles));
       x = x + model_.layers[i].feed_forward(x);
     }

@@ -31,21 +31,21 @@ at::Tensor normed_heads(const at::Tensor& x, const at::Tensor& weight_w, double 
 
 }  // namespace
 
-LlamaAttention::LlamaAttention(const std::string& prefix, const LlamaConfig& config, WeightLoader& loader,
+LlamaAttention::LlamaAttention(const std::string& name, const LlamaConfig& config, WeightLoader& loader,
                                Communicator& tensor_ranks)
-    : norm(loader.whole(prefix + "input_layernorm.weight", DType::kFloat32)),
-      qkv(loader.row_shares(qkv_names(prefix, "weight")), tensor_ranks,
-          config.qkv_bias ? loader.row_shares(qkv_names(prefix, "bias")) : at::Tensor()),
-      o(loader.column_share(prefix + "self_attn.o_proj.weight"), tensor_ranks),
-      q_norm(head_norm(prefix + "self_attn.q_norm.weight", config, loader)),
-      k_norm(head_norm(prefix + "self_attn.k_norm.weight", config, loader)),
+    : norm(loader.whole(name + "input_layernorm.weight", DType::kFloat32)),
+      qkv(loader.row_shares(qkv_names(name, "weight")), tensor_ranks,
+          config.qkv_bias ? loader.row_shares(qkv_names(name, "bias")) : at::Tensor()),
+      o(loader.column_share(name + "self_attn.o_proj.weight"), tensor_ranks),
+      q_norm(head_norm(name + "self_attn.q_norm.weight", config, loader)),
+      k_norm(head_norm(name + "self_attn.k_norm.weight", config, loader)),
       heads{config.heads / tensor_ranks.size(), config.kv_heads / tensor_ranks.size(),
             1.0 / std::sqrt(static_cast<double>(config.head_dim))},
       epsilon(config.norm_epsilon),
       tensor(&tensor_ranks) {}
 
-at::Tensor LlamaAttention::project(const at::Tensor& x_td) const {
-  const at::Tensor all = qkv(rms_norm(x_td, norm, epsilon));
+at::Tensor LlamaAttention::project(const at::Tensor& x_td, const AdapterPass* pass) const {
+  const at::Tensor all = qkv(rms_norm(x_td, norm, epsilon), pass);
   if (!q_norm.defined()) return all;
   const std::int64_t w = q_norm.size(0), q = heads.queries * w, k = heads.keys * w;
   // Where these norms are trained, each rank's heads give a part of their gradient.
@@ -62,15 +62,31 @@ LlamaFeedForward::LlamaFeedForward(const std::string& prefix, const LlamaConfig&
       down(loader.column_share(prefix + "mlp.down_proj.weight"), tensor),
       epsilon(config.norm_epsilon) {}
 
-at::Tensor LlamaFeedForward::operator()(const at::Tensor& x_td) const {
+at::Tensor LlamaFeedForward::operator()(const at::Tensor& x_td, const AdapterPass* pass) const {
   const RowLayout one_row({x_td.size(0)});
-  return down(gated_silu(gate_up(rms_norm(x_td, norm, epsilon)), {}, one_row));
+  return down(gated_silu(gate_up(rms_norm(x_td, norm, epsilon), pass), {}, one_row), pass);
 }
 
 LlamaLayer load_llama_layer(std::int64_t layer, const LlamaConfig& config, WeightLoader& loader,
                             Communicator& tensor) {
   const std::string prefix = fmt::format("model.layers.{}.", layer);
   return {LlamaAttention(prefix, config, loader, tensor), LlamaFeedForward(prefix, config, loader, tensor)};
+}
+
+std::vector<std::string> llama_linear_modules(const LlamaConfig& config) {
+  std::vector<std::string> all;
+  for (std::int64_t i = 0; i < config.layers; ++i)
+    for (const char* map : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+                            "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"})
+      all.push_back(fmt::format("model.layers.{}.{}", i, map));
+  if (!config.tied_head) all.emplace_back("lm_head");
+  return all;
+}
+
+std::vector<std::string> llama_attention_modules(const LlamaConfig& config) {
+  std::vector<std::string> all;
+  for (std::int64_t i = 0; i < config.layers; ++i) all.push_back(fmt::format("model.layers.{}.self_attn", i));
+  return all;
 }
 
 }  // namespace trimtab

@@ -8,8 +8,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <vector>
 
 #include "models/llama/llama_config.h"
+#include "models/model.h"
 #include "models/ops/self_attention.h"
 #include "models/weight_loader.h"
 #include "parallel/linear.h"
@@ -17,10 +19,10 @@
 namespace trimtab {
 
 struct LlamaAttention {
-  LlamaAttention(const std::string& prefix, const LlamaConfig& config, WeightLoader& loader,
+  LlamaAttention(const std::string& name, const LlamaConfig& config, WeightLoader& loader,
                  Communicator& tensor);
   // [t, d] -> [t, (q + 2 k) w]: queries, keys and values as attention takes them, not yet turned.
-  at::Tensor project(const at::Tensor& x_td) const;
+  at::Tensor project(const at::Tensor& x_td, const AdapterPass* pass = nullptr) const;
 
   at::Tensor norm;
   ColumnParallelLinear qkv;   // [(q + 2 k) w, d], with a bias in Qwen2
@@ -29,13 +31,14 @@ struct LlamaAttention {
   AttentionHeads heads;       // of this rank
   double epsilon;
   Communicator* tensor;
+  const KeyValueAdapter* prefix = nullptr;  // in front of each row, or none
 };
 
 struct LlamaFeedForward {
   LlamaFeedForward(const std::string& prefix, const LlamaConfig& config, WeightLoader& loader,
                    Communicator& tensor);
   // [t, d] -> [t, d], to be added to x: down(silu(gate(norm(x))) * up(norm(x)))
-  at::Tensor operator()(const at::Tensor& x_td) const;
+  at::Tensor operator()(const at::Tensor& x_td, const AdapterPass* pass = nullptr) const;
 
   at::Tensor norm;
   ColumnParallelLinear gate_up;  // [2 f, d]
@@ -47,6 +50,10 @@ struct LlamaLayer {
   LlamaAttention attention;
   LlamaFeedForward feed_forward;
 };
+
+// The maps and attentions of the whole model by name, in order of the layers.
+std::vector<std::string> llama_linear_modules(const LlamaConfig& config);
+std::vector<std::string> llama_attention_modules(const LlamaConfig& config);
 
 LlamaLayer load_llama_layer(std::int64_t layer, const LlamaConfig& config, WeightLoader& loader,
                             Communicator& tensor);

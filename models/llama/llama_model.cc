@@ -38,8 +38,9 @@ class LlamaModel final : public BaseModel {
   std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const override {
     LlamaConfig config = files_.config;
     if (options.eos_id >= 0) config.eos_id = options.eos_id;
-    return make_llama_stage(config, weights(), world,
-                            {options.units.begin, options.units.end, options.compute, options.prompt_lead});
+    return make_llama_stage(
+        config, weights(), world,
+        {options.units.begin, options.units.end, options.compute, options.prompt_lead, options.device});
   }
   void save(const std::string& path, DType type) const override { save_llama(files_, path, type); }
   void export_hf(const std::string& folder) const override { export_llama_hf(files_, folder); }

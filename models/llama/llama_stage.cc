@@ -4,11 +4,14 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <optional>
+
 #include "models/llama/llama_decoding.h"
 #include "models/llama/llama_layers.h"
 #include "models/llama/llama_rows.h"
 #include "models/ops/dropout.h"
 #include "models/ops/rms_norm.h"
+#include "models/prefix_rows.h"
 #include "parallel/collectives.h"
 #include "parallel/vocab.h"
 #include "runtime/check.h"
@@ -59,6 +62,12 @@ class LlamaStage final : public ModelStage {
   Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override;
   at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
   void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
+  std::vector<LinearSite> linear_sites() override;
+  std::vector<KeyValueSite> key_value_sites() override;
+  std::vector<std::string> linear_modules() const override { return llama_linear_modules(config_); }
+  std::vector<std::string> attention_modules() const override { return llama_attention_modules(config_); }
+  Communicator& tensor_ranks() override { return tensor_; }
+  at::Device device() const override { return loader_.device(); }
   Parameters trainable_base() override { return loader_.make_trainable(); }
   std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
 
@@ -70,6 +79,8 @@ class LlamaStage final : public ModelStage {
   }
   at::Tensor embed(const at::Tensor& ids) const;
   at::Tensor embed_rows(const JointRows& rows, const MicroBatch& batch) const;
+  at::Tensor attend(const LlamaAttention& attention, const at::Tensor& columns, const RowLayout& layout,
+                    const std::vector<std::int32_t>& lanes);
   at::Tensor head(const at::Tensor& x_td) const;
   StageShape shape_of(const JointRows& rows) const;
 
@@ -78,7 +89,8 @@ class LlamaStage final : public ModelStage {
   Communicator& tensor_;
   WeightLoader loader_;
   RotaryTable rotary_;
-  at::Tensor embedding_, head_, norm_;
+  at::Tensor embedding_, norm_;
+  std::optional<ColumnParallelLinear> head_;  // last stage only
   std::vector<LlamaLayer> layers_;
   InputAdapter* adapter_ = nullptr;
 };
@@ -88,7 +100,7 @@ LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, W
     : config_(config),
       options_(options),
       tensor_(world.along(Axis::kTensor)),
-      loader_(weights, tensor_, options.compute),
+      loader_(weights, tensor_, options.compute, options.device),
       rotary_(rotary_frequencies(config), config.rotary_interleaved) {
   check_divisible(config, tensor_.size());
   TT_CHECK(0 <= options.begin && options.begin < options.end && options.end <= config.layers,
@@ -98,18 +110,29 @@ LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, W
     layers_.push_back(load_llama_layer(i, config, loader_, tensor_));
   if (!ends()) return;
   norm_ = loader_.whole("model.norm.weight", DType::kFloat32);
-  head_ = config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"});
+  head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"}), tensor_);
 }
 
 // Activations are float32 on the host, whose fused kernels are float32, and of the weights' type on other
 // devices.
 at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
-  const at::Tensor x = vocab_parallel_embedding(embedding_, ids.to(embedding_.device()), tensor_);
+  const at::Tensor x = vocab_parallel_embedding(embedding_, ids, tensor_);
   return x.is_cpu() ? x.to(at::kFloat) : x;
 }
 
 at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch) const {
   return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, rows.lead);
+}
+
+// Rows of `columns` (LlamaAttention::project) behind the layer's prefix.
+at::Tensor LlamaStage::attend(const LlamaAttention& attention, const at::Tensor& columns,
+                              const RowLayout& layout, const std::vector<std::int32_t>& lanes) {
+  if (!attention.prefix)
+    return causal_attention(columns, attention.heads, rotary_.up_to(layout.longest()), layout);
+  const RowLayout seen = with_prefix(layout, lanes, attention.prefix);
+  return without_prefix(causal_attention(put_prefix(columns, layout, lanes, *attention.prefix),
+                                         attention.heads, rotary_.up_to(seen.longest()), seen),
+                        layout, seen);
 }
 
 StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
@@ -119,23 +142,23 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
                             : at::Tensor();
   };
   const JointRows rows = joint_rows(batch, place());
-  const RotaryAngles angles = rotary_.up_to(rows.layout.longest());
-  RowLayout layout = rows.layout;
+  RowLayout layout = rows.layout;  // of what is left behind the last attention, from there on
+  const AdapterPass pass{layout, batch.samples, context.training, context.seed, context.step};
   at::Tensor& x = io.decoder;
   if (embeds_input()) x = dropout_rows(embed_rows(rows, batch), mask(kEmbeddingSite), layout);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LlamaLayer& layer = layers_[i];
     const std::int64_t number = options_.begin + static_cast<std::int64_t>(i);
     const auto site = static_cast<std::uint32_t>(number) * kSitesOfALayer;
-    at::Tensor mixed = causal_attention(layer.attention.project(x), layer.attention.heads, angles, layout);
+    at::Tensor mixed = attend(layer.attention, layer.attention.project(x, &pass), layout, batch.lanes);
     if (is_last_layer(i)) {
       const at::Tensor scored = scored_positions(rows, batch.decoder).to(x.device());
       mixed = mixed.index_select(0, scored);
       x = x.index_select(0, scored);
       layout = batch.decoder;
     }
-    x = add_dropout(x, layer.attention.o(mixed), mask(site + kAttentionSite), layout);
-    x = add_dropout(x, layer.feed_forward(x), mask(site + kFeedForwardSite), layout);
+    x = add_dropout(x, layer.attention.o(mixed, &pass), mask(site + kAttentionSite), layout);
+    x = add_dropout(x, layer.feed_forward(x, &pass), mask(site + kFeedForwardSite), layout);
     if (context.observe) context.observe(fmt::format("layer.{}", number), x, layout);
   }
   if (!ends()) return io;
@@ -145,9 +168,7 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
 }
 
 // Logits of this rank's share of the vocabulary, float32 [t, vocab / ranks].
-at::Tensor LlamaStage::head(const at::Tensor& x_td) const {
-  return linear_in_weight_type(enter_tensor_region(x_td, tensor_), head_).to(at::kFloat);
-}
+at::Tensor LlamaStage::head(const at::Tensor& x_td) const { return (*head_)(x_td).to(at::kFloat); }
 
 LossSums LlamaStage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
   return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, tensor_),
@@ -175,21 +196,24 @@ StageShape LlamaStage::prefill_shape(const MicroBatch& batch) const {
 Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
   const JointRows rows = prefix_rows(batch, place());
-  const RotaryAngles angles = rotary_.up_to(rows.layout.longest());
   at::Tensor& x = io.decoder;
   if (embeds_input()) x = embed_rows(rows, batch);
   LlamaDecoding model{layers_, rotary_, {}, {}, {}};
   std::vector<KvCache> caches;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LlamaAttention& attention = layers_[i].attention;
-    const at::Tensor qkv = attention.project(x);
+    const RowLayout seen = with_prefix(rows.layout, batch.lanes, attention.prefix);
+    const RotaryAngles angles = rotary_.up_to(seen.longest());
+    at::Tensor columns = attention.project(x);
+    if (attention.prefix) columns = put_prefix(columns, rows.layout, batch.lanes, *attention.prefix);
     const std::int64_t kv_inner = attention.heads.keys * config_.head_dim;
-    KvCache& cache =
-        caches.emplace_back(batch.rows(), rows.layout.longest() + max_tokens, kv_inner, x.options());
-    fill_cache(cache, qkv, attention.heads, angles, rows.layout);
+    KvCache& cache = caches.emplace_back(batch.rows(), seen.longest() + max_tokens, kv_inner, x.options());
+    fill_cache(cache, columns, attention.heads, angles, seen);
     // Nothing is read of what the last layer makes of these tokens.
     if (is_last_layer(i)) break;
-    x = x + attention.o(causal_attention(qkv, attention.heads, angles, rows.layout));
+    at::Tensor mixed = causal_attention(columns, attention.heads, angles, seen);
+    if (attention.prefix) mixed = without_prefix(mixed, rows.layout, seen);
+    x = x + attention.o(mixed);
     x = x + layers_[i].feed_forward(x);
   }
   if (embeds_input()) {
@@ -201,6 +225,22 @@ Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t ma
       return vocab_parallel_argmax(head(rms_norm(last_td, norm_, config_.norm_epsilon)), tensor_);
     };
   return {std::move(io), make_llama_decoder(std::move(model), std::move(caches))};
+}
+
+std::vector<LinearSite> LlamaStage::linear_sites() {
+  std::vector<LinearSite> sites;
+  const auto add = [&](auto&... maps) { (sites.push_back(loader_.site(maps)), ...); };
+  for (LlamaLayer& layer : layers_)
+    add(layer.attention.qkv, layer.attention.o, layer.feed_forward.gate_up, layer.feed_forward.down);
+  if (head_ && !config_.tied_head) add(*head_);
+  return sites;
+}
+
+std::vector<KeyValueSite> LlamaStage::key_value_sites() {
+  std::vector<KeyValueSite> sites;
+  for (LlamaLayer& layer : layers_)
+    sites.push_back(loader_.key_value_site(layer.attention.qkv, layer.attention.prefix));
+  return sites;
 }
 
 at::Tensor LlamaStage::embeddings(const std::vector<std::int64_t>& ids) const {

@@ -20,6 +20,7 @@ struct LlamaStageOptions {
   DType compute =
       DType::kFloat32;           // of weights and activations; norms, softmax and losses are float32 always
   std::int64_t prompt_lead = 0;  // tokens of each input that come before the prompt
+  at::Device device = at::kCPU;
 };
 
 // Throws ConfigError when the tensor ranks cannot share the model evenly, Error when a weight is missing or

@@ -22,7 +22,7 @@ class PromptTuning final : public TuningMethod, private InputAdapter {
     // Every stage needs to know how long it is, the first one has its rows.
     stage.attach_input(this);
     if (!stage.embeds_input()) return {};
-    prompt_ = initial_prompt(options_, stage, context).set_requires_grad(true);
+    prompt_ = initial_prompt(options_, stage, context).to(stage.device()).set_requires_grad(true);
     return {{"prompt", prompt_}};
   }
 

@@ -38,6 +38,10 @@ class TuningMethod {
   // itself have nothing to switch and return false.
   virtual bool set_enabled(ModelStage& stage, bool enabled) = 0;
 
+  // What a network that is trained in place of it comes to, on this rank: saved beside the network, and all
+  // that is needed afterwards. Nothing where the result itself is trained.
+  virtual std::vector<NamedSlice> results() const { return {}; }
+
   // What is put around each input: a text with `{input}` in it.
   virtual std::string input_template() const { return "{input}"; }
 

@@ -24,23 +24,6 @@ at::Tensor side_by_side(const at::Tensor& x) {
   return x.transpose(0, 1).reshape({x.size(1), x.size(0) * x.size(2)});
 }
 
-// The rows of the bias table of queries [first_query, first_query + queries) against keys [0, keys):
-// [queries, keys].
-at::Tensor bucket_grid(std::int64_t first_query, std::int64_t queries, std::int64_t keys,
-                       const RelativeBias& bias) {
-  at::Tensor grid = at::empty({queries, keys}, at::kLong);
-  auto* to = grid.mutable_data_ptr<std::int64_t>();
-  for (std::int64_t q = 0; q < queries; ++q)
-    for (std::int64_t k = 0; k < keys; ++k) *to++ = relative_bucket(k - first_query - q, bias);
-  return grid;
-}
-
-// table [buckets, heads] looked up on the grid: [heads, queries, keys].
-at::Tensor looked_up(const at::Tensor& table, const at::Tensor& grid) {
-  const at::Tensor flat = table.index_select(0, grid.flatten().to(table.device()));
-  return flat.view({grid.size(0), grid.size(1), table.size(1)}).permute({2, 0, 1});
-}
-
 // Minus infinity where a key comes after the query: [1, length, length].
 at::Tensor causal_wall(std::int64_t length, const at::TensorOptions& options) {
   const at::Tensor later = at::ones({length, length}, options.dtype(at::kBool)).triu(1);
@@ -54,11 +37,21 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   at::Tensor scores = at::matmul(q, k.transpose(1, 2)).to(type);
   if (bias.defined()) scores = scores + bias.to(type);
   at::Tensor weights = at::softmax(scores, -1);
-  if (key_mask.defined()) weights = weights * key_mask.to(type).t().unsqueeze(1);
+  if (key_mask.defined()) weights = weights * key_mask.to(weights.options()).t().unsqueeze(1);
   return at::matmul(weights.to(v.scalar_type()), v);
 }
 
 }  // namespace
+
+at::Tensor detail::bias_of_pairs(const at::Tensor& table, const RelativeBias& bias, std::int64_t first_query,
+                                 std::int64_t queries, std::int64_t keys) {
+  at::Tensor grid = at::empty({queries, keys}, at::kLong);
+  auto* to = grid.mutable_data_ptr<std::int64_t>();
+  for (std::int64_t q = 0; q < queries; ++q)
+    for (std::int64_t k = 0; k < keys; ++k) *to++ = relative_bucket(k - first_query - q, bias);
+  const at::Tensor flat = table.index_select(0, grid.flatten().to(table.device()));
+  return flat.view({queries, keys, table.size(1)}).permute({2, 0, 1});
+}
 
 at::Tensor detail::self_attention_reference(const at::Tensor& qkv, const at::Tensor& bias_table,
                                             const RelativeBias& bias, const RowLayout& layout,
@@ -70,8 +63,7 @@ at::Tensor detail::self_attention_reference(const at::Tensor& qkv, const at::Ten
     if (length == 0) continue;
     const std::vector<at::Tensor> parts = qkv.narrow(0, layout.begin(row), length).chunk(3, 1);
     at::Tensor scores_bias;
-    if (bias_table.defined())
-      scores_bias = looked_up(bias_table.to(type), bucket_grid(0, length, length, bias));
+    if (bias_table.defined()) scores_bias = bias_of_pairs(bias_table.to(type), bias, 0, length, length);
     if (bias.causal) {
       const at::Tensor wall = causal_wall(length, qkv.options().dtype(type));
       scores_bias = scores_bias.defined() ? scores_bias + wall : wall;
@@ -113,19 +105,25 @@ at::Tensor detail::cross_attention_reference(const at::Tensor& q, const at::Tens
                                              const at::Tensor& wk, const at::Tensor& wv,
                                              const RowLayout& decoder_layout, const RowLayout& encoder_layout,
                                              std::int64_t heads, const at::Tensor& key_mask) {
-  const at::Tensor keys = at::matmul(encoder, wk.t());
-  const at::Tensor values = at::matmul(encoder, wv.t());
+  return attend_to_keys_reference(q,
+                                  {at::matmul(encoder, wk.t()), at::matmul(encoder, wv.t()), encoder_layout},
+                                  decoder_layout, heads, key_mask);
+}
+
+at::Tensor detail::attend_to_keys_reference(const at::Tensor& q, const KeysAndValues& seen,
+                                            const RowLayout& decoder_layout, std::int64_t heads,
+                                            const at::Tensor& key_mask) {
   std::vector<at::Tensor> rows;
   for (std::int64_t row = 0; row < decoder_layout.rows(); ++row) {
-    const std::int64_t begin = encoder_layout.begin(row);
-    const std::int64_t length = encoder_layout.length(row);
+    const std::int64_t begin = seen.layout.begin(row);
+    const std::int64_t length = seen.layout.length(row);
     if (decoder_layout.length(row) == 0) continue;
-    TT_CHECK(length > 0, "row {} has {} decoder tokens and no encoder token", row,
-             decoder_layout.length(row));
+    TT_CHECK(length > 0, "row {} has {} decoder tokens and no key", row, decoder_layout.length(row));
     const at::Tensor queries = q.narrow(0, decoder_layout.begin(row), decoder_layout.length(row));
     const at::Tensor mask = key_mask.defined() ? key_mask.narrow(0, begin, length) : key_mask;
-    rows.push_back(side_by_side(attend(by_head(queries, heads), by_head(keys.narrow(0, begin, length), heads),
-                                       by_head(values.narrow(0, begin, length), heads), {}, mask)));
+    rows.push_back(
+        side_by_side(attend(by_head(queries, heads), by_head(seen.keys.narrow(0, begin, length), heads),
+                            by_head(seen.values.narrow(0, begin, length), heads), {}, mask)));
   }
   if (rows.empty()) return q;
   return at::cat(rows);

@@ -110,26 +110,32 @@ double pairs_of(const RowLayout& decoder, const RowLayout& encoder) {
   return pairs;
 }
 
+// For keys of any kind.
+CrossSetting setting_of(const at::Tensor& q, const RowLayout& decoder_layout, const RowLayout& key_layout,
+                        std::int64_t heads, const at::Tensor& key_mask) {
+  TT_CHECK(q.dim() == 2 && q.size(0) == decoder_layout.tokens(), "{} decoder tokens laid out as {}",
+           q.size(0), decoder_layout.tokens());
+  check_rows(decoder_layout, key_layout);
+  TT_CHECK(q.size(1) % heads == 0, "a width of {} is not a multiple of {} heads", q.size(1), heads);
+  for (std::int64_t row = 0; row < decoder_layout.rows(); ++row)
+    TT_CHECK(key_layout.length(row) > 0 || decoder_layout.length(row) == 0,
+             "row {} has {} decoder tokens and nothing to attend to", row, decoder_layout.length(row));
+  const at::Tensor mask = detail::checked_mask(key_mask, key_layout.tokens(), heads, "cross-attention mask");
+  return {decoder_layout, key_layout, heads, mask.defined() ? mask.t().contiguous() : mask};
+}
+
 }  // namespace
 
 CrossSetting detail::checked_setting(const at::Tensor& q, const at::Tensor& encoder, const at::Tensor& wk,
                                      const at::Tensor& wv, const RowLayout& decoder_layout,
                                      const RowLayout& encoder_layout, std::int64_t heads,
                                      const at::Tensor& key_mask) {
-  TT_CHECK(q.dim() == 2 && q.size(0) == decoder_layout.tokens(), "{} decoder tokens laid out as {}",
-           q.size(0), decoder_layout.tokens());
   TT_CHECK(encoder.dim() == 2 && encoder.size(0) == encoder_layout.tokens(),
            "{} encoder tokens laid out as {}", encoder.size(0), encoder_layout.tokens());
-  check_rows(decoder_layout, encoder_layout);
-  TT_CHECK(q.size(1) % heads == 0, "a width of {} is not a multiple of {} heads", q.size(1), heads);
   for (const at::Tensor* weight : {&wk, &wv})
     TT_CHECK(weight->dim() == 2 && weight->size(0) == q.size(1) && weight->size(1) == encoder.size(1),
              "a projection of {} numbers, expected [{}, {}]", weight->numel(), q.size(1), encoder.size(1));
-  for (std::int64_t row = 0; row < decoder_layout.rows(); ++row)
-    TT_CHECK(encoder_layout.length(row) > 0 || decoder_layout.length(row) == 0,
-             "row {} has {} decoder tokens and no encoder token", row, decoder_layout.length(row));
-  const at::Tensor mask = checked_mask(key_mask, encoder_layout.tokens(), heads, "cross-attention mask");
-  return {decoder_layout, encoder_layout, heads, mask.defined() ? mask.t().contiguous() : mask};
+  return setting_of(q, decoder_layout, encoder_layout, heads, key_mask);
 }
 
 void detail::save_setting(AutogradContext* context, const CrossSetting& setting) {
@@ -169,6 +175,17 @@ at::Tensor cross_attention(const at::Tensor& q, const at::Tensor& encoder, const
                                             key_mask);
   return detail::cross_attention_projected(q, encoder, wk, wv, decoder_layout, encoder_layout, heads,
                                            key_mask);
+}
+
+at::Tensor attend_to_keys(const at::Tensor& q, const KeysAndValues& seen, const RowLayout& decoder_layout,
+                          std::int64_t heads, const at::Tensor& key_mask) {
+  const CrossSetting setting = setting_of(q, decoder_layout, seen.layout, heads, key_mask);
+  for (const at::Tensor* x : {&seen.keys, &seen.values})
+    TT_CHECK(x->dim() == 2 && x->size(0) == seen.layout.tokens() && x->size(1) == q.size(1),
+             "keys or values of {} numbers, expected [{}, {}]", x->numel(), seen.layout.tokens(), q.size(1));
+  if (!detail::is_fused(q) || !detail::is_fused(seen.keys) || !detail::is_fused(seen.values))
+    return detail::attend_to_keys_reference(q, seen, decoder_layout, heads, key_mask);
+  return ProjectedAttention::apply(q, seen.keys, seen.values, setting);
 }
 
 at::Tensor detail::cross_attention_projected(const at::Tensor& q, const at::Tensor& encoder,

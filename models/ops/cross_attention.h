@@ -22,6 +22,17 @@ at::Tensor cross_attention(const at::Tensor& q, const at::Tensor& encoder, const
                            const at::Tensor& wv, const RowLayout& decoder_layout,
                            const RowLayout& encoder_layout, std::int64_t heads, const at::Tensor& key_mask);
 
+// What is attended to, of one layer.
+struct KeysAndValues {
+  at::Tensor keys;    // [key tokens, heads * d_kv]
+  at::Tensor values;  // [key tokens, heads * d_kv]
+  RowLayout layout;
+};
+
+// The same with keys and values that are there already; those of a row need not be its encoder tokens only.
+at::Tensor attend_to_keys(const at::Tensor& q, const KeysAndValues& seen, const RowLayout& decoder_layout,
+                          std::int64_t heads, const at::Tensor& key_mask);
+
 namespace detail {
 // Multiply-adds of the forward pass.
 double projected_cost(const RowLayout& decoder, const RowLayout& encoder, std::int64_t inner,
@@ -41,6 +52,9 @@ at::Tensor cross_attention_reference(const at::Tensor& q, const at::Tensor& enco
                                      const at::Tensor& wv, const RowLayout& decoder_layout,
                                      const RowLayout& encoder_layout, std::int64_t heads,
                                      const at::Tensor& key_mask);
+at::Tensor attend_to_keys_reference(const at::Tensor& q, const KeysAndValues& seen,
+                                    const RowLayout& decoder_layout, std::int64_t heads,
+                                    const at::Tensor& key_mask);
 }  // namespace detail
 
 }  // namespace trimtab

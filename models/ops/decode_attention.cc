@@ -68,10 +68,8 @@ at::Tensor composite_step(const at::Tensor& q, const KvCache& cache, const at::T
   for (std::int64_t row = 0; row < q.size(0); ++row) {
     const std::int64_t count = cache.lengths[static_cast<std::size_t>(row)];
     at::Tensor row_bias;
-    if (bias_table.defined()) {
-      const at::Tensor table = bias_table.detach().to(at::kCPU, at::kFloat);
-      row_bias = detail::bias_by_distance(table, bias, count).narrow(1, 0, count).to(q.device());
-    }
+    if (bias_table.defined())
+      row_bias = detail::bias_of_pairs(bias_table, bias, count - 1, 1, count).squeeze(1);
     out[row].copy_(attend_one(q[row], cache.keys[row].narrow(0, 0, count),
                               cache.values[row].narrow(0, 0, count), row_bias, heads));
   }
@@ -130,12 +128,6 @@ KvCache::KvCache(std::int64_t rows, std::int64_t max_steps, std::int64_t inner,
       values(at::zeros({rows, max_steps, inner}, options)),
       lengths(static_cast<std::size_t>(rows), 0) {}
 
-CrossCache::CrossCache(const at::Tensor& encoder, const at::Tensor& wk, const at::Tensor& wv,
-                       const RowLayout& encoder_layout)
-    : keys(at::matmul(encoder.detach(), wk.detach().t())),
-      values(at::matmul(encoder.detach(), wv.detach().t())),
-      layout(encoder_layout) {}
-
 at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
                                const RelativeBias& bias, std::int64_t heads_of_all) {
   const c10::NoGradGuard no_grad;
@@ -178,26 +170,28 @@ at::Tensor causal_attention_step(const at::Tensor& qkv_new, KvCache& cache, cons
   return fused_step(q * heads.scale, cache, {}, heads, longest);
 }
 
-at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, std::int64_t heads) {
+at::Tensor cross_attention_step(const at::Tensor& q, const KeysAndValues& seen, std::int64_t heads) {
   const c10::NoGradGuard no_grad;
-  const RowLayout& layout = cache.layout;
-  TT_CHECK(q.size(0) == layout.rows(), "{} new tokens for a cache of {} rows", q.size(0), layout.rows());
+  const RowLayout& layout = seen.layout;
+  TT_CHECK(seen.keys.is_contiguous() && seen.values.is_contiguous(),
+           "keys and values lie inside other tensors");
+  TT_CHECK(q.size(0) == layout.rows(), "{} new tokens for keys of {} rows", q.size(0), layout.rows());
   for (std::int64_t row = 0; row < layout.rows(); ++row)
-    TT_CHECK(layout.length(row) > 0, "row {} has no encoder token", row);
+    TT_CHECK(layout.length(row) > 0, "row {} has no key", row);
   const std::int64_t inner = q.size(1);
   const at::Tensor dense = q.contiguous();
   at::Tensor out = at::empty_like(dense);
-  if (!detail::is_fused(q) || !detail::is_fused(cache.keys)) {
+  if (!detail::is_fused(q) || !detail::is_fused(seen.keys)) {
     for (std::int64_t row = 0; row < layout.rows(); ++row)
-      out[row].copy_(attend_one(dense[row], cache.keys.narrow(0, layout.begin(row), layout.length(row)),
-                                cache.values.narrow(0, layout.begin(row), layout.length(row)), {},
+      out[row].copy_(attend_one(dense[row], seen.keys.narrow(0, layout.begin(row), layout.length(row)),
+                                seen.values.narrow(0, layout.begin(row), layout.length(row)), {},
                                 {heads, heads, 1.0}));
     return out;
   }
   const std::int64_t width = inner / heads;
   for_heads(layout.rows(), heads, layout.longest(), [&](std::int64_t row, std::int64_t head, float* scratch) {
     const std::int64_t at = row * inner + head * width;
-    detail::HeadInput in = one_query(cache.keys, cache.values, layout.begin(row) * inner + head * width,
+    detail::HeadInput in = one_query(seen.keys, seen.values, layout.begin(row) * inner + head * width,
                                      layout.length(row), inner, width);
     in.q = {dense.const_data_ptr<float>() + at, inner};
     float log_sum = 0.0f;

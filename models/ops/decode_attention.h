@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "models/ops/cross_attention.h"
 #include "models/ops/self_attention.h"
 #include "parallel/row_layout.h"
 
@@ -22,15 +23,6 @@ struct KvCache {
   at::Tensor keys;    // [rows, max_steps, inner]
   at::Tensor values;  // [rows, max_steps, inner]
   std::vector<std::int64_t> lengths;
-};
-
-// Keys and values of the encoder tokens, of one layer, projected once.
-struct CrossCache {
-  CrossCache(const at::Tensor& encoder, const at::Tensor& wk, const at::Tensor& wv, const RowLayout& layout);
-
-  at::Tensor keys;    // [encoder tokens, inner]
-  at::Tensor values;  // [encoder tokens, inner]
-  RowLayout layout;
 };
 
 // qkv_new [rows, 3 * inner]: appends the keys and values of one token a row and returns its attention [rows,
@@ -49,6 +41,6 @@ at::Tensor causal_attention_step(const at::Tensor& qkv_new, KvCache& cache, cons
                                  const RotaryAngles& rotary);
 
 // q [rows, inner], one token a row -> [rows, inner].
-at::Tensor cross_attention_step(const at::Tensor& q, const CrossCache& cache, std::int64_t heads);
+at::Tensor cross_attention_step(const at::Tensor& q, const KeysAndValues& seen, std::int64_t heads);
 
 }  // namespace trimtab

@@ -53,6 +53,10 @@ at::Tensor causal_attention_reference(const at::Tensor& qkv, const AttentionHead
                                       const RotaryAngles& rotary, const RowLayout& layout);
 // The bias of every distance -(longest - 1) .. longest - 1 from a float32 table: [heads, 2 * longest - 1].
 at::Tensor bias_by_distance(const at::Tensor& table, const RelativeBias& bias, std::int64_t longest);
+// The same for queries [first_query, first_query + queries) and keys [0, keys), where the table is, with
+// autograd: [heads, queries, keys].
+at::Tensor bias_of_pairs(const at::Tensor& table, const RelativeBias& bias, std::int64_t first_query,
+                         std::int64_t queries, std::int64_t keys);
 // Gradients by (row, head, distance) -> of the table [buckets, heads], rows summed in order.
 at::Tensor bias_table_gradient(const at::Tensor& by_distance, const RelativeBias& bias, std::int64_t longest);
 

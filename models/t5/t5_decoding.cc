@@ -15,18 +15,23 @@ namespace {
 
 struct LayerCache {
   KvCache self;
-  CrossCache cross;
+  KeysAndValues cross;
 };
 
-std::vector<LayerCache> make_caches(const T5Decoding& model, const at::Tensor& encoder_td,
-                                    const RowLayout& encoder, std::int64_t max_tokens) {
+KvCache self_cache(const T5SelfAttention& attention, const T5DecodingStart& start) {
+  const std::vector<std::int32_t>& lanes = start.pass.lanes();
+  const RowLayout none(std::vector<std::int64_t>(lanes.size(), 0));
+  const std::int64_t steps = with_prefix(none, lanes, attention.prefix).longest() + start.max_tokens;
+  KvCache cache(start.encoder.rows(), steps, attention.qkv.weight().size(0) / 3, start.encoder_td.options());
+  if (attention.prefix) put_prefix(cache, lanes, *attention.prefix);
+  return cache;
+}
+
+std::vector<LayerCache> make_caches(const T5Decoding& model, const T5DecodingStart& start) {
   std::vector<LayerCache> caches;
-  for (const T5DecoderLayer& layer : model.layers) {
-    const std::int64_t inner = layer.cross.kv.size(0) / 2;
-    const at::Tensor kv = layer.cross.kv.to(encoder_td.scalar_type());
-    caches.push_back({KvCache(encoder.rows(), max_tokens, inner, encoder_td.options()),
-                      CrossCache(encoder_td, kv.narrow(0, 0, inner), kv.narrow(0, inner, inner), encoder)});
-  }
+  for (const T5DecoderLayer& layer : model.layers)
+    caches.push_back({self_cache(layer.attention, start),
+                      layer.cross.keys_and_values(start.encoder_td, start.encoder, start.pass)});
   return caches;
 }
 
@@ -73,10 +78,9 @@ class T5StageDecoder final : public StageDecoder {
 
 }  // namespace
 
-std::unique_ptr<StageDecoder> make_t5_decoder(T5Decoding model, const at::Tensor& encoder_td,
-                                              const RowLayout& encoder, std::int64_t max_tokens) {
+std::unique_ptr<StageDecoder> make_t5_decoder(T5Decoding model, const T5DecodingStart& start) {
   const c10::NoGradGuard no_grad;
-  std::vector<LayerCache> caches = make_caches(model, encoder_td, encoder, max_tokens);
+  std::vector<LayerCache> caches = make_caches(model, start);
   return std::make_unique<T5StageDecoder>(std::move(model), std::move(caches));
 }
 

@@ -23,8 +23,15 @@ struct T5Decoding {
   std::function<at::Tensor(const at::Tensor& decoder_td)> most_likely;
 };
 
-// encoder_td: states of the encoder after its final norm. No autograd.
-std::unique_ptr<StageDecoder> make_t5_decoder(T5Decoding model, const at::Tensor& encoder_td,
-                                              const RowLayout& encoder, std::int64_t max_tokens);
+// What decoding begins with.
+struct T5DecodingStart {
+  const at::Tensor& encoder_td;  // states of the encoder after its final norm
+  const RowLayout& encoder;
+  const T5Pass& pass;
+  std::int64_t max_tokens;
+};
+
+// No autograd. Keeps nothing of `start`.
+std::unique_ptr<StageDecoder> make_t5_decoder(T5Decoding model, const T5DecodingStart& start);
 
 }  // namespace trimtab

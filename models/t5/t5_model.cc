@@ -38,7 +38,8 @@ class T5Model final : public BaseModel {
     TT_CHECK(options.prompt_lead == 0, "a T5's prompt comes before all of the input");
     T5Config config = files_.config;
     if (options.eos_id >= 0) config.eos_id = options.eos_id;
-    return make_t5_stage(config, weights(), world, {t5_stage_range(config, options.units), options.compute});
+    return make_t5_stage(config, weights(), world,
+                         {t5_stage_range(config, options.units), options.compute, options.device});
   }
   void save(const std::string& path, DType type) const override {
     save_t5(config(), weights(), files_.tokenizer_model, path, type);

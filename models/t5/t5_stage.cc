@@ -60,6 +60,12 @@ class T5Stage : public ModelStage {
   Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override;
   at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
   void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
+  std::vector<LinearSite> linear_sites() override;
+  std::vector<KeyValueSite> key_value_sites() override;
+  std::vector<std::string> linear_modules() const override { return t5_linear_modules(config_); }
+  std::vector<std::string> attention_modules() const override { return t5_attention_modules(config_); }
+  Communicator& tensor_ranks() override { return tensor_; }
+  at::Device device() const override { return loader_.device(); }
   Parameters trainable_base() override { return loader_.make_trainable(); }
   std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
 
@@ -77,15 +83,16 @@ class T5Stage : public ModelStage {
   at::Tensor embed(const at::Tensor& ids) const;
   at::Tensor head(const at::Tensor& decoder_td) const;
   void run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
-                   const ForwardContext& context, const T5Dropout& dropout) const;
+                   const ForwardContext& context, const T5Pass& pass) const;
   void run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
-                   const ForwardContext& context, const T5Dropout& dropout) const;
+                   const ForwardContext& context, const T5Pass& pass) const;
 
   T5Config config_;
   T5StageRange range_;
   Communicator& tensor_;
   WeightLoader loader_;
-  at::Tensor embedding_, head_, encoder_bias_, decoder_bias_, encoder_norm_, decoder_norm_;
+  at::Tensor embedding_, encoder_bias_, decoder_bias_, encoder_norm_, decoder_norm_;
+  std::optional<ColumnParallelLinear> head_;  // last stage only
   std::vector<T5EncoderLayer> encoder_;
   std::vector<T5DecoderLayer> decoder_;
   InputAdapter* adapter_ = nullptr;
@@ -96,7 +103,7 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
     : config_(config),
       range_(options.range),
       tensor_(world.along(Axis::kTensor)),
-      loader_(weights, tensor_, options.compute) {
+      loader_(weights, tensor_, options.compute, options.device) {
   check_divisible(config, tensor_.size());
   if (embeds_encoder() || embeds_decoder() || (ends_decoder() && config.tied_head))
     embedding_ = loader_.row_shares({"shared.weight"});
@@ -109,7 +116,7 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
     decoder_.push_back(load_decoder_layer(i, config, loader_, tensor_));
   if (ends_decoder()) {
     decoder_norm_ = loader_.whole("decoder.final_layer_norm.weight", DType::kFloat32);
-    head_ = config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"});
+    head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"}), tensor_);
   }
 }
 
@@ -131,49 +138,49 @@ at::Tensor T5Stage::embed_encoder(const MicroBatch& batch) const {
 }
 
 void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
-                          const ForwardContext& context, const T5Dropout& dropout) const {
+                          const ForwardContext& context, const T5Pass& pass) const {
   if (embeds_encoder())
-    io.encoder = dropout_rows(embed_encoder(batch), dropout.residual(encoder_site(-1, 0)), layout);
+    io.encoder = dropout_rows(embed_encoder(batch), pass.residual(encoder_site(-1, 0)), layout);
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/true, /*causal=*/false};
   for (std::size_t i = 0; i < encoder_.size(); ++i) {
     const std::int64_t layer = range_.encoder_begin + static_cast<std::int64_t>(i);
     const std::int64_t site = encoder_site(layer, 0);
-    io.encoder = encoder_[i].attention(io.encoder, encoder_bias_, bias, layout, dropout, site);
-    io.encoder = encoder_[i].feed_forward(io.encoder, layout, dropout, site);
+    io.encoder = encoder_[i].attention(io.encoder, encoder_bias_, bias, layout, pass, site);
+    io.encoder = encoder_[i].feed_forward(io.encoder, layout, pass, site);
     if (context.observe) context.observe(fmt::format("encoder.layer.{}", layer), io.encoder, layout);
   }
   if (!ends_encoder()) return;
   io.encoder = dropout_rows(rms_norm(io.encoder, encoder_norm_, config_.norm_epsilon),
-                            dropout.residual(encoder_site(-1, 1)), layout);
+                            pass.residual(encoder_site(-1, 1)), layout);
   if (context.observe) context.observe("encoder.final", io.encoder, layout);
 }
 
 void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
-                          const ForwardContext& context, const T5Dropout& dropout) const {
+                          const ForwardContext& context, const T5Pass& pass) const {
   if (decoder_.empty()) return;
   if (embeds_decoder())
-    io.decoder = dropout_rows(embed(batch.decoder_ids), dropout.residual(decoder_site(-1, 0)), batch.decoder);
+    io.decoder = dropout_rows(embed(batch.decoder_ids), pass.residual(decoder_site(-1, 0)), batch.decoder);
   const at::Tensor encoder = enter_tensor_region(io.encoder, tensor_);
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/false, /*causal=*/true};
   for (std::size_t i = 0; i < decoder_.size(); ++i) {
     const std::int64_t layer = range_.decoder_begin + static_cast<std::int64_t>(i);
     const std::int64_t site = decoder_site(layer, 0);
-    io.decoder = decoder_[i].attention(io.decoder, decoder_bias_, bias, batch.decoder, dropout, site);
-    io.decoder = decoder_[i].cross(io.decoder, encoder, batch.decoder, layout, dropout, site);
-    io.decoder = decoder_[i].feed_forward(io.decoder, batch.decoder, dropout, site);
+    io.decoder = decoder_[i].attention(io.decoder, decoder_bias_, bias, batch.decoder, pass, site);
+    io.decoder = decoder_[i].cross(io.decoder, encoder, batch.decoder, layout, pass, site);
+    io.decoder = decoder_[i].feed_forward(io.decoder, batch.decoder, pass, site);
     if (context.observe) context.observe(fmt::format("decoder.layer.{}", layer), io.decoder, batch.decoder);
   }
   if (!ends_decoder()) return;
   io.decoder = dropout_rows(rms_norm(io.decoder, decoder_norm_, config_.norm_epsilon),
-                            dropout.residual(decoder_site(-1, 1)), batch.decoder);
+                            pass.residual(decoder_site(-1, 1)), batch.decoder);
   if (context.observe) context.observe("decoder.final", io.decoder, batch.decoder);
 }
 
 StageIO T5Stage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
   const RowLayout layout = encoder_layout(batch);
-  const T5Dropout dropout(context, batch, config_, tensor_);
-  run_encoder(io, batch, layout, context, dropout);
-  run_decoder(io, batch, layout, context, dropout);
+  const T5Pass pass(context, batch, config_, tensor_);
+  run_encoder(io, batch, layout, context, pass);
+  run_decoder(io, batch, layout, context, pass);
   return io;
 }
 
@@ -181,8 +188,7 @@ StageIO T5Stage::forward(StageIO io, const MicroBatch& batch, const ForwardConte
 at::Tensor T5Stage::head(const at::Tensor& decoder_td) const {
   const at::Tensor entered = enter_tensor_region(decoder_td, tensor_);
   const double scale = 1.0 / std::sqrt(static_cast<double>(config_.d_model));
-  return linear_in_weight_type(config_.scale_decoder_output ? entered * scale : entered, head_)
-      .to(at::kFloat);
+  return head_->of_entered(config_.scale_decoder_output ? entered * scale : entered).to(at::kFloat);
 }
 
 LossSums T5Stage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
@@ -211,23 +217,47 @@ StageShape T5Stage::prefill_shape(const MicroBatch& batch) const {
 Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
   const ForwardContext context;
-  run_encoder(io, batch, encoder_layout(batch), context, T5Dropout(context, batch, config_, tensor_));
+  const T5Pass pass(context, batch, config_, tensor_);
+  const RowLayout layout = encoder_layout(batch);
+  run_encoder(io, batch, layout, context, pass);
   io.decoder = at::Tensor();
   if (decoder_.empty()) return {io, nullptr};
   T5Decoding model{config_, decoder_, decoder_bias_, {}, {}};
-  if (embeds_decoder())
-    model.embed = [this](const at::Tensor& ids) { return embed(ids.to(embedding_.device())); };
+  if (embeds_decoder()) model.embed = [this](const at::Tensor& ids) { return embed(ids); };
   if (ends_decoder())
     model.most_likely = [this](const at::Tensor& decoder_td) {
       return vocab_parallel_argmax(head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon)), tensor_);
     };
-  return {io, make_t5_decoder(std::move(model), io.encoder, encoder_layout(batch), max_tokens)};
+  return {io, make_t5_decoder(std::move(model), {io.encoder, layout, pass, max_tokens})};
+}
+
+std::vector<LinearSite> T5Stage::linear_sites() {
+  std::vector<LinearSite> sites;
+  const auto add = [&](auto&... maps) { (sites.push_back(loader_.site(maps)), ...); };
+  for (T5EncoderLayer& layer : encoder_)
+    add(layer.attention.qkv, layer.attention.o, layer.feed_forward.wi, layer.feed_forward.wo);
+  for (T5DecoderLayer& layer : decoder_)
+    add(layer.attention.qkv, layer.attention.o, layer.cross.q, layer.cross.kv, layer.cross.o,
+        layer.feed_forward.wi, layer.feed_forward.wo);
+  if (head_ && !config_.tied_head) add(*head_);
+  return sites;
+}
+
+std::vector<KeyValueSite> T5Stage::key_value_sites() {
+  std::vector<KeyValueSite> sites;
+  for (T5EncoderLayer& layer : encoder_)
+    sites.push_back(loader_.key_value_site(layer.attention.qkv, layer.attention.prefix));
+  for (T5DecoderLayer& layer : decoder_) {
+    sites.push_back(loader_.key_value_site(layer.attention.qkv, layer.attention.prefix));
+    sites.push_back(loader_.key_value_site(layer.cross.kv, layer.cross.prefix));
+  }
+  return sites;
 }
 
 at::Tensor T5Stage::embeddings(const std::vector<std::int64_t>& ids) const {
   const c10::NoGradGuard no_grad;
   TT_CHECK(embedding_.defined(), "this stage does not hold the embedding table");
-  return embed(at::tensor(ids, at::kLong).to(embedding_.device())).to(at::kFloat);
+  return embed(at::tensor(ids, at::kLong)).to(at::kFloat);
 }
 
 }  // namespace

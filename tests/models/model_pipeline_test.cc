@@ -12,6 +12,7 @@
 #include <set>
 
 #include "models/golden_case.h"
+#include "models/mesh_case.h"
 #include "models/model_pass.h"
 #include "parallel/gradient_sync.h"
 #include "parallel/pipeline.h"
@@ -22,42 +23,6 @@ namespace {
 
 constexpr double kTolerance = 1e-5;
 constexpr double kZLoss = 1e-4;
-
-struct Layout {
-  std::string name;
-  Mesh mesh;
-  // Layers of the stages, for a model with e encoder and d decoder layers; without an encoder e is half of
-  // all.
-  std::function<std::vector<int>(int e, int d)> sizes;
-  std::string schedule = "1f1b";
-};
-
-std::vector<int> whole(int e, int d) { return {e + d}; }
-std::vector<int> between(int e, int d) { return {e, d}; }
-std::vector<int> in_encoder(int e, int d) { return {1, e - 1 + d}; }
-std::vector<int> in_decoder(int e, int d) { return {e + 1, d - 1}; }
-std::vector<int> in_both(int e, int d) { return {1, e, d - 1}; }
-std::vector<int> each_alone(int e, int d) { return {1, e - 1, 1, d - 1}; }
-
-const std::vector<Layout>& layouts() {
-  static const std::vector<Layout> all = {{"tp2", Mesh(1, 1, 2), whole},
-                                          {"pp2", Mesh(1, 2, 1), between},
-                                          {"pp2_gpipe", Mesh(1, 2, 1), in_encoder, "gpipe"},
-                                          {"pp3_uneven", Mesh(1, 3, 1), in_both},
-                                          {"pp4", Mesh(1, 4, 1), each_alone},
-                                          {"tp2_pp2", Mesh(1, 2, 2), in_decoder},
-                                          {"dp2", Mesh(2, 1, 1), whole},
-                                          {"dp2_pp2", Mesh(2, 2, 1), in_encoder},
-                                          {"dp2_pp2_tp2", Mesh(2, 2, 2), in_decoder}};
-  return all;
-}
-
-// Rows 0 to 3 of the golden batch; replicas get uneven micro-batches of uneven numbers of tokens.
-std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica) {
-  if (replicas == 1) return {golden.batch(0, 1), golden.batch(1, 3), golden.batch(3, 4)};
-  if (replica == 0) return {golden.batch(0, 1), golden.batch(1, 2), golden.batch(2, 3)};
-  return {golden.batch(3, 4)};
-}
 
 struct Setting {
   bool whole_model = false;  // otherwise a prompt
@@ -74,16 +39,6 @@ using PassMaker = std::function<std::unique_ptr<PipelineStage>(ModelStage&, cons
 
 std::unique_ptr<PipelineStage> plain_pass(ModelStage& stage, const ForwardContext& context) {
   return std::make_unique<ModelPass>(stage, context, kZLoss);
-}
-
-std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world) {
-  const std::vector<CostUnit> units = golden.model().cost_units({});
-  const auto all = static_cast<int>(units.size());
-  const auto encoder = static_cast<int>(
-      std::ranges::count_if(units, [](const CostUnit& unit) { return unit.name.starts_with("encoder"); }));
-  const int before = encoder > 0 ? encoder : all / 2;
-  const StagePlan plan(units, layout.sizes(before, all - before));
-  return golden.model().make_stage(world, {units_of(plan, world.here().pipe)});
 }
 
 // One rank's part of a step.
@@ -130,15 +85,6 @@ Expected on_one_rank(const GoldenCase& golden, const Setting& setting) {
   for (const Parameter& parameter : result.parameters)
     expected.gradients[parameter.name] = parameter.grad().clone();
   return expected;
-}
-
-// The part of a whole tensor that a tensor rank holds, told from the shape of its share.
-at::Tensor share_of(const at::Tensor& whole_tensor, const at::Tensor& share, int rank) {
-  at::Tensor part = whole_tensor;
-  for (std::int64_t dim = 0; dim < whole_tensor.dim(); ++dim)
-    if (share.size(dim) != whole_tensor.size(dim))
-      part = part.narrow(dim, rank * share.size(dim), share.size(dim));
-  return part;
 }
 
 double worst_error(const RankResult& result, const Expected& expected, int tensor_rank, std::string& where) {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything is where the stage's device is, for every family and method: shown on a device of the tests that
+// refuses tensors of the host as a GPU does, and computes the same loss and gradients as the host.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "models/fake_device.h"
+#include "models/golden_case.h"
+#include "models/methods/tuning_method.h"
+#include "runtime/world.h"
+
+namespace trimtab::test {
+namespace {
+
+struct Case {
+  std::string golden;
+  DType compute;
+};
+
+class Device : public testing::TestWithParam<Case> {
+ protected:
+  std::unique_ptr<ModelStage> stage(at::Device device = kFakeDevice) {
+    StageOptions options{{0, golden_.layers()}};
+    options.compute = GetParam().compute;
+    options.device = device;
+    return golden_.model().make_stage(world_, options);
+  }
+  static ForwardContext training() {
+    return {.training = true, .dropout = 0.1, .seed = 7, .step = 3, .observe = {}};
+  }
+  // The loss, after the backward pass.
+  double train(ModelStage& stage) {
+    const MicroBatch batch = golden_.batch(0, 4);
+    const at::Tensor loss = stage.loss(stage.forward({}, batch, training()), batch, 1e-4).loss;
+    loss.backward();
+    return loss.item<double>();
+  }
+  void decode(ModelStage& stage) {
+    const Prefill start = stage.prefill({}, golden_.batch(0, 4), 3);
+    at::Tensor ids = start.decoder->first_ids();
+    for (int i = 0; i < 3; ++i) ids = start.decoder->step(ids);
+    EXPECT_TRUE(ids.is_privateuseone());
+  }
+
+  GoldenCase golden_{GetParam().golden};
+  World world_ = solo_world();
+};
+
+TEST_P(Device, HoldsWeightsAndActivations) {
+  const auto made = stage();
+  for (const auto& weight : made->base_weights()) EXPECT_TRUE(weight.value.is_privateuseone()) << weight.name;
+  const MicroBatch batch = golden_.batch(0, 4);
+  ForwardContext context = training();
+  int seen = 0;
+  context.observe = [&](const std::string& name, const at::Tensor& x, const RowLayout&) {
+    EXPECT_TRUE(x.is_privateuseone()) << name;
+    EXPECT_EQ(x.scalar_type(), GetParam().compute == DType::kBFloat16 ? at::kBFloat16 : at::kFloat) << name;
+    ++seen;
+  };
+  EXPECT_TRUE(made->loss(made->forward({}, batch, context), batch, 1e-4).loss.is_privateuseone());
+  EXPECT_GT(seen, 0);
+  decode(*made);
+}
+
+// Without P-tuning's LSTM, for which LibTorch has kernels of its own on each device.
+TEST_P(Device, HoldsWhatIsTrained) {
+  for (const char* options :
+       {"{name: prompt_tuning, length: 7, init: uniform}", "{name: prompt_tuning, init: class_labels}",
+        "name: model_tuning", "{name: p_tuning, length: 5}", "{name: prefix_tuning, length: 3}",
+        "{name: prefix_tuning, reparameterisation: mlp}", "{name: lora, dropout: 0.2}", "name: ia3"}) {
+    SCOPED_TRACE(options);
+    MethodContext context;
+    context.labels = {"yes", "no"};
+    context.pieces = 20;
+    context.encode = [](const std::string&) { return std::vector<std::int32_t>{5, 6}; };
+    const auto there = stage(), here = stage(at::kCPU);
+    Subtree options_there = Subtree::parse(options, "method"),
+            options_here = Subtree::parse(options, "method");
+    const auto method_there = make_method(options_there), method_here = make_method(options_here);
+    const Parameters parameters = method_there->attach(*there, context),
+                     expected = method_here->attach(*here, context);
+    const bool exact = GetParam().compute == DType::kFloat32;
+    EXPECT_NEAR(train(*there) / train(*here), 1.0, exact ? 1e-5 : 0.03);
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const Parameter& parameter = parameters[i];
+      EXPECT_TRUE(parameter.value().is_privateuseone()) << parameter.name;
+      ASSERT_TRUE(parameter.grad().defined()) << parameter.name;
+      EXPECT_TRUE(parameter.grad().is_privateuseone()) << parameter.name;
+      const double scale = expected[i].grad().abs().max().item<double>();
+      const double error = (parameter.grad().cpu() - expected[i].grad()).abs().max().item<double>();
+      EXPECT_LE(error, (exact ? 1e-4 : 0.5) * scale + 1e-9) << parameter.name;
+    }
+    decode(*there);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Device,
+                         testing::Values(Case{"t5_10", DType::kFloat32}, Case{"t5_11", DType::kFloat32},
+                                         Case{"t5_11", DType::kBFloat16},
+                                         Case{"llama_scaled", DType::kFloat32},
+                                         Case{"qwen2", DType::kBFloat16}, Case{"qwen3", DType::kBFloat16}),
+                         [](const auto& test) {
+                           return test.param.golden + "_" + std::string(name_of(test.param.compute));
+                         });
+
+}  // namespace
+}  // namespace trimtab::test

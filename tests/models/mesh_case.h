@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Meshes and uneven cuts on which the suites run a golden case, with its rows dealt out unevenly as well.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/golden_case.h"
+#include "runtime/mesh.h"
+#include "runtime/world.h"
+
+namespace trimtab::test {
+
+struct Layout {
+  std::string name;
+  Mesh mesh;
+  // Layers of the stages, for a model with e encoder and d decoder layers; without an encoder e is half of
+  // all.
+  std::function<std::vector<int>(int e, int d)> sizes;
+  std::string schedule = "1f1b";
+};
+
+inline std::vector<int> whole(int e, int d) { return {e + d}; }
+inline std::vector<int> between(int e, int d) { return {e, d}; }
+inline std::vector<int> in_encoder(int e, int d) { return {1, e - 1 + d}; }
+inline std::vector<int> in_decoder(int e, int d) { return {e + 1, d - 1}; }
+inline std::vector<int> in_both(int e, int d) { return {1, e, d - 1}; }
+inline std::vector<int> each_alone(int e, int d) { return {1, e - 1, 1, d - 1}; }
+
+const std::vector<Layout>& layouts();
+
+// Rows 0 to 3 of the golden batch; replicas get uneven micro-batches of uneven numbers of tokens.
+std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica);
+
+std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world);
+
+// The part of a whole tensor that a tensor rank holds, told from the shape of its share.
+at::Tensor share_of(const at::Tensor& whole_tensor, const at::Tensor& share, int rank);
+
+}  // namespace trimtab::test

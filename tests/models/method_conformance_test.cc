@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every tuning method on every family and mesh: the gradients are those of one rank and of finite
+// differences, the base stays as it is, decoding computes what the forward pass does, and a method does
+// nothing before the first step where it promises that.
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "models/golden_case.h"
+#include "models/mesh_case.h"
+#include "models/methods/initial_values.h"
+#include "models/methods/tuning_method.h"
+#include "models/model_pass.h"
+#include "parallel/gradient_sync.h"
+#include "parallel/pipeline.h"
+#include "parallel/shared_by_stages.h"
+#include "runtime/random.h"
+
+namespace trimtab::test {
+namespace {
+
+constexpr double kTolerance = 2e-5;
+constexpr double kZLoss = 1e-4;
+
+struct Variant {
+  std::string name;
+  std::string options;          // YAML
+  bool begins_as_base = false;  // the model is unchanged before the first step
+  bool decoder_only = true;     // runs on models without an encoder
+  double disturbance = 0.2;     // standard deviation of what is added to the initial values
+};
+
+const std::vector<Variant>& variants() {
+  static const std::vector<Variant> all = {
+      {"zero_shot", "name: zero_shot", true},
+      {"hard_prompt", "name: hard_prompt", true},
+      {"prompt_tuning", "{name: prompt_tuning, length: 7, init: uniform}"},
+      {"model_tuning", "name: model_tuning", true, true, 0.02},
+      {"p_tuning_mlp", "{name: p_tuning, length: 5, hidden: 6, init_std: 1}"},
+      {"p_tuning_lstm", "{name: p_tuning, length: 5, hidden: 6, encoder: lstm, init_std: 1}"},
+      {"prefix_direct", "{name: prefix_tuning, length: 3, init_std: 1}"},
+      {"prefix_mlp", "{name: prefix_tuning, length: 3, reparameterisation: mlp, hidden: 6, init_std: 1}"},
+      {"prefix_cross", "{name: prefix_tuning, length: 4, encoder: false, decoder: false, init_std: 1}", false,
+       false},
+      {"lora", "{name: lora, rank: 3, alpha: 3, dropout: 0.2}", true},
+      {"lora_everywhere",
+       "{name: lora, rank: 2, alpha: 1, targets: [q, k, v, o, wi, wi_0, wi_1, wo, q_proj, k_proj, v_proj, "
+       "o_proj, "
+       "gate_proj, up_proj, down_proj, lm_head]}",
+       true},
+      {"ia3", "name: ia3", true},
+  };
+  return all;
+}
+
+// Targets that the model does not have are left out: the variant names those of all families.
+std::string fitted(const Variant& variant, const ModelStage& stage) {
+  const std::size_t begin = variant.options.find("targets: [");
+  if (begin == std::string::npos) return variant.options;
+  const std::size_t from = begin + 10, end = variant.options.find(']', begin);
+  std::string kept;
+  for (std::size_t at = from; at < end;) {
+    const std::size_t comma = std::min(variant.options.find(", ", at), end);
+    const std::string target = variant.options.substr(at, comma - at);
+    for (const std::string& module : stage.linear_modules())
+      if (module == target || module.ends_with("." + target)) {
+        kept += (kept.empty() ? "" : ", ") + target;
+        break;
+      }
+    at = comma + 2;
+  }
+  return variant.options.substr(0, from) + kept + variant.options.substr(end);
+}
+
+MethodContext method_context() {
+  MethodContext context;
+  context.pieces = 20;
+  context.encode = [](const std::string&) { return std::vector<std::int32_t>{5}; };
+  context.seed = 11;
+  return context;
+}
+
+// A method attached to this rank's stage.
+struct Attached {
+  Attached(const GoldenCase& golden, const Layout& layout, const Variant& variant, World& world)
+      : stage(stage_of(golden, layout, world)) {
+    Subtree options = Subtree::parse(fitted(variant, *stage), "method");
+    method = make_method(options);
+    parameters = method->attach(*stage, method_context());
+  }
+
+  // Away from the initial values, at which many gradients are zero: the same on every mesh.
+  void disturb(double by) {
+    const c10::NoGradGuard no_grad;
+    for (const Parameter& parameter : parameters) parameter.value().add_(noise_like(parameter), by);
+  }
+  at::Tensor noise_like(const Parameter& parameter) const {
+    const at::Tensor value = parameter.value();
+    std::vector<std::int64_t> shape = value.sizes().vec();
+    Communicator& tensor = stage->tensor_ranks();
+    if (parameter.cut != kWhole) shape[static_cast<std::size_t>(parameter.cut)] *= tensor.size();
+    at::Tensor noise = at::empty(shape, at::kFloat);
+    fill_normal(RandomStream(5, Purpose::kTest, number_of(parameter.name)), 0,
+                static_cast<std::size_t>(noise.numel()), noise.data_ptr<float>());
+    return share_of(noise, value, tensor.rank());
+  }
+
+  std::unique_ptr<ModelStage> stage;
+  std::unique_ptr<TuningMethod> method;
+  Parameters parameters;
+};
+
+ForwardContext training(double dropout) {
+  return {.training = true, .dropout = dropout, .seed = 7, .step = 3, .observe = {}};
+}
+
+StepTotals train(Attached& attached, const GoldenCase& golden, const Layout& layout, World& world,
+                 double dropout) {
+  Communicator& pipe = world.along(Axis::kPipe);
+  Pipeline pipeline(pipe, {layout.schedule, !attached.parameters.empty(), attached.stage->decodes()});
+  ModelPass pass(*attached.stage, training(dropout), kZLoss);
+  const PassTotals totals =
+      pipeline.train(pass, micro_batches(golden, world.mesh().size(Axis::kData), world.here().data));
+  SharedByStages(attached.parameters, pipe).sum(attached.parameters);
+  return GradientSync(world.along(Axis::kData)).reduce(attached.parameters, totals.loss, totals.tokens);
+}
+
+// Loss summed over tokens, on one rank and without dropout.
+double loss_of(ModelStage& stage, const MicroBatch& batch) {
+  const c10::NoGradGuard no_grad;
+  return stage.loss(stage.forward({}, batch, {}), batch, kZLoss).loss.item<double>();
+}
+
+const Layout& one_rank() {
+  static const Layout one{"one", Mesh(), whole};
+  return one;
+}
+
+const std::vector<std::string>& cases() {
+  static const std::vector<std::string> all = {"t5_10", "t5_depth", "t5_inner", "llama_inner", "qwen3"};
+  return all;
+}
+
+bool runs_on(const Variant& variant, const GoldenCase& golden) {
+  return variant.decoder_only || golden.model().text_form() == TextForm::kEncoderDecoder;
+}
+
+TEST(MethodVariants, CoverTheRegistry) {
+  std::set<std::string> named;
+  for (const Variant& variant : variants()) named.insert(Subtree::parse(variant.options, "method").name());
+  for (const std::string& name : method_registry().names()) EXPECT_TRUE(named.contains(name)) << name;
+}
+
+class MethodOnMesh : public testing::TestWithParam<std::tuple<Variant, Layout>> {};
+
+TEST_P(MethodOnMesh, GradientsAreThoseOfOneRank) {
+  const auto& [variant, layout] = GetParam();
+  for (const std::string& name : cases()) {
+    const GoldenCase golden(name);
+    if (!runs_on(variant, golden)) continue;
+    at::set_num_threads(1);
+    World solo = solo_world();
+    Attached whole_model(golden, one_rank(), variant, solo);
+    whole_model.disturb(variant.disturbance);
+    const StepTotals expected = train(whole_model, golden, one_rank(), solo, 0.1);
+    std::map<std::string, at::Tensor> wanted;
+    for (const Parameter& parameter : whole_model.parameters)
+      wanted[parameter.name] = parameter.grad().clone();
+    std::mutex mutex;
+    std::set<std::string> seen;
+    run_ranks(layout.mesh, [&](World& world) {
+      at::set_num_threads(1);
+      Attached here(golden, layout, variant, world);
+      here.disturb(variant.disturbance);
+      const StepTotals totals = train(here, golden, layout, world, 0.1);
+      EXPECT_LT(std::abs(totals.loss / expected.loss - 1), kTolerance) << name;
+      const std::lock_guard lock(mutex);
+      for (const Parameter& parameter : here.parameters) {
+        seen.insert(parameter.name);
+        ASSERT_TRUE(wanted.contains(parameter.name)) << name << " " << parameter.name;
+        ASSERT_TRUE(parameter.grad().defined()) << name << " " << parameter.name;
+        const at::Tensor& all = wanted.at(parameter.name);
+        const double scale = all.abs().max().item<double>();
+        const at::Tensor part = share_of(all, parameter.grad(), world.here().tensor);
+        EXPECT_LT((parameter.grad() - part).abs().max().item<double>(), kTolerance * scale + 1e-9)
+            << name << " " << parameter.name << " rank " << world.rank();
+      }
+    });
+    EXPECT_EQ(seen.size(), wanted.size()) << name << ": everything trained is on some stage";
+  }
+}
+
+TEST_P(MethodOnMesh, PredictionsAreThoseOfOneRank) {
+  const auto& [variant, layout] = GetParam();
+  for (const std::string& name : cases()) {
+    const GoldenCase golden(name);
+    if (!runs_on(variant, golden)) continue;
+    at::set_num_threads(1);
+    World solo = solo_world();
+    Attached whole_model(golden, one_rank(), variant, solo);
+    whole_model.disturb(variant.disturbance);
+    const TokenRows all = whole_model.stage->generate(golden.batch(0, 4), 6);
+    run_ranks(layout.mesh, [&](World& world) {
+      at::set_num_threads(1);
+      Attached here(golden, layout, variant, world);
+      here.disturb(variant.disturbance);
+      Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, here.stage->decodes()});
+      ModelPass pass(*here.stage, {}, 0.0);
+      TokenRows found;
+      for (const TokenRows& rows :
+           pipeline.generate(pass, micro_batches(golden, world.mesh().size(Axis::kData), world.here().data),
+                             {6, here.stage->eos_id()}))
+        found.insert(found.end(), rows.begin(), rows.end());
+      const std::ptrdiff_t first = world.here().data == 0 ? 0 : 3;
+      EXPECT_EQ(found, TokenRows(all.begin() + first,
+                                 all.begin() + first + static_cast<std::ptrdiff_t>(found.size())))
+          << name << " rank " << world.rank();
+    });
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MethodOnMesh,
+                         testing::Combine(testing::ValuesIn(variants()), testing::ValuesIn(layouts())),
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name + "_" + std::get<1>(test.param).name;
+                         });
+
+class Method : public testing::TestWithParam<Variant> {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }
+  // body(golden, attached, loss of the base alone) for every case.
+  void for_cases(const std::function<void(const GoldenCase&, Attached&, double)>& body) {
+    for (const std::string& name : cases()) {
+      SCOPED_TRACE(name);
+      const GoldenCase golden(name);
+      if (!runs_on(GetParam(), golden)) continue;
+      const double base = loss_of(*golden.stage(world_), golden.batch(0, 4));
+      Attached attached(golden, one_rank(), GetParam(), world_);
+      body(golden, attached, base);
+    }
+  }
+  World world_ = solo_world();
+};
+
+TEST_P(Method, BeginsAsTheBaseWhereItPromisesThat) {
+  for_cases([](const GoldenCase& golden, Attached& attached, double base) {
+    const double loss = loss_of(*attached.stage, golden.batch(0, 4));
+    EXPECT_EQ(std::abs(loss / base - 1.0) < 1e-6, GetParam().begins_as_base) << loss << " " << base;
+  });
+}
+
+TEST_P(Method, HasAnEffectThatCanBeSwitchedOff) {
+  for_cases([](const GoldenCase& golden, Attached& attached, double base) {
+    attached.disturb(GetParam().disturbance);
+    const double with = loss_of(*attached.stage, golden.batch(0, 4));
+    EXPECT_EQ(std::abs(with / base - 1.0) > 1e-6, attached.method->trains()) << with << " " << base;
+    if (!attached.method->set_enabled(*attached.stage, false)) return;
+    EXPECT_EQ(loss_of(*attached.stage, golden.batch(0, 4)), base);
+    attached.method->set_enabled(*attached.stage, true);
+    EXPECT_EQ(loss_of(*attached.stage, golden.batch(0, 4)), with);
+  });
+}
+
+TEST_P(Method, GradientsAreThoseOfFiniteDifferences) {
+  for_cases([](const GoldenCase& golden, Attached& attached, double) {
+    if (!attached.method->trains()) return;
+    attached.disturb(GetParam().disturbance);
+    const MicroBatch batch = golden.batch(0, 4);
+    attached.stage->loss(attached.stage->forward({}, batch, {}), batch, kZLoss).loss.backward();
+    double squares = 0;
+    for (const Parameter& parameter : attached.parameters)
+      squares += parameter.grad().square().sum().item<double>();
+    // Along the gradient the loss changes most for the shortest way, by about this much to either side.
+    constexpr double kChange = 0.2;
+    const auto move = [&](double by) {
+      const c10::NoGradGuard no_grad;
+      for (const Parameter& parameter : attached.parameters)
+        parameter.value().add_(parameter.grad(), by * kChange / squares);
+      return loss_of(*attached.stage, batch);
+    };
+    const double after = move(1), before = move(-2);
+    EXPECT_NEAR((after - before) / (2 * kChange), 1.0, 0.02) << squares;
+  });
+}
+
+TEST_P(Method, LeavesTheBaseAlone) {
+  for_cases([](const GoldenCase& golden, Attached& attached, double) {
+    if (attached.method->trains_base()) return;
+    std::vector<at::Tensor> before;
+    for (const auto& weight : attached.stage->base_weights()) before.push_back(weight.value.clone());
+    attached.disturb(GetParam().disturbance);
+    for (int step = 0; step < 3 && attached.method->trains(); ++step) {
+      const MicroBatch batch = golden.batch(0, 4);
+      attached.stage->loss(attached.stage->forward({}, batch, training(0.1)), batch, kZLoss).loss.backward();
+      const c10::NoGradGuard no_grad;
+      for (const Parameter& parameter : attached.parameters) parameter.value().sub_(parameter.grad(), 0.01);
+    }
+    std::size_t i = 0;
+    for (const auto& weight : attached.stage->base_weights()) {
+      EXPECT_FALSE(weight.value.requires_grad() || weight.value.grad().defined()) << weight.name;
+      EXPECT_TRUE(weight.value.equal(before[i++])) << weight.name;
+    }
+  });
+}
+
+// Greedy decoding takes other code than the forward pass: caches, one token at a time.
+TEST_P(Method, DecodingIsTheForwardPass) {
+  for_cases([](const GoldenCase& golden, Attached& attached, double) {
+    attached.disturb(GetParam().disturbance);
+    MicroBatch batch = golden.batch(0, 4);
+    const TokenRows answers = attached.stage->generate(batch, 5);
+    std::vector<std::int64_t> lengths, targets, shifted;
+    for (const auto& row : answers) {
+      // The end of sequence is a prediction too, where it came in time.
+      std::vector<std::int64_t> target(row.begin(), row.end());
+      if (target.size() < 5) target.push_back(attached.stage->eos_id());
+      lengths.push_back(static_cast<std::int64_t>(target.size()));
+      shifted.push_back(attached.stage->pad_id());
+      shifted.insert(shifted.end(), target.begin(), target.end() - 1);
+      targets.insert(targets.end(), target.begin(), target.end());
+    }
+    batch.decoder = RowLayout(lengths);
+    batch.decoder_ids = at::tensor(shifted, at::kLong);
+    batch.targets = at::tensor(targets, at::kLong);
+    const c10::NoGradGuard no_grad;
+    const at::Tensor logits = attached.stage->logits(attached.stage->forward({}, batch, {}));
+    const at::Tensor chosen = logits.gather(1, batch.targets.unsqueeze(1)).squeeze(1);
+    EXPECT_LT((std::get<0>(logits.max(1)) - chosen).max().item<double>(), 1e-4);
+  });
+}
+
+TEST_P(Method, ResultsAreWhatTheNetworkComesTo) {
+  for_cases([](const GoldenCase&, Attached& attached, double) {
+    const bool has_network = GetParam().name.starts_with("p_tuning") || GetParam().name == "prefix_mlp";
+    EXPECT_EQ(attached.method->results().empty(), !has_network);
+    for (const NamedSlice& result : attached.method->results()) {
+      EXPECT_FALSE(result.value.requires_grad()) << result.name;
+      EXPECT_GT(result.value.abs().max().item<double>(), 0) << result.name;
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Method, testing::ValuesIn(variants()),
+                         [](const auto& test) { return test.param.name; });
+
+std::string refusal(const std::string& options, const std::string& golden_name = "t5_10") {
+  World world = solo_world();
+  const GoldenCase golden(golden_name);
+  const auto stage = golden.stage(world);
+  try {
+    Subtree subtree = Subtree::parse(options, "method");
+    make_method(subtree)->attach(*stage, method_context());
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
+TEST(MethodRefusal, UnknownMapsAreNamedWithTheNearest) {
+  EXPECT_NE(refusal("{name: lora, targets: [SelfAttention.qq]}").find("'SelfAttention.qq'"),
+            std::string::npos);
+  EXPECT_NE(refusal("{name: ia3, targets: [wii]}").find("method.targets: no linear map"), std::string::npos);
+  EXPECT_NE(refusal("{name: lora, targets: [q_prok]}", "qwen3").find("did you mean 'q_proj'?"),
+            std::string::npos);
+}
+
+TEST(MethodRefusal, APrefixForAttentionsThatAreNotThere) {
+  EXPECT_NE(refusal("{name: prefix_tuning, decoder: false}", "qwen3").find("no attention of this model"),
+            std::string::npos);
+  EXPECT_NE(
+      refusal("{name: prefix_tuning, encoder: false, decoder: false, cross: false}").find("nothing to train"),
+      std::string::npos);
+}
+
+TEST(MethodRefusal, InputsOfOneOfSeveralMaps) {
+  EXPECT_NE(refusal("{name: ia3, feed_forward: [q]}").find("name it in method.targets"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace trimtab::test
