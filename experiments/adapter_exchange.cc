@@ -70,20 +70,22 @@ void check_place(const ConfigNode& config, const std::string& path) {
         path, place->text);
 }
 
-// What PEFT has of a method. Reparameterisations stand beside their result and stay here.
-bool is_result(const std::string& method, const std::string& name) {
-  if (method == "p_tuning") return name == "prompt";
-  if (method == "prefix_tuning") return name.ends_with(".prefix_k") || name.ends_with(".prefix_v");
-  return true;
+// A list of texts of the method's section; empty if it is not there.
+std::vector<std::string> list_of(const ConfigNode& config, const char* key) {
+  std::vector<std::string> out;
+  const ConfigNode* method = config.find("method");
+  const ConfigNode* node = method == nullptr ? nullptr : method->find(key);
+  if (node != nullptr)
+    for (const ConfigNode& item : node->items) out.push_back(item.text);
+  return out;
 }
 
 TrainedAdapter trained_of(const Checkpoint& checkpoint) {
   const std::string& path = checkpoint.store().path();
   const ConfigNode config = parse_yaml(checkpoint.info().config, path + ": its experiment");
   TrainedAdapter out{checkpoint.info().method, {}};
-  for (const std::string& name : checkpoint.values()) {
-    if (!is_result(out.method, name)) continue;
-    const at::Tensor value = checkpoint.value(name);
+  for (const std::string& name : checkpoint.results()) {
+    const at::Tensor value = checkpoint.result(name);
     const float* data = value.const_data_ptr<float>();
     out.tensors.push_back({name, value.sizes().vec(), {data, data + value.numel()}});
   }
@@ -92,6 +94,12 @@ TrainedAdapter trained_of(const Checkpoint& checkpoint) {
   if (out.method == "lora") {
     out.lora_alpha = option_of(config, "method", "alpha", path);
     out.lora_dropout = option_of(config, "method", "dropout", path);
+  }
+  if (out.method == "ia3") {
+    out.feed_forward = list_of(config, "feed_forward");
+    // As the method chooses where nothing is named.
+    if (out.feed_forward.empty() && list_of(config, "targets").empty())
+      out.feed_forward = {"wo", "down_proj"};
   }
   return out;
 }
@@ -143,7 +151,7 @@ void check_base(const PeftAdapter& adapter, const AdapterImport& wanted, const s
 }
 
 // The section of an experiment in which a checkpoint of this is used.
-std::string method_section(const TrainedAdapter& trained) {
+std::string method_section(const TrainedAdapter& trained, bool encoder_decoder) {
   ConfigNode method = ConfigNode::map();
   const auto number = [](double value) { return ConfigNode::number(value); };
   method.add("name", ConfigNode::string(trained.method));
@@ -152,20 +160,21 @@ std::string method_section(const TrainedAdapter& trained) {
     method.add("length", number(static_cast<double>(shape[0])));
   // Any start will do, and this one fits every task.
   if (trained.method == "prompt_tuning") method.add("init", ConfigNode::string("sampled_vocab"));
-  const auto targets = [&](const char* suffix) {
+  if (trained.method == "prefix_tuning" && encoder_decoder)
+    for (const char* attention : {"encoder", "cross"}) method.add(attention, ConfigNode::plain("false"));
+  const auto names = [&](const char* key, const std::vector<std::string>& all) {
     ConfigNode list = ConfigNode::list();
-    for (const std::string& name : last_parts(trained.tensors, suffix))
-      list.items.push_back(ConfigNode::string(name));
-    method.add("targets", std::move(list));
+    for (const std::string& name : all) list.items.push_back(ConfigNode::string(name));
+    method.add(key, std::move(list));
   };
   if (trained.method == "lora") {
     // Sorted by name, a lora_A comes first.
     method.add("rank", number(static_cast<double>(shape[0])));
     method.add("alpha", number(trained.lora_alpha));
     method.add("dropout", number(trained.lora_dropout));
-    targets(".lora_A");
   }
-  if (trained.method == "ia3") targets(".ia3");
+  if (trained.method == "lora" || trained.method == "ia3") names("targets", trained.targets);
+  if (trained.method == "ia3") names("feed_forward", trained.feed_forward);
   ConfigNode root = ConfigNode::map();
   root.add("method", std::move(method));
   return to_yaml(root);
@@ -218,7 +227,7 @@ ImportedAdapter import_adapter(const AdapterImport& wanted) {
   info.base_hash = weights_hash(model->weights());
   TranslatedAdapter adapter = read_source(wanted, peft_base(*model), info.base_hash);
   info.method = adapter.trained.method;
-  info.config = method_section(adapter.trained);
+  info.config = method_section(adapter.trained, model->text_form() == TextForm::kEncoderDecoder);
   info.weights = wanted.weights;
   info.vocabulary_hash = tokenizer->hash();
   save_checkpoint(wanted.checkpoint, info, parameters_of(adapter.trained), nullptr);

@@ -68,9 +68,11 @@ NamedArray prompt_of_adapter(const std::string& path) {
 
 NamedArray prompt_of_checkpoint(const std::string& path) {
   const TensorStore store(path);
-  if (!store.has("value:prompt"))
-    fail_config("{}: holds no 'prompt': only a checkpoint of prompt tuning starts another prompt", path);
-  return read_array(store, "value:prompt");
+  // P-tuning trains a network and keeps the prompt that it comes to.
+  for (const char* name : {"result:prompt", "value:prompt"})
+    if (store.has(name)) return read_array(store, name);
+  fail_config("{}: holds no 'prompt': only a checkpoint of prompt tuning or P-tuning starts another prompt",
+              path);
 }
 
 }  // namespace

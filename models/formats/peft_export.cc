@@ -6,6 +6,7 @@
 
 #include "models/formats/peft_methods.h"
 #include "models/formats/peft_parts.h"
+#include "models/methods/linear_targets.h"
 #include "runtime/check.h"
 #include "runtime/shard.h"
 
@@ -106,17 +107,6 @@ PeftAdapter prefix_to_peft(const TrainedAdapter& trained, const PeftBase& base) 
   return out;
 }
 
-// The last parts of names where those mean exactly the modules that were trained, else whole names.
-std::vector<std::string> target_modules(const std::set<std::string>& modules,
-                                        const std::vector<LinearShape>& linears) {
-  std::set<std::string> lasts;
-  for (const std::string& module : modules) lasts.emplace(last_part(module));
-  for (const LinearShape& linear : linears)
-    if (lasts.contains(std::string(last_part(linear.module))) && !modules.contains(linear.module))
-      return {modules.begin(), modules.end()};
-  return {lasts.begin(), lasts.end()};
-}
-
 PeftAdapter lora_to_peft(const TrainedAdapter& trained, const PeftBase& base) {
   const std::vector<LinearShape> linears = linears_of(base);
   std::set<std::string> modules;
@@ -140,7 +130,7 @@ PeftAdapter lora_to_peft(const TrainedAdapter& trained, const PeftBase& base) {
   if (trained.lora_alpha == std::floor(trained.lora_alpha))
     out.config["lora_alpha"] = static_cast<std::int64_t>(trained.lora_alpha);
   out.config["lora_dropout"] = trained.lora_dropout;
-  out.config["target_modules"] = target_modules(modules, linears);
+  out.config["target_modules"] = short_targets(modules, linears);
   out.config["bias"] = "none";
   out.config["fan_in_fan_out"] = false;
   out.config["init_lora_weights"] = true;
@@ -159,7 +149,7 @@ PeftAdapter ia3_to_peft(const TrainedAdapter& trained, const PeftBase& base) {
     if (!module) fail_config("ia3: '{}' is no part of what PEFT's IA3 has", array.name);
     const LinearShape& linear = find_linear(linears, *module, "ia3");
     check_order_of_columns(base, "ia3", linear.module);
-    const bool input = scales_input(*module);
+    const bool input = is_target(*module, trained.feed_forward);
     check_array("ia3", array, {input ? linear.in : linear.out});
     modules.insert(*module);
     if (input) feedforward.insert(*module);
@@ -169,10 +159,10 @@ PeftAdapter ia3_to_peft(const TrainedAdapter& trained, const PeftBase& base) {
   if (modules.empty()) fail_config("ia3: nothing was trained");
   out.config = common_config("IA3", base);
   // One must be a part of the other, so both are written in the same way.
-  const std::vector<std::string> targets = target_modules(modules, linears);
+  const std::vector<std::string> targets = short_targets(modules, linears);
   out.config["target_modules"] = targets;
   out.config["feedforward_modules"] = targets.front().find('.') == std::string::npos
-                                          ? target_modules(feedforward, linears)
+                                          ? short_targets(feedforward, linears)
                                           : std::vector<std::string>(feedforward.begin(), feedforward.end());
   out.config["fan_in_fan_out"] = false;
   out.config["init_ia3_weights"] = true;
@@ -196,13 +186,6 @@ PeftAdapter to_peft(const TrainedAdapter& trained, const PeftBase& base) {
   if (trained.method == "ia3") return ia3_to_peft(trained, base);
   fail_config("PEFT has no {}; prompt_tuning, p_tuning, prefix_tuning, lora and ia3 are exported as adapters",
               trained.method);
-}
-
-std::vector<std::string> last_parts(const NamedArrays& tensors, std::string_view suffix) {
-  std::set<std::string> out;
-  for (const NamedArray& array : tensors)
-    if (const auto module = module_of(array.name, suffix)) out.emplace(last_part(*module));
-  return {out.begin(), out.end()};
 }
 
 }  // namespace trimtab

@@ -139,24 +139,6 @@ TrainedAdapter prefix_from(Source& source) {
   return out;
 }
 
-// Modules of the base that are called like one of `modules` and that the adapter leaves alone: its method is
-// told last parts of names only, so they get values that change nothing.
-std::vector<LinearShape> left_alone(const Source& source, const std::set<std::string>& modules) {
-  std::set<std::string_view> lasts;
-  for (const std::string& module : modules) lasts.insert(last_part(module));
-  std::vector<LinearShape> out;
-  for (const LinearShape& linear : linears_of(source.base))
-    if (lasts.contains(last_part(linear.module)) && !modules.contains(linear.module)) out.push_back(linear);
-  return out;
-}
-
-void note_left_alone(Source& source, const std::vector<LinearShape>& modules) {
-  if (!modules.empty())
-    source.notes.push_back(
-        fmt::format("{} modules that it leaves alone, such as {}, get values that change nothing",
-                    modules.size(), modules.front().module));
-}
-
 // "base_model.model.<module><suffix>" of a tensor's name.
 std::optional<std::string> peft_module(const NamedArray& array, std::string_view suffix) {
   const auto module = module_of(array.name, suffix);
@@ -193,44 +175,29 @@ TrainedAdapter lora_from(Source& source) {
   }
   if (with_a.empty() || with_a != with_b)
     fail_config("{}: each module needs both lora_A and lora_B", source.where());
-  const std::vector<LinearShape> others = left_alone(source, with_a);
-  for (const LinearShape& linear : others) {
-    const auto zeros = [](std::int64_t count) { return std::vector<float>(static_cast<std::size_t>(count)); };
-    out.tensors.push_back({linear.module + ".lora_A", {rank, linear.in}, zeros(rank * linear.in)});
-    out.tensors.push_back({linear.module + ".lora_B", {linear.out, rank}, zeros(rank * linear.out)});
-  }
-  note_left_alone(source, others);
+  out.targets = short_targets(with_a, linears);
   return out;
 }
 
+// [1, n] scales inputs and [n, 1] outputs, whatever the config says.
 TrainedAdapter ia3_from(Source& source) {
   source.refuse({"fan_in_fan_out", "modules_to_save"});
   const std::vector<LinearShape> linears = linears_of(source.base);
   TrainedAdapter out{"ia3", {}};
-  std::set<std::string> modules;
+  std::set<std::string> outputs, inputs;
   for (const NamedArray& array : source.adapter.tensors) {
     const auto module = peft_module(array, ".ia3_l");
     if (!module) fail_config("{}: '{}' is no part of IA3", source.where(), array.name);
     const LinearShape& linear = find_linear(linears, *module, source.where());
     check_order_of_columns(source.base, source.where(), linear.module);
-    const bool input = scales_input(*module);
-    const Shape wanted = input ? Shape{1, linear.in} : Shape{linear.out, 1};
-    const Shape turned = input ? Shape{linear.out, 1} : Shape{1, linear.in};
-    if (array.shape != wanted && array.shape == turned)
-      fail_config("{}: scales the {} of '{}', but ia3 here scales its {} (feedforward_modules)",
-                  source.where(), input ? "output" : "input", *module, input ? "input" : "output");
-    check_array(source.where(), array, wanted);
-    modules.insert(*module);
+    const bool input = array.shape.size() == 2 && array.shape[0] == 1;
+    check_array(source.where(), array, input ? Shape{1, linear.in} : Shape{linear.out, 1});
+    (input ? inputs : outputs).insert(*module);
     out.tensors.push_back({*module + ".ia3", {input ? linear.in : linear.out}, array.values});
   }
-  if (modules.empty()) fail_config("{}: holds no tensor", source.where());
-  const std::vector<LinearShape> others = left_alone(source, modules);
-  for (const LinearShape& linear : others) {
-    const std::int64_t count = scales_input(linear.module) ? linear.in : linear.out;
-    out.tensors.push_back(
-        {linear.module + ".ia3", {count}, std::vector<float>(static_cast<std::size_t>(count), 1.0F)});
-  }
-  note_left_alone(source, others);
+  if (inputs.empty() && outputs.empty()) fail_config("{}: holds no tensor", source.where());
+  out.targets = short_targets(outputs, linears);
+  out.feed_forward = short_targets(inputs, linears);
   return out;
 }
 

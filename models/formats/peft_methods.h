@@ -4,14 +4,12 @@
 // and back. What PEFT computes and we do not (or the other way round) is refused; docs/interchange.md has the
 // table.
 //
-// Names of ours: `prompt`; `<module>.lora_A` [rank, in] and `.lora_B` [out, rank]; `<module>.ia3` [n], which
-// scales the input of the feed-forward block's last map and the output of any other; `<attention>.prefix_k`
-// and `.prefix_v` [positions, key width], keys as they are before positions turn them. Modules and attentions
-// are called as by transformers.
+// Names of ours: `prompt`; `<module>.lora_A` [rank, in] and `.lora_B` [out, rank]; `<module>.ia3` [n], for
+// its outputs or its inputs; `<attention>.prefix_k` and `.prefix_v` [positions, key width], keys as they are
+// before positions turn them. Modules and attentions are called as by transformers.
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "models/family.h"
@@ -26,6 +24,10 @@ struct TrainedAdapter {
   NamedArrays tensors;      // sorted by name
   double lora_alpha = 0.0;  // the product of both factors counts alpha / rank times
   double lora_dropout = 0.0;
+  // Of LoRA and IA3: modules by their names or the last parts of them, as the methods choose them. `targets`
+  // is only set by from_peft().
+  std::vector<std::string> targets{};
+  std::vector<std::string> feed_forward{};  // of IA3: those whose inputs are scaled
 };
 
 // What an adapter's names and shapes are compared with.
@@ -45,9 +47,5 @@ struct TranslatedAdapter {
 };
 // Throws ConfigError that names the adapter and what of it does not fit the base or is not computed here.
 TranslatedAdapter from_peft(const PeftAdapter& adapter, const PeftBase& base);
-
-// The last parts of the names of modules that have a tensor `suffix`, sorted: "q" of
-// "encoder.block.0.layer.0.SelfAttention.q.lora_A".
-std::vector<std::string> last_parts(const NamedArrays& tensors, std::string_view suffix);
 
 }  // namespace trimtab

@@ -19,7 +19,8 @@ std::vector<LinearShape> linears_of(const PeftBase& base) {
     if (shape.size() != 2 || !name.ends_with(kWeight)) continue;
     const std::string module = name.substr(0, name.size() - kWeight.size());
     const std::string_view last = last_part(module);
-    if (last == "shared" || last == "embed_tokens" || last == "relative_attention_bias") continue;
+    if (last == "shared" || last == "embed_tokens" || last == "relative_attention_bias" || last == "lm_head")
+      continue;
     out.push_back({module, shape[1], shape[0]});
   }
   return out;
@@ -34,8 +35,14 @@ const LinearShape& find_linear(const std::vector<LinearShape>& linears, const st
   fail_config("{}: this model has no linear map '{}'{}", where, module, did_you_mean(module, names));
 }
 
-bool scales_input(std::string_view module) {
-  return last_part(module) == "wo" || last_part(module) == "down_proj";
+std::vector<std::string> short_targets(const std::set<std::string>& modules,
+                                       const std::vector<LinearShape>& linears) {
+  std::set<std::string> lasts;
+  for (const std::string& module : modules) lasts.emplace(last_part(module));
+  for (const LinearShape& linear : linears)
+    if (lasts.contains(std::string(last_part(linear.module))) && !modules.contains(linear.module))
+      return {modules.begin(), modules.end()};
+  return {lasts.begin(), lasts.end()};
 }
 
 std::optional<std::string> module_of(std::string_view name, std::string_view suffix) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,15 +26,16 @@ struct LinearShape {
 
 std::string_view last_part(std::string_view name);
 
-// The linear maps of a base: its matrices but for tables of embeddings and of positions.
+// The linear maps of a base's layers: its matrices but for tables and the head.
 std::vector<LinearShape> linears_of(const PeftBase& base);
 
 // Throws ConfigError that names the nearest one when there is none. `where` begins messages, here and below.
 const LinearShape& find_linear(const std::vector<LinearShape>& linears, const std::string& module,
                                const std::string& where);
 
-// Of IA3: the last map of the feed-forward block has its input scaled, any other its output.
-bool scales_input(std::string_view module);
+// The last parts of names where those mean exactly `modules`, else whole names.
+std::vector<std::string> short_targets(const std::set<std::string>& modules,
+                                       const std::vector<LinearShape>& linears);
 
 // What `name` is without `suffix`; nothing if it does not end so.
 std::optional<std::string> module_of(std::string_view name, std::string_view suffix);

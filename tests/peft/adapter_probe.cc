@@ -58,7 +58,8 @@ class Tuned {
     info.config = dump_config(experiment_);
     info.weights = golden_.model().weights().path();
     info.base_hash = weights_hash(golden_.model().weights());
-    save_checkpoint(path, info, parameters_, nullptr);
+    World alone = solo_world();
+    save_checkpoint(alone, path, info, parameters_, nullptr, method_->results());
   }
 
   void score(const std::string& checkpoint, const std::string& out) {

@@ -103,13 +103,11 @@ TEST(Peft, LoraNamesScalesAndGaps) {
       {}};
   const TranslatedAdapter out = from_peft(adapter, t5());
   EXPECT_EQ(out.trained.lora_alpha, 6.0);  // 3 * sqrt(4)
-  ASSERT_EQ(out.trained.tensors.size(), 4U);
-  EXPECT_EQ(out.trained.tensors[0].name, "encoder.block.0.layer.0.SelfAttention.q.lora_A");
-  EXPECT_EQ(out.trained.tensors[1].values, std::vector<float>(16, 0.0F));  // lora_B of what it leaves alone
-  EXPECT_EQ(out.trained.tensors[3].values, counted(16));
-  EXPECT_THAT(out.notes, ElementsAre(HasSubstr("1 modules that it leaves alone")));
-  // All modules of that name now have a term, so the short name says it.
-  EXPECT_THAT(to_peft(out.trained, t5()).config["target_modules"], ElementsAre("q"));
+  ASSERT_EQ(out.trained.tensors.size(), 2U);
+  EXPECT_EQ(out.trained.tensors[0].name, "encoder.block.1.layer.0.SelfAttention.q.lora_A");
+  EXPECT_EQ(out.trained.tensors[1].values, counted(16));
+  // Another module is called q as well, so this one is named in full.
+  EXPECT_THAT(out.trained.targets, ElementsAre("encoder.block.1.layer.0.SelfAttention.q"));
 
   adapter.config["use_dora"] = true;
   EXPECT_THAT(refusal(adapter, t5()), HasSubstr("'use_dora' is true"));
@@ -133,21 +131,26 @@ TEST(Peft, SomeModulesOfANameAreNamedInFull) {
   EXPECT_EQ(out.tensors[0].name, "base_model.model." + q + ".lora_A.weight");
 }
 
-TEST(Peft, Ia3ScalesTheInputOfTheLastMap) {
+TEST(Peft, Ia3ScalesInputsOrOutputs) {
   const std::string wo = "encoder.block.0.layer.1.DenseReluDense.wo",
                     q = "encoder.block.0.layer.0.SelfAttention.q";
   TrainedAdapter trained{"ia3", {{q + ".ia3", {4}, counted(4)}, {wo + ".ia3", {6}, counted(6)}}};
+  trained.feed_forward = {"wo"};
   const PeftAdapter out = to_peft(trained, t5());
   EXPECT_THAT(out.tensors[0].shape, ElementsAre(4, 1));
   EXPECT_THAT(out.tensors[1].shape, ElementsAre(1, 6));
   EXPECT_THAT(out.config["feedforward_modules"], ElementsAre(wo));
   PeftAdapter back = out;
   back.path = "adapter";
-  EXPECT_EQ(from_peft(back, t5()).trained.tensors.size(), 4U);
-  back.tensors[1].shape = {4, 1};
-  back.tensors[1].values.resize(4);
-  EXPECT_THAT(refusal(back, t5()),
-              AllOf(HasSubstr("scales the output of '" + wo), HasSubstr("scales its input")));
+  const TrainedAdapter read = from_peft(back, t5()).trained;
+  EXPECT_THAT(read.targets, ElementsAre(q));
+  EXPECT_THAT(read.feed_forward, ElementsAre(wo));
+  EXPECT_THAT(read.tensors[1].shape, ElementsAre(6));
+  back.tensors[1].shape = {6, 1};
+  EXPECT_THAT(refusal(back, t5()), HasSubstr("is [6, 1], but this model wants [4, 1]"));
+  trained.feed_forward = {};
+  EXPECT_THAT(test::error_of<ConfigError>([&] { to_peft(trained, t5()); }),
+              HasSubstr("'" + wo + ".ia3' is [6], but this model wants [4]"));
 }
 
 PeftAdapter prefix(const PeftBase& base, std::int64_t layers) {
