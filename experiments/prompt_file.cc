@@ -10,6 +10,7 @@
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
 #include "models/formats/npy.h"
+#include "models/formats/peft_adapter.h"
 #include "models/formats/safetensors.h"
 #include "runtime/check.h"
 
@@ -35,8 +36,8 @@ bool is_checkpoint(const std::string& path) {
 std::vector<PromptMatrix> read_prompts(const std::string& path) {
   std::vector<PromptMatrix> out;
   if (!starts_as_hdf5(path)) {
-    NpyArray array = read_npy(path);
-    out.push_back({"prompt", array.shape, std::move(array.values), ""});
+    NamedArray rows = read_prompt_rows(path);
+    out.push_back({"prompt", std::move(rows.shape), std::move(rows.values), ""});
   } else {
     const Checkpoint checkpoint(path);
     const CheckpointInfo& info = checkpoint.info();

@@ -23,7 +23,8 @@ struct PromptMatrix {
 // Whether an .h5 is a checkpoint of a run (and not a model).
 bool is_checkpoint(const std::string& path);
 
-// All trained matrices of a checkpoint, or the one of a .npy. Throws Error when there is none.
+// All trained matrices of a checkpoint, or the prompt of a .npy or a PEFT adapter. Throws Error when there is
+// none.
 std::vector<PromptMatrix> read_prompts(const std::string& path);
 
 // By the ending: .safetensors in PEFT's form (`prompt_embeddings`), otherwise .npy.

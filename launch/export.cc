@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "experiments/adapter_exchange.h"
 #include "experiments/prompt_file.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
@@ -13,8 +14,13 @@ namespace trimtab {
 namespace {
 
 struct Options {
-  std::string source, out;
+  std::string source, out, weights, base;
 };
+
+// The reference implementation's prompts are NumPy arrays; ".prompt" ends their names in its checkpoints.
+bool is_one_file(const std::string& out) {
+  return out.ends_with(".npy") || out.ends_with(".prompt") || out.ends_with(".safetensors");
+}
 
 int run(const Options& options) {
   if (!is_checkpoint(options.source)) {
@@ -22,10 +28,14 @@ int run(const Options& options) {
     std::printf("%s: a Hugging Face model\n", options.out.c_str());
     return kSuccess;
   }
+  if (!is_one_file(options.out)) {
+    std::printf("%s\n", export_adapter({options.source, options.out, options.weights, options.base}).c_str());
+    return kSuccess;
+  }
   const auto prompts = read_prompts(options.source);
   if (prompts.size() != 1)
-    fail_config("{}: holds {} trained tensors, so it is no prompt; only prompts are exported", options.source,
-                prompts.size());
+    fail_config("{}: holds {} trained tensors, so it is no prompt; name a folder to get a PEFT adapter",
+                options.source, prompts.size());
   write_prompt(prompts.front(), options.out);
   std::printf("%s: %lld positions of width %lld\n", options.out.c_str(),
               static_cast<long long>(prompts.front().shape[0]),
@@ -39,13 +49,18 @@ Verb add_export(CLI::App& program) {
   CLI::App* app =
       program.add_subcommand("export", "Turn a trained prompt or a model into what other programs read");
   app->footer(
-      "Example:\n  trimtab export runs/rte/best.h5 prompt.npy           (the reference implementation's "
-      "form)\n"
-      "  trimtab export runs/rte/best.h5 adapter_model.safetensors     (PEFT's form)\n"
-      "  trimtab export models/t5-small.h5 t5-small-hf                 (a folder of Hugging Face's form)");
+      "Example:\n  trimtab export runs/rte/best.h5 rte-adapter --base google/t5-small-lm-adapt   (for PEFT)\n"
+      "  trimtab export runs/rte/best.h5 prompt.npy       (the reference implementation's form)\n"
+      "  trimtab export models/t5-small.h5 t5-small-hf    (a folder of Hugging Face's form)\n"
+      "Of a prompt, names that end in .npy, .prompt or .safetensors are one file without config.");
   const auto options = std::make_shared<Options>();
   app->add_option("source", options->source, "A checkpoint of a run, or a model's .h5")->required();
   app->add_option("out", options->out, "The file or folder to write")->required();
+  app->add_option("--weights", options->weights,
+                  "The model that an adapter belongs to; default: where it was when it was trained");
+  app->add_option(
+      "--base", options->base,
+      "What the adapter is to call that model: a name on the hub, or a folder; default: --weights");
   return {app, [options] { return run(*options); }};
 }
 

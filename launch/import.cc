@@ -3,40 +3,67 @@
 #include <memory>
 #include <string>
 
+#include "experiments/adapter_exchange.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 #include "models/family.h"
+#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
 
 struct Options {
-  std::string source, out, dtype = "float32";
+  std::string source, out, dtype, weights, vocabulary, base;
 };
+
+int import_model(const Options& options) {
+  if (!options.weights.empty() || !options.vocabulary.empty() || !options.base.empty())
+    fail_config("{}: is a model; --weights, --vocabulary and --base are for adapters", options.source);
+  const DType type = options.dtype == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
+  open_model(options.source)->save(options.out, type);
+  const auto model = open_model(options.out);
+  std::printf("%s: %lld parameters in %s, %s\n", options.out.c_str(),
+              static_cast<long long>(model->parameter_count()), std::string(name_of(type)).c_str(),
+              model->tokenizer().bytes.empty() ? "no vocabulary" : "vocabulary inside");
+  return kSuccess;
+}
+
+int import_what_was_trained(const Options& options) {
+  if (options.weights.empty())
+    fail_config("{}: is an adapter or a prompt; name the model that it belongs to with --weights",
+                options.source);
+  if (!options.dtype.empty()) fail_config("--dtype: is for models; what is trained is float32");
+  const ImportedAdapter adapter =
+      import_adapter({options.source, options.out, options.weights, options.vocabulary, options.base});
+  std::printf("%s: for trimtab evaluate and predict --checkpoint, with an experiment of\n%s",
+              options.out.c_str(), adapter.method.c_str());
+  for (const std::string& note : adapter.notes) std::printf("note: %s\n", note.c_str());
+  return kSuccess;
+}
 
 }  // namespace
 
 Verb add_import(CLI::App& program) {
-  CLI::App* app =
-      program.add_subcommand("import", "Turn a Hugging Face model into one .h5, vocabulary inside");
+  CLI::App* app = program.add_subcommand(
+      "import", "Turn a model of others into one .h5, or a PEFT adapter or prompt into a checkpoint");
   app->footer(
-      "Example:\n  trimtab import downloads/t5-small-lm-adapt models/t5-small-lm-adapt.h5 --dtype bfloat16");
+      "Example:\n  trimtab import downloads/t5-small-lm-adapt models/t5-small-lm-adapt.h5 --dtype bfloat16\n"
+      "  trimtab import rte-adapter runs/rte.h5 --weights models/t5-small-lm-adapt.h5");
   const auto options = std::make_shared<Options>();
-  app->add_option("source", options->source,
-                  "Folder with config.json, safetensors and spiece.model; or an .h5 of ours")
+  app->add_option(
+         "source", options->source,
+         "Folder with config.json, safetensors and spiece.model, or an .h5 of ours; a PEFT adapter's "
+         "folder; a prompt as .npy")
       ->required();
   app->add_option("out", options->out, "The .h5 to write")->required();
-  app->add_option("--dtype", options->dtype, "Type of the weights in it")
-      ->capture_default_str()
+  app->add_option("--dtype", options->dtype, "Of a model: type of the weights in it (default float32)")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
+  app->add_option("--weights", options->weights, "The model that an adapter or prompt belongs to");
+  app->add_option("--vocabulary", options->vocabulary, "Its vocabulary; default: the one with the weights");
+  app->add_option("--base", options->base,
+                  "What the adapter calls its model, to say that it is the one of --weights");
   return {app, [options] {
-            const DType type = options->dtype == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-            open_model(options->source)->save(options->out, type);
-            const auto model = open_model(options->out);
-            std::printf("%s: %lld parameters in %s, %s\n", options->out.c_str(),
-                        static_cast<long long>(model->parameter_count()), options->dtype.c_str(),
-                        model->tokenizer().bytes.empty() ? "no vocabulary" : "vocabulary inside");
-            return static_cast<int>(kSuccess);
+            return is_adapter(options->source) ? import_what_was_trained(*options) : import_model(*options);
           }};
 }
 

@@ -58,11 +58,24 @@ struct StageOptions {
   at::Device device = at::kCPU;
 };
 
+// The attentions of a model, for formats that describe them.
+struct AttentionShape {
+  std::int64_t width = 0;  // of the residual stream
+  std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  std::int64_t encoder_layers = 0;  // 0: decoder-only
+  std::int64_t decoder_layers = 0;
+  // Radians by which the pairs of a key's columns turn from one position to the next, [head_dim / 2]; empty:
+  // keys do not turn.
+  std::vector<float> rotary_frequencies{};
+  bool rotary_interleaved = false;  // pairs are columns 2 i and 2 i + 1, not i and i + head_dim / 2
+};
+
 class BaseModel {
  public:
   virtual ~BaseModel() = default;
 
   virtual TextForm text_form() const = 0;
+  virtual AttentionShape attention_shape() const = 0;
   virtual std::int64_t parameter_count() const = 0;
   virtual std::int64_t vocabulary() const = 0;  // rows of the embedding table
   // The weight that holds the embedding table, [vocabulary, width].

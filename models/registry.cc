@@ -6,6 +6,7 @@
 
 #include "models/family.h"
 #include "models/formats/gguf.h"
+#include "models/formats/t5x_checkpoint.h"
 #include "models/llama/llama_model.h"
 #include "models/t5/t5_model.h"
 #include "runtime/check.h"
@@ -76,8 +77,10 @@ const Registry<ModelFamily>& family_registry() {
 std::string family_of(const std::string& path) {
   if (!fs::exists(path))
     fail_config(
-        "{}: no such file or folder; a model is a Hugging Face folder, an HDF5 file of ours or a GGUF file",
+        "{}: no such file or folder; a model is a folder of Hugging Face or T5X, an HDF5 file of ours or a "
+        "GGUF file",
         path);
+  if (is_t5x_checkpoint(path)) return "t5";
   if (fs::is_directory(path)) return family_of_folder(path);
   return is_gguf(path) ? "llama"
                        : family_of_store(path);  // the only family in GGUF files, or it refuses them

@@ -16,6 +16,11 @@ class LlamaModel final : public BaseModel {
   explicit LlamaModel(LlamaFiles files) : files_(std::move(files)) {}
 
   TextForm text_form() const override { return TextForm::kDecoderOnly; }
+  AttentionShape attention_shape() const override {
+    const LlamaConfig& c = config();
+    return {c.d_model,           c.heads, c.kv_heads, c.head_dim, 0, c.layers, rotary_frequencies(c),
+            c.rotary_interleaved};
+  }
   std::int64_t parameter_count() const override { return trimtab::parameter_count(config()); }
   std::int64_t vocabulary() const override { return config().vocab; }
   std::int64_t max_positions() const override { return config().max_positions; }

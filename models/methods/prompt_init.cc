@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "models/formats/npy.h"
+#include "models/formats/peft_adapter.h"
 #include "models/methods/prompt_tuning.h"
 #include "runtime/check.h"
 #include "runtime/random.h"
@@ -69,13 +69,13 @@ at::Tensor text(const PromptTuningOptions& options, const ModelStage& stage, con
 }
 
 at::Tensor file(const PromptTuningOptions& options, std::int64_t width) {
-  const NpyArray array = read_npy(options.init_file);
+  const NamedArray rows = read_prompt_rows(options.init_file);
   const Shape expected = {options.length, width};
-  if (array.shape != expected)
+  if (rows.shape != expected)
     fail_config(
         "method.init_file: {} holds an array of shape [{}], but length {} and this model want [{}, {}]",
-        options.init_file, fmt::join(array.shape, ", "), options.length, options.length, width);
-  return at::tensor(at::ArrayRef<float>(array.values), at::kFloat).view(expected);
+        options.init_file, fmt::join(rows.shape, ", "), options.length, options.length, width);
+  return at::tensor(at::ArrayRef<float>(rows.values), at::kFloat).view(expected);
 }
 
 }  // namespace

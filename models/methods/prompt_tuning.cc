@@ -13,7 +13,7 @@ class PromptTuning final : public TuningMethod, private InputAdapter {
     if (options_.init_range.size() != 2 || options_.init_range[0] >= options_.init_range[1])
       subtree.refuse("init_range", "expected two numbers, the lower one first");
     if (options_.init == "file" && options_.init_file.empty())
-      subtree.refuse("init_file", "init: file needs the path of a .npy file");
+      subtree.refuse("init_file", "init: file needs the path of a prompt");
     if (options_.init == "text" && options_.init_text.empty())
       subtree.refuse("init_text", "init: text needs a text");
   }

@@ -35,7 +35,9 @@ void describe(V& v, PromptTuningOptions& s) {
   v.field("init_words", s.init_words,
           "class_labels: words to use in place of the task's labels, for tasks whose targets are free text.");
   v.field("init_text", s.init_text, "text: row i starts as the embedding of token i of this text.");
-  v.field("init_file", s.init_file, "file: a .npy of shape [length, d_model].");
+  v.field(
+      "init_file", s.init_file,
+      "file: a prompt of shape [length, d_model]: a .npy, a PEFT adapter, or a checkpoint of another run.");
   v.field("init_population", s.init_population,
           "sampled_vocab: draw from this many of the most frequent pieces.", {.min = 1, .unit = "pieces"});
 }

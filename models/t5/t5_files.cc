@@ -8,6 +8,7 @@
 #include "models/formats/safetensors.h"
 #include "models/formats/weight_files.h"
 #include "models/t5/t5_config_json.h"
+#include "models/t5/t5_t5x.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 #include "runtime/tensor_store.h"
@@ -24,6 +25,13 @@ constexpr const char* kAliases[] = {"encoder.embed_tokens.weight", "decoder.embe
 constexpr const char* kUnused = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
 
 constexpr const char* kKind = "T5";
+
+void add_tokenizer(T5Files& files, const std::string& folder) {
+  const std::string tokenizer = (fs::path(folder) / "spiece.model").string();
+  if (!fs::exists(tokenizer)) return;
+  files.tokenizer_path = tokenizer;
+  files.tokenizer_model = file_text(tokenizer);
+}
 
 T5Files open_folder(const std::string& folder) {
   const std::string config_path = (fs::path(folder) / "config.json").string();
@@ -53,11 +61,18 @@ T5Files open_folder(const std::string& folder) {
   config.tied_head = !has_head || same_values(*source, kHead, table);
 
   T5Files files{config, weight_view(std::move(source), t5_weights(config), renamed), "", ""};
-  const std::string tokenizer = (fs::path(folder) / "spiece.model").string();
-  if (fs::exists(tokenizer)) {
-    files.tokenizer_path = tokenizer;
-    files.tokenizer_model = file_text(tokenizer);
-  }
+  add_tokenizer(files, folder);
+  return files;
+}
+
+// spiece.model, which T5X keeps elsewhere, may be put beside it.
+T5Files open_checkpoint(const std::string& folder) {
+  auto checkpoint = std::make_unique<T5xCheckpoint>(folder);
+  const T5Config config = t5_config_of(*checkpoint);
+  std::unique_ptr<TensorSource> source = t5x_weights(std::move(checkpoint), config);
+  check_weights(*source, t5_weights(config), {}, {}, kKind);
+  T5Files files{config, weight_view(std::move(source), t5_weights(config), {}), "", ""};
+  add_tokenizer(files, folder);
   return files;
 }
 
@@ -78,7 +93,9 @@ T5Files open_store(const std::string& path) {
 
 T5Files open_t5(const std::string& path) {
   if (!fs::exists(path))
-    fail_config("{}: no such file or folder; a T5 is a Hugging Face folder or an HDF5 file of ours", path);
+    fail_config("{}: no such file or folder; a T5 is a folder of Hugging Face or T5X or an HDF5 file of ours",
+                path);
+  if (is_t5x_checkpoint(path)) return open_checkpoint(path);
   return fs::is_directory(path) ? open_folder(path) : open_store(path);
 }
 

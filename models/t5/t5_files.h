@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// T5 models on disk, in two forms: (a) a Hugging Face folder (config.json, safetensors, spiece.model), (b)
+// T5 models on disk, in three forms: (a) a Hugging Face folder (config.json, safetensors, spiece.model), (b)
 // one HDF5 file of ours, a TensorStore that holds the weights under their Hugging Face names, the config as
 // JSON in the attribute `t5_config`, and the SentencePiece model, if there is one, in the int32 tensor
-// `tokenizer.model`, four bytes an element, `tokenizer_bytes` of them. Whoever opens a model owns what comes
-// back.
+// `tokenizer.model`, four bytes an element, `tokenizer_bytes` of them, (c) a checkpoint of T5X, which is only
+// read. Whoever opens a model owns what comes back.
 #pragma once
 
 #include <memory>
@@ -27,9 +27,9 @@ struct T5Files {
 
 inline constexpr const char* kT5ConfigAttribute = "t5_config";
 
-// Opens (a) a folder or (b) a file. Nothing but headers is read, except to find whether lm_head.weight and
-// the aliases encoder.embed_tokens and decoder.embed_tokens equal shared.weight. Throws ConfigError for what
-// is no T5 that we run, Error that lists missing, unexpected and misshapen tensors by name, and what the
+// Opens (a) or (c) a folder or (b) a file. Nothing but headers is read, except to find whether lm_head.weight
+// and the aliases encoder.embed_tokens and decoder.embed_tokens equal shared.weight. Throws ConfigError for
+// what is no T5 that we run, Error that lists missing, unexpected and misshapen tensors by name, and what the
 // readers of the formats throw.
 T5Files open_t5(const std::string& path);
 

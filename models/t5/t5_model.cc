@@ -16,6 +16,10 @@ class T5Model final : public BaseModel {
       : files_(std::move(files)), tokenizer_{files_.tokenizer_path, files_.tokenizer_model} {}
 
   TextForm text_form() const override { return TextForm::kEncoderDecoder; }
+  AttentionShape attention_shape() const override {
+    const T5Config& c = config();
+    return {c.d_model, c.heads, c.heads, c.d_kv, c.encoder_layers, c.decoder_layers};
+  }
   std::int64_t parameter_count() const override { return trimtab::parameter_count(config()); }
   std::int64_t vocabulary() const override { return config().vocab; }
   std::string embedding_name() const override { return "shared.weight"; }

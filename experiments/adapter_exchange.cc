@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/adapter_exchange.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "experiments/base_hash.h"
+#include "experiments/checkpoint.h"
+#include "experiments/vocabulary_file.h"
+#include "models/family.h"
+#include "models/formats/peft_methods.h"
+#include "runtime/atomic_file.h"
+#include "runtime/check.h"
+#include "runtime/config_tree.h"
+#include "runtime/shard.h"
+
+namespace trimtab {
+namespace {
+
+namespace fs = std::filesystem;
+
+// In the safetensors file's metadata, of which PEFT takes no notice.
+constexpr const char* kBaseHash = "trimtab_base_sha256";
+constexpr const char* kBaseName = "trimtab_base";
+
+// A folder that is there as long as this.
+class Scratch {
+ public:
+  Scratch() {
+    std::string pattern = (fs::temp_directory_path() / "trimtab-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr)
+      fail("cannot make a folder in {}", fs::temp_directory_path().string());
+    path_ = pattern;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A number of the method's section in the experiment that a checkpoint carries.
+double option_of(const ConfigNode& config, const char* section, const char* key, const std::string& path) {
+  const ConfigNode* method = config.find(section);
+  const ConfigNode* node = method == nullptr ? nullptr : method->find(key);
+  double value = 0.0;
+  std::string remedy;
+  if (node == nullptr || !parse_scalar(*node, value, remedy))
+    fail("{}: the experiment in it has no number {}.{}", path, section, key);
+  return value;
+}
+
+// PEFT puts a prompt in front of everything.
+void check_place(const ConfigNode& config, const std::string& path) {
+  const ConfigNode* text = config.find("text");
+  const ConfigNode* place = text == nullptr ? nullptr : text->find("prompt_place");
+  if (place != nullptr && place->text != "first")
+    fail_config(
+        "{}: its prompt was trained with text.prompt_place: {}, but PEFT puts it in front of the whole input",
+        path, place->text);
+}
+
+// A list of texts of the method's section; empty if it is not there.
+std::vector<std::string> list_of(const ConfigNode& config, const char* key) {
+  std::vector<std::string> out;
+  const ConfigNode* method = config.find("method");
+  const ConfigNode* node = method == nullptr ? nullptr : method->find(key);
+  if (node != nullptr)
+    for (const ConfigNode& item : node->items) out.push_back(item.text);
+  return out;
+}
+
+TrainedAdapter trained_of(const Checkpoint& checkpoint) {
+  const std::string& path = checkpoint.store().path();
+  const ConfigNode config = parse_yaml(checkpoint.info().config, path + ": its experiment");
+  TrainedAdapter out{checkpoint.info().method, {}};
+  for (const std::string& name : checkpoint.results()) {
+    const at::Tensor value = checkpoint.result(name);
+    const float* data = value.const_data_ptr<float>();
+    out.tensors.push_back({name, value.sizes().vec(), {data, data + value.numel()}});
+  }
+  std::ranges::sort(out.tensors, {}, &NamedArray::name);
+  if (out.method == "prompt_tuning" || out.method == "p_tuning") check_place(config, path);
+  if (out.method == "lora") {
+    out.lora_alpha = option_of(config, "method", "alpha", path);
+    out.lora_dropout = option_of(config, "method", "dropout", path);
+  }
+  if (out.method == "ia3") {
+    out.feed_forward = list_of(config, "feed_forward");
+    // As the method chooses where nothing is named.
+    if (out.feed_forward.empty() && list_of(config, "targets").empty())
+      out.feed_forward = {"wo", "down_proj"};
+  }
+  return out;
+}
+
+std::unique_ptr<BaseModel> open_base(const std::string& named, const CheckpointInfo& info,
+                                     const std::string& checkpoint) {
+  const std::string path = named.empty() ? info.weights : named;
+  if (!fs::exists(path))
+    fail_config("{}: its base model {} is not there; name it with --weights", checkpoint, path);
+  return open_model(path);
+}
+
+// "google/t5-base" and "models/t5-base/" are probably the same, "models/t5-base.h5" as well.
+std::string short_name(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  const fs::path name = fs::path(path).filename();
+  return (name.extension() == ".h5" || name.extension() == ".gguf") ? name.stem().string() : name.string();
+}
+
+bool same_place(const std::string& a, const std::string& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error) && !error;
+}
+
+// Adapters tell a name only, which may be a path of another machine. What can be known is compared.
+void check_base(const PeftAdapter& adapter, const AdapterImport& wanted, const std::string& hash) {
+  if (const auto known = adapter.metadata.find(kBaseHash); known != adapter.metadata.end()) {
+    if (known->second == hash) return;
+    const auto name = adapter.metadata.find(kBaseName);
+    fail_config("{}: belongs to another base model: {} with SHA-256 {}..., but {} has {}...", wanted.source,
+                name == adapter.metadata.end() ? "one" : name->second, short_hash(known->second),
+                wanted.weights, short_hash(hash));
+  }
+  std::string name;
+  if (const auto field = adapter.config.find("base_model_name_or_path");
+      field != adapter.config.end() && field->is_string())
+    name = field->get<std::string>();
+  if (name.empty() || name == wanted.base || same_place(name, wanted.weights)) return;
+  // A model that is there can be compared.
+  if (fs::exists(name)) {
+    const std::string other = weights_hash(open_model(name)->weights());
+    if (other == hash) return;
+    fail_config("{}: belongs to another base model: {} with SHA-256 {}..., but {} has {}...", wanted.source,
+                name, short_hash(other), wanted.weights, short_hash(hash));
+  }
+  if (short_name(name) != short_name(wanted.weights))
+    fail_config("{}: belongs to '{}', and nothing shows that {} is the same model; if it is, add --base {}",
+                wanted.source, name, wanted.weights, name);
+}
+
+// The section of an experiment in which a checkpoint of this is used.
+std::string method_section(const TrainedAdapter& trained, bool encoder_decoder) {
+  ConfigNode method = ConfigNode::map();
+  const auto number = [](double value) { return ConfigNode::number(value); };
+  method.add("name", ConfigNode::string(trained.method));
+  const Shape& shape = trained.tensors.front().shape;
+  if (trained.method == "prompt_tuning" || trained.method == "prefix_tuning")
+    method.add("length", number(static_cast<double>(shape[0])));
+  // Any start will do, and this one fits every task.
+  if (trained.method == "prompt_tuning") method.add("init", ConfigNode::string("sampled_vocab"));
+  if (trained.method == "prefix_tuning" && encoder_decoder)
+    for (const char* attention : {"encoder", "cross"}) method.add(attention, ConfigNode::plain("false"));
+  const auto names = [&](const char* key, const std::vector<std::string>& all) {
+    ConfigNode list = ConfigNode::list();
+    for (const std::string& name : all) list.items.push_back(ConfigNode::string(name));
+    method.add(key, std::move(list));
+  };
+  if (trained.method == "lora") {
+    // Sorted by name, a lora_A comes first.
+    method.add("rank", number(static_cast<double>(shape[0])));
+    method.add("alpha", number(trained.lora_alpha));
+    method.add("dropout", number(trained.lora_dropout));
+  }
+  if (trained.method == "lora" || trained.method == "ia3") names("targets", trained.targets);
+  if (trained.method == "ia3") names("feed_forward", trained.feed_forward);
+  ConfigNode root = ConfigNode::map();
+  root.add("method", std::move(method));
+  return to_yaml(root);
+}
+
+TranslatedAdapter read_source(const AdapterImport& wanted, const PeftBase& base, const std::string& hash) {
+  if (is_peft_adapter(wanted.source)) {
+    const PeftAdapter adapter = read_peft_adapter(wanted.source);
+    TranslatedAdapter out = from_peft(adapter, base);
+    check_base(adapter, wanted, hash);
+    return out;
+  }
+  NamedArray prompt = read_prompt_rows(wanted.source);
+  if (prompt.shape.size() != 2 || prompt.shape[1] != base.attention.width)
+    fail_config("{}: is {}, but a prompt of {} is [positions, {}]", wanted.source, to_string(prompt.shape),
+                wanted.weights, base.attention.width);
+  prompt.name = "prompt";
+  return {{"prompt_tuning", {std::move(prompt)}}, {"nothing in this file tells which model it belongs to"}};
+}
+
+Parameters parameters_of(const TrainedAdapter& trained) {
+  Parameters out;
+  for (const NamedArray& array : trained.tensors)
+    out.push_back({array.name, at::tensor(at::ArrayRef<float>(array.values), at::kFloat).view(array.shape)});
+  return out;
+}
+
+}  // namespace
+
+std::string export_adapter(const AdapterExport& wanted) {
+  const Checkpoint checkpoint(wanted.checkpoint);
+  const CheckpointInfo& info = checkpoint.info();
+  const auto model = open_base(wanted.weights, info, wanted.checkpoint);
+  PeftAdapter adapter = to_peft(trained_of(checkpoint), peft_base(*model));
+  const std::string weights = wanted.weights.empty() ? info.weights : wanted.weights;
+  checkpoint.check_base(weights_hash(model->weights()), weights);
+  const std::string base = wanted.base.empty() ? weights : wanted.base;
+  adapter.config["base_model_name_or_path"] = base;
+  adapter.metadata = {{"format", "pt"}, {kBaseHash, info.base_hash}, {kBaseName, base}};
+  write_peft_adapter(adapter, wanted.folder);
+  return fmt::format("{}: {} after {} steps as a PEFT adapter of {} ({} tensors)", wanted.folder, info.method,
+                     info.step, base, adapter.tensors.size());
+}
+
+ImportedAdapter import_adapter(const AdapterImport& wanted) {
+  const auto model = open_model(wanted.weights);
+  const Scratch scratch;
+  const auto tokenizer = open_vocabulary(wanted.vocabulary, *model, scratch.path());
+  CheckpointInfo info;
+  info.base_hash = weights_hash(model->weights());
+  TranslatedAdapter adapter = read_source(wanted, peft_base(*model), info.base_hash);
+  info.method = adapter.trained.method;
+  info.config = method_section(adapter.trained, model->text_form() == TextForm::kEncoderDecoder);
+  info.weights = wanted.weights;
+  info.vocabulary_hash = tokenizer->hash();
+  save_checkpoint(wanted.checkpoint, info, parameters_of(adapter.trained), nullptr);
+  return {info.config, std::move(adapter.notes)};
+}
+
+bool is_adapter(const std::string& path) {
+  return is_peft_adapter(path) || path.ends_with(".npy") || path.ends_with(".safetensors");
+}
+
+}  // namespace trimtab

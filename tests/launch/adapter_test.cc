@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Adapters out and in by the program, and which ones it refuses. tests/peft compares with PEFT itself.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+// The workshop's run, trained, and its prompt as an adapter.
+void make_adapter(const Workshop& shop) {
+  ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
+  const Outcome out =
+      run_program({"export", shop.path("run/best.h5"), shop.path("adapter"), "--base", "someone/tiny"});
+  ASSERT_EQ(out.code, 0) << out.err;
+  EXPECT_THAT(out.out, HasSubstr("as a PEFT adapter of someone/tiny"));
+}
+
+std::string scores(const Workshop& shop, const std::string& checkpoint) {
+  const Outcome out = run_program({"evaluate", shop.experiment(), "--checkpoint", checkpoint, "--predictions",
+                                   shop.path("predictions.jsonl")});
+  EXPECT_EQ(out.code, 0) << out.err;
+  return out.out + shop.read("predictions.jsonl");
+}
+
+TEST(Adapter, GoesOutAndComesBack) {
+  const Workshop shop;
+  make_adapter(shop);
+  const Json config = Json::parse(shop.read("adapter/adapter_config.json"));
+  EXPECT_EQ(config.at("peft_type"), "PROMPT_TUNING");
+  EXPECT_EQ(config.at("task_type"), "SEQ_2_SEQ_LM");
+  EXPECT_EQ(config.at("num_transformer_submodules"), 1);
+  EXPECT_EQ(config.at("base_model_name_or_path"), "someone/tiny");
+  const Outcome in =
+      run_program({"import", shop.path("adapter"), shop.path("again.h5"), "--weights", shop.model()});
+  ASSERT_EQ(in.code, 0) << in.err;
+  EXPECT_THAT(in.out, AllOf(HasSubstr("name: prompt_tuning"), HasSubstr("length: 4")));
+  EXPECT_EQ(scores(shop, shop.path("again.h5")), scores(shop, shop.path("run/best.h5")));
+  // The same as the beginning of another run, from each form.
+  ASSERT_EQ(run_program({"export", shop.path("run/best.h5"), shop.path("prompt.npy")}).code, 0);
+  for (const char* file : {"adapter", "prompt.npy", "run/best.h5"}) {
+    const Outcome begun = run_program({"train", shop.experiment(), "--set", "method.init=file", "--set",
+                                       "method.init_file=" + shop.path(file), "--set",
+                                       "output=" + shop.path("next"), "--set", "train.steps=1"});
+    EXPECT_EQ(begun.code, 0) << file << begun.err;
+    std::filesystem::remove_all(shop.path("next"));
+  }
+}
+
+TEST(Adapter, OfAnotherBaseIsRefused) {
+  const Workshop shop;
+  make_adapter(shop);
+  const std::string other = shop.make_model("other.h5", 7), out = shop.path("out.h5");
+  const auto refused = [&](const std::vector<std::string>& arguments) {
+    const Outcome outcome = run_program(arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.out << outcome.err;
+    EXPECT_FALSE(std::filesystem::exists(out));
+    return outcome.err;
+  };
+  EXPECT_THAT(refused({"import", shop.path("adapter"), out, "--weights", other}),
+              AllOf(HasSubstr("belongs to another base model: someone/tiny"), HasSubstr("other.h5 has")));
+  EXPECT_THAT(refused({"import", shop.path("adapter"), out}), HasSubstr("--weights"));
+  EXPECT_THAT(refused({"export", shop.path("run/best.h5"), out, "--weights", other}),
+              HasSubstr("was trained on another base model"));
+  std::filesystem::rename(shop.model(), shop.path("moved.h5"));
+  EXPECT_THAT(refused({"export", shop.path("run/best.h5"), out}),
+              AllOf(HasSubstr("is not there"), HasSubstr("--weights")));
+  const std::string llama = shop.make_llama("llama.h5", 1);
+  EXPECT_THAT(refused({"import", shop.path("adapter"), out, "--weights", llama}),
+              HasSubstr("task_type is SEQ_2_SEQ_LM"));
+}
+
+TEST(Adapter, DamageAndOtherMethodsAreRefused) {
+  const Workshop shop;
+  make_adapter(shop);
+  Json config = Json::parse(shop.read("adapter/adapter_config.json"));
+  const std::string out = shop.path("out.h5");
+  const auto refused = [&](const char* key, const Json& value) {
+    Json changed = config;
+    changed[key] = value;
+    shop.write("adapter/adapter_config.json", changed.dump());
+    const Outcome outcome = run_program({"import", shop.path("adapter"), out, "--weights", shop.model()});
+    EXPECT_EQ(outcome.code, 2) << outcome.out << outcome.err;
+    EXPECT_FALSE(std::filesystem::exists(out));
+    return outcome.err;
+  };
+  EXPECT_THAT(refused("peft_type", "ADALORA"), AllOf(HasSubstr("ADALORA"), HasSubstr("PREFIX_TUNING")));
+  EXPECT_THAT(refused("num_virtual_tokens", 5), HasSubstr("'prompt_embeddings' is [4, 16]"));
+  EXPECT_THAT(refused("num_virtual_tokens", "four"), HasSubstr("must be a whole number"));
+  EXPECT_THAT(run_program({"import", shop.model(), out, "--weights", shop.model()}).err,
+              HasSubstr("is a model"));
+  EXPECT_THAT(
+      run_program({"train", shop.experiment(), "--set", "method.init=file", "--set",
+                   "method.init_file=" + shop.path("nothing"), "--set", "output=" + shop.path("next")})
+          .err,
+      HasSubstr("no such file or folder"));
+}
+
+TEST(Adapter, WhatPeftDoesNotHaveStaysHere) {
+  const Workshop shop;
+  const Outcome tuned = run_program({"train", shop.experiment(), "--set", "method={name: model_tuning}",
+                                     "--set", "output=" + shop.path("tuned")});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  const Outcome out = run_program({"export", shop.path("tuned/best.h5"), shop.path("adapter")});
+  EXPECT_EQ(out.code, 2);
+  EXPECT_THAT(out.err, HasSubstr("PEFT has no model_tuning"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("adapter")));
+}
+
+}  // namespace
+}  // namespace trimtab::testing
