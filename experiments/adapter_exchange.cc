@@ -11,6 +11,7 @@
 
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
+#include "experiments/trained_adapter.h"
 #include "experiments/vocabulary_file.h"
 #include "models/family.h"
 #include "models/formats/peft_methods.h"
@@ -48,69 +49,6 @@ class Scratch {
  private:
   std::string path_;
 };
-
-// A number of the method's section in the experiment that a checkpoint carries.
-double option_of(const ConfigNode& config, const char* section, const char* key, const std::string& path) {
-  const ConfigNode* method = config.find(section);
-  const ConfigNode* node = method == nullptr ? nullptr : method->find(key);
-  double value = 0.0;
-  std::string remedy;
-  if (node == nullptr || !parse_scalar(*node, value, remedy))
-    fail("{}: the experiment in it has no number {}.{}", path, section, key);
-  return value;
-}
-
-// PEFT puts a prompt in front of everything.
-void check_place(const ConfigNode& config, const std::string& path) {
-  const ConfigNode* text = config.find("text");
-  const ConfigNode* place = text == nullptr ? nullptr : text->find("prompt_place");
-  if (place != nullptr && place->text != "first")
-    fail_config(
-        "{}: its prompt was trained with text.prompt_place: {}, but PEFT puts it in front of the whole input",
-        path, place->text);
-}
-
-// A list of texts of the method's section; empty if it is not there.
-std::vector<std::string> list_of(const ConfigNode& config, const char* key) {
-  std::vector<std::string> out;
-  const ConfigNode* method = config.find("method");
-  const ConfigNode* node = method == nullptr ? nullptr : method->find(key);
-  if (node != nullptr)
-    for (const ConfigNode& item : node->items) out.push_back(item.text);
-  return out;
-}
-
-TrainedAdapter trained_of(const Checkpoint& checkpoint) {
-  const std::string& path = checkpoint.store().path();
-  const ConfigNode config = parse_yaml(checkpoint.info().config, path + ": its experiment");
-  TrainedAdapter out{checkpoint.info().method, {}};
-  for (const std::string& name : checkpoint.results()) {
-    const at::Tensor value = checkpoint.result(name);
-    const float* data = value.const_data_ptr<float>();
-    out.tensors.push_back({name, value.sizes().vec(), {data, data + value.numel()}});
-  }
-  std::ranges::sort(out.tensors, {}, &NamedArray::name);
-  if (out.method == "prompt_tuning" || out.method == "p_tuning") check_place(config, path);
-  if (out.method == "lora") {
-    out.lora_alpha = option_of(config, "method", "alpha", path);
-    out.lora_dropout = option_of(config, "method", "dropout", path);
-  }
-  if (out.method == "ia3") {
-    out.feed_forward = list_of(config, "feed_forward");
-    // As the method chooses where nothing is named.
-    if (out.feed_forward.empty() && list_of(config, "targets").empty())
-      out.feed_forward = {"wo", "down_proj"};
-  }
-  return out;
-}
-
-std::unique_ptr<BaseModel> open_base(const std::string& named, const CheckpointInfo& info,
-                                     const std::string& checkpoint) {
-  const std::string path = named.empty() ? info.weights : named;
-  if (!fs::exists(path))
-    fail_config("{}: its base model {} is not there; name it with --weights", checkpoint, path);
-  return open_model(path);
-}
 
 // "google/t5-base" and "models/t5-base/" are probably the same, "models/t5-base.h5" as well.
 std::string short_name(std::string path) {
@@ -207,8 +145,8 @@ Parameters parameters_of(const TrainedAdapter& trained) {
 std::string export_adapter(const AdapterExport& wanted) {
   const Checkpoint checkpoint(wanted.checkpoint);
   const CheckpointInfo& info = checkpoint.info();
-  const auto model = open_base(wanted.weights, info, wanted.checkpoint);
-  PeftAdapter adapter = to_peft(trained_of(checkpoint), peft_base(*model));
+  const auto model = open_base_of(checkpoint, wanted.weights);
+  PeftAdapter adapter = to_peft(trained_adapter(checkpoint), peft_base(*model));
   const std::string weights = wanted.weights.empty() ? info.weights : wanted.weights;
   checkpoint.check_base(weights_hash(model->weights()), weights);
   const std::string base = wanted.base.empty() ? weights : wanted.base;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "experiments/adapter_exchange.h"
+#include "experiments/merged_model.h"
 #include "experiments/prompt_file.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct Options {
   std::string source, out, weights, base;
+  bool merge = false;
 };
 
 // The reference implementation's prompts are NumPy arrays; ".prompt" ends their names in its checkpoints.
@@ -24,8 +26,14 @@ bool is_one_file(const std::string& out) {
 
 int run(const Options& options) {
   if (!is_checkpoint(options.source)) {
+    if (options.merge)
+      fail_config("{}: is no checkpoint of a run, so there is nothing to merge", options.source);
     open_model(options.source)->export_hf(options.out);
     std::printf("%s: a Hugging Face model\n", options.out.c_str());
+    return kSuccess;
+  }
+  if (options.merge) {
+    std::printf("%s\n", merge_trained({options.source, options.out, options.weights}).c_str());
     return kSuccess;
   }
   if (!is_one_file(options.out)) {
@@ -51,6 +59,7 @@ Verb add_export(CLI::App& program) {
   app->footer(
       "Example:\n  trimtab export runs/rte/best.h5 rte-adapter --base google/t5-small-lm-adapt   (for PEFT)\n"
       "  trimtab export runs/rte/best.h5 prompt.npy       (the reference implementation's form)\n"
+      "  trimtab export runs/lora/best.h5 tuned.h5 --merge (a model of its own: LoRA, IA3, tuned weights)\n"
       "  trimtab export models/t5-small.h5 t5-small-hf    (a folder of Hugging Face's form)\n"
       "Of a prompt, names that end in .npy, .prompt or .safetensors are one file without config.");
   const auto options = std::make_shared<Options>();
@@ -61,6 +70,8 @@ Verb add_export(CLI::App& program) {
   app->add_option(
       "--base", options->base,
       "What the adapter is to call that model: a name on the hub, or a folder; default: --weights");
+  app->add_flag("--merge", options->merge,
+                "Write the whole model with what was trained in its weights: an .h5, or a folder");
   return {app, [options] { return run(*options); }};
 }
 

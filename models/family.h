@@ -100,6 +100,9 @@ class BaseModel {
   // weights' reader throws.
   virtual std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const = 0;
 
+  // From now on weights() are those of `wrap(weights so far)`, which have the same names and shapes.
+  using WeightWrapper = std::function<std::unique_ptr<TensorSource>(std::unique_ptr<TensorSource>)>;
+  virtual void wrap_weights(const WeightWrapper& wrap) = 0;
   // Writes one .h5 of ours, in full or not at all.
   virtual void save(const std::string& path, DType type) const = 0;
   // Writes a folder of Hugging Face's form.

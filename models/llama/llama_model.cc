@@ -43,6 +43,7 @@ class LlamaModel final : public BaseModel {
         {options.units.begin, options.units.end, options.compute, options.prompt_lead, options.device});
   }
   void save(const std::string& path, DType type) const override { save_llama(files_, path, type); }
+  void wrap_weights(const WeightWrapper& wrap) override { files_.weights = wrap(std::move(files_.weights)); }
   void export_hf(const std::string& folder) const override { export_llama_hf(files_, folder); }
 
  private:

@@ -44,6 +44,7 @@ class T5Model final : public BaseModel {
   void save(const std::string& path, DType type) const override {
     save_t5(config(), weights(), files_.tokenizer_model, path, type);
   }
+  void wrap_weights(const WeightWrapper& wrap) override { files_.weights = wrap(std::move(files_.weights)); }
   void export_hf(const std::string& folder) const override { export_t5_hf(files_, folder); }
 
  private:

@@ -8,7 +8,9 @@
 
 #include <filesystem>
 
+#include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
+#include "experiments/merged_model.h"
 #include "models/golden_case.h"
 #include "models/mesh_case.h"
 #include "models/methods/initial_values.h"
@@ -110,6 +112,43 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"prefix_mlp", "{name: prefix_tuning, reparameterisation: mlp, hidden: 6}"},
                     Setting{"lora", "{name: lora, rank: 2}"}, Setting{"ia3", "name: ia3"}),
     [](const auto& test) { return test.param.name; });
+
+// A model of its own computes what base and method do together.
+TEST(MergedModel, ComputesTheSame) {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "trimtab-merged-model";
+  std::filesystem::create_directories(folder);
+  const Layout one{"one", Mesh(), whole};
+  for (const char* name : {"t5_10", "t5_11", "qwen2", "llama_inner"})
+    for (const char* yaml : {"{name: lora, rank: 2, alpha: 6, dropout: 0}",
+                             "{name: ia3, targets: [], feed_forward: []}", "{name: model_tuning}"}) {
+      SCOPED_TRACE(fmt::format("{} {}", name, yaml));
+      const GoldenCase golden(name);
+      World world = solo_world();
+      Attached tuned(golden, one, yaml, world);
+      tuned.move();
+      CheckpointInfo info;
+      info.method = Subtree::parse(yaml, "method").name();
+      info.config = fmt::format("method: {}\n", yaml);
+      info.weights = golden.model().weights().path();
+      info.base_hash = weights_hash(golden.model().weights());
+      save_checkpoint(world, (folder / "run.h5").string(), info, tuned.parameters, nullptr);
+      const c10::NoGradGuard no_grad;
+      const MicroBatch batch = golden.batch(0, 4);
+      const auto loss = [&](ModelStage& stage) {
+        return stage.loss(stage.forward({}, batch, {}), batch, 1e-4).loss.item<double>();
+      };
+      const double expected = loss(*tuned.stage);
+      for (const char* out : {"merged.h5", "merged"}) {
+        merge_trained({(folder / "run.h5").string(), (folder / out).string(), golden.folder()});
+        const auto merged = open_model((folder / out).string());
+        const auto stage = merged->make_stage(world, {{0, golden.layers()}});
+        EXPECT_NEAR(loss(*stage) / expected, 1.0, 1e-5) << out;
+      }
+      EXPECT_GT(std::abs(loss(*golden.stage(world)) / expected - 1.0), 1e-4);
+      std::filesystem::remove_all(folder / "merged");
+    }
+  std::filesystem::remove_all(folder);
+}
 
 }  // namespace
 }  // namespace trimtab::test

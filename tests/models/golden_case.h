@@ -25,6 +25,7 @@ class GoldenCase {
   explicit GoldenCase(const std::string& name);
 
   const BaseModel& model() const { return *model_; }
+  const std::string& folder() const { return folder_; }
   int layers() const { return static_cast<int>(model_->cost_units({}).size()); }
   // The whole model on one rank.
   std::unique_ptr<ModelStage> stage(World& world) const { return model_->make_stage(world, {{0, layers()}}); }
