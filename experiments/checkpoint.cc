@@ -50,7 +50,8 @@ void save_checkpoint(World& world, const std::string& path, const CheckpointInfo
   if (state != nullptr)
     for (const auto& [name, tensor, cut] : state->tensors)
       slices.push_back({std::string(kState) + swapped(name, '/', '|'), tensor, cut});
-  for (const auto& [name, tensor, cut] : results) slices.push_back({std::string(kResult) + name, tensor, cut});
+  for (const auto& [name, tensor, cut] : results)
+    slices.push_back({std::string(kResult) + name, tensor, cut});
   if (world.rank() != 0) return gather_slices(world, slices, {});
   TensorStoreWriter writer(path);
   gather_slices(world, slices,

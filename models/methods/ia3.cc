@@ -85,8 +85,8 @@ class Ia3 final : public TuningMethod {
     return true;
   }
 
-  // Ten times that of the paper (section 3.3), whose runs are ten times as long as those for which this is the
-  // default.
+  // Ten times that of the paper (section 3.3), whose runs are ten times as long as those for which this is
+  // the default.
   double suggested_learning_rate() const override { return 0.03; }
 
  private:

@@ -162,9 +162,8 @@ const std::vector<std::string> kModelTuning = {
 // those of all of it together.
 TEST(Ranks, EveryMethodOnMeshes) {
   const Workshop shop;
-  for (const std::string method :
-       {"{name: lora, rank: 2, dropout: 0.1}", "{name: ia3}",
-        "{name: prefix_tuning, length: 2, reparameterisation: mlp, hidden: 6}"}) {
+  for (const std::string method : {"{name: lora, rank: 2, dropout: 0.1}", "{name: ia3}",
+                                   "{name: prefix_tuning, length: 2, reparameterisation: mlp, hidden: 6}"}) {
     SCOPED_TRACE(method);
     const std::vector<std::string> chosen = {"--set", "method=" + method};
     static int number = 0;
