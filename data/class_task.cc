@@ -31,7 +31,9 @@ std::string replaced(std::string text, const Texts& from_to) {
 class Classification final : public PublishedTask {
  public:
   Classification(ClassTask task, ClassTaskOptions options)
-      : PublishedTask(task.data, options), task_(std::move(task)), replace_(std::move(options.replace)) {
+      : PublishedTask(task.data, static_cast<PublishedOptions&>(options)),
+        task_(std::move(task)),
+        replace_(std::move(options.replace)) {
     for (TextField& field : task_.fields)
       if (field.columns.empty()) field.columns = {field.name};
     if (task_.written_labels.empty()) task_.written_labels = task_.labels;
