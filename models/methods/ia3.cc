@@ -85,8 +85,7 @@ class Ia3 final : public TuningMethod {
     return true;
   }
 
-  // Ten times that of the paper (section 3.3), whose runs are ten times as long as those for which this is
-  // the default.
+  // The paper has 0.003 (section 3.3), for runs that are many times longer.
   double suggested_learning_rate() const override { return 0.03; }
 
  private:
