@@ -13,7 +13,7 @@ WeightLoader::WeightLoader(const TensorSource& source, const Communicator& tenso
                            at::Device device)
     : source_(source), tensor_(tensor), compute_(compute), device_(device) {}
 
-at::Tensor WeightLoader::keep(at::Tensor tensor, std::vector<Part> parts) {
+at::Tensor WeightLoader::keep(const at::Tensor& tensor, std::vector<Part> parts) {
   leaves_.push_back({tensor.to(device_), std::move(parts)});
   return leaves_.back().tensor;
 }

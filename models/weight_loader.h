@@ -56,7 +56,7 @@ class WeightLoader {
   };
   // The maps that are stacked in `weight` by module: names without ".weight".
   std::vector<LinearSite::Part> maps_in(const at::Tensor& weight) const;
-  at::Tensor keep(at::Tensor tensor, std::vector<Part> parts);
+  at::Tensor keep(const at::Tensor& tensor, std::vector<Part> parts);
   at::Tensor columns(const std::string& name, DType type);
 
   const TensorSource& source_;
