@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "experiments/checkpoint.h"
 #include "launch/program.h"
 
 namespace trimtab::testing {
@@ -112,6 +113,16 @@ TEST(Adapter, WhatPeftDoesNotHaveStaysHere) {
   const Outcome out = run_program({"export", shop.path("tuned/best.h5"), shop.path("adapter")});
   EXPECT_EQ(out.code, 2);
   EXPECT_THAT(out.err, HasSubstr("PEFT has no model_tuning"));
+  // A prompt of an experiment that puts it behind the first token.
+  ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
+  const Checkpoint run(shop.path("run/best.h5"));
+  CheckpointInfo info = run.info();
+  const std::string first = "prompt_place: first";
+  info.config.replace(info.config.find(first), first.size(), "prompt_place: after_begin");
+  save_checkpoint(shop.path("behind.h5"), info, {{"prompt", run.value("prompt")}}, nullptr);
+  const Outcome behind = run_program({"export", shop.path("behind.h5"), shop.path("adapter")});
+  EXPECT_EQ(behind.code, 2);
+  EXPECT_THAT(behind.err, HasSubstr("text.prompt_place: after_begin"));
   EXPECT_FALSE(std::filesystem::exists(shop.path("adapter")));
 }
 
