@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <set>
+#include <string_view>
 
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
@@ -20,15 +22,7 @@ extern char** environ;
 namespace trimtab {
 namespace {
 
-// In single quotes gnuplot has one special character, which is written twice.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\'') out += '\'';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out + "'";
-}
+std::string quoted(const std::string& text) { return quoted_for_gnuplot(text); }
 
 // "1", "0.3", "77 M", "2.85 B": as few digits as tell sizes apart.
 std::string short_number(double value) {
@@ -86,8 +80,37 @@ std::string x_axis(const Plot& plot) {
   return out + fmt::format("set xtics ({})\n", tics);
 }
 
+// Where a band ends at or below 0, a decade under its middle.
+double lower_end(const Plot& plot, const PlotPoint& point) {
+  constexpr double kDecade = 10;
+  const double low = point.y - point.spread;
+  return plot.log_y && low <= 0 ? point.y / kDecade : low;
+}
+
+// Whole decades around the data, each marked with its number.
+std::string log_y_axis(const Plot& plot) {
+  Range y;
+  for (const Curve& curve : plot.curves)
+    for (const PlotPoint& point : curve.points) {
+      y.include(lower_end(plot, point));
+      y.include(point.y + point.spread);
+    }
+  for (const auto& level : plot.levels) y.include(level.second);
+  TT_CHECK(y.low > 0, "a logarithmic axis has no place for {}", y.low);
+  constexpr double kTolerance = 1e-9;
+  const int first = static_cast<int>(std::floor(std::log10(y.low) + kTolerance));
+  const int last = static_cast<int>(std::ceil(std::log10(y.high) - kTolerance));
+  std::string tics;
+  for (int decade = first; decade <= last; ++decade)
+    tics += fmt::format("{}'{:.{}f}' 1e{}", tics.empty() ? "" : ", ", std::pow(10.0, decade),
+                        std::max(0, -decade), decade);
+  return fmt::format("set logscale y\nset yrange [1e{}:1e{}]\nset ytics ({})\n", first,
+                     std::max(last, first + 1), tics);
+}
+
 // All of the data with a little room, and nothing that no score can be.
 std::string y_axis(const Plot& plot) {
+  if (plot.log_y) return log_y_axis(plot);
   Range y;
   for (const Curve& curve : plot.curves)
     for (const PlotPoint& point : curve.points) {
@@ -123,7 +146,7 @@ std::string plot_command(const Plot& plot, const std::string& data) {
     constexpr std::size_t kMarked = 20;  // more points than that are a line
     const std::string point =
         fmt::format("lw 2 pt {} ps {}", 4 + 2 * (block % 5) + 1, curve.points.size() > kMarked ? 0 : 0.9);
-    if (has_spread(curve) && plot.few_points)
+    if (has_spread(curve) && plot.few_points && !plot.log_y)
       bands.push_back(fmt::format("{} using 1:2:3:4 with yerrorbars {} lw 1.5 pt 0 notitle", source, paint));
     else if (has_spread(curve))
       bands.push_back(fmt::format(
@@ -162,7 +185,7 @@ std::string plot_data(const Plot& plot) {
     if (curve.points.empty()) continue;
     begin(curve.name);
     for (const PlotPoint& p : curve.points)
-      out += fmt::format("{} {} {} {}\n", p.x, p.y, p.y - p.spread, p.y + p.spread);
+      out += fmt::format("{} {} {} {}\n", p.x, p.y, lower_end(plot, p), p.y + p.spread);
   }
   const Range x = shown_x(plot);
   for (const auto& [name, y] : plot.levels) {
@@ -196,15 +219,39 @@ bool draw(const Plot& plot, const std::string& path_without_ending, std::string&
     why = "there is nothing to draw";
     return false;
   }
-  const std::string data = path_without_ending + ".dat", script = path_without_ending + ".gp";
-  write_file_atomically(data, plot_data(plot));
-  write_file_atomically(script, plot_script(plot, data, path_without_ending));
+  return draw_script(plot_script(plot, path_without_ending + ".dat", path_without_ending), plot_data(plot),
+                     path_without_ending, why);
+}
+
+bool draw_script(const std::string& script_text, const std::string& data,
+                 const std::string& path_without_ending, std::string& why) {
+  const std::string script = path_without_ending + ".gp";
+  write_file_atomically(path_without_ending + ".dat", data);
+  write_file_atomically(script, script_text);
   const int code = run_program("gnuplot", script);
   if (code == 127)
     why = fmt::format("gnuplot is not installed (apt-get install gnuplot-nox); then: gnuplot {}", script);
   else if (code != 0)
     why = fmt::format("gnuplot ended with code {}; try by hand: gnuplot {}", code, script);
   return code == 0;
+}
+
+std::string without_picture_ending(const std::string& path) {
+  constexpr std::string_view kEndings[] = {".png", ".svg"};
+  for (const std::string_view ending : kEndings)
+    if (path.size() > ending.size() && path.ends_with(ending))
+      return path.substr(0, path.size() - ending.size());
+  fail_config("--picture: {} ends neither in .png nor in .svg", path);
+}
+
+// In single quotes gnuplot has one special character, which is written twice.
+std::string quoted_for_gnuplot(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'') out += '\'';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out + "'";
 }
 
 }  // namespace trimtab

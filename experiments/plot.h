@@ -30,6 +30,7 @@ struct Plot {
   // over a factor of 8 or more.
   bool few_points = false;
   double lowest = 0, highest = 100;  // values that there can be; the y axis does not leave them
+  bool log_y = false;                // by decades; spreads are bands that end above 0
 };
 
 // The gnuplot script that reads `data` and writes `pictures`.png and .svg.
@@ -42,5 +43,13 @@ std::string plot_data(const Plot& plot);
 // installed or fails: a picture is never worth losing a result for. Throws Error when the files cannot be
 // written.
 bool draw(const Plot& plot, const std::string& path_without_ending, std::string& why);
+
+// The same for a script and data of other pictures.
+bool draw_script(const std::string& script, const std::string& data, const std::string& path_without_ending,
+                 std::string& why);
+// What a path is without .png or .svg at its end. Throws ConfigError when it ends in neither.
+std::string without_picture_ending(const std::string& path);
+// A text as gnuplot reads it: in single quotes.
+std::string quoted_for_gnuplot(const std::string& text);
 
 }  // namespace trimtab

@@ -43,8 +43,8 @@ std::vector<PromptMatrix> read_prompts(const std::string& path) {
     const CheckpointInfo& info = checkpoint.info();
     const std::string origin = fmt::format("{} of {} steps on {} (SHA-256 {}...)", info.method, info.step,
                                            info.weights, short_hash(info.base_hash));
-    for (const std::string& name : checkpoint.values()) {
-      const at::Tensor value = checkpoint.value(name);
+    for (const std::string& name : checkpoint.results()) {
+      const at::Tensor value = checkpoint.result(name);
       const float* data = value.const_data_ptr<float>();
       out.push_back({name, value.sizes().vec(), {data, data + value.numel()}, origin});
     }

@@ -7,12 +7,9 @@
 #include <set>
 
 #include "runtime/atomic_file.h"
-#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
-
-using Cells = std::vector<std::string>;
 
 // The metric of every row, or "" if they differ.
 std::string common_metric(const Results& results) {
@@ -80,54 +77,6 @@ Cells cells(const ResultRow& row, const Results& results, const Shape& shape) {
   return out;
 }
 
-// Of text on a screen: bytes that go on with a letter take no room.
-std::size_t width_of(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-std::string padded(const std::string& text, std::size_t width, bool left) {
-  const std::string room(width - width_of(text), ' ');
-  return left ? text + room : room + text;
-}
-
-std::string lined_up(const std::vector<Cells>& lines, std::size_t left_columns, bool markdown) {
-  std::vector<std::size_t> widths(lines.front().size(), 0);
-  for (const Cells& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width_of(line[i]));
-  std::string out;
-  for (std::size_t n = 0; n < lines.size(); ++n) {
-    std::string line = markdown ? "|" : "";
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      const std::string cell = padded(lines[n][i], widths[i], i < left_columns);
-      line += markdown ? fmt::format(" {} |", cell) : (i == 0 ? "" : "  ") + cell;
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
-    if (n > 0 || !markdown) continue;
-    out += "|";
-    for (std::size_t i = 0; i < widths.size(); ++i)
-      out += i < left_columns ? fmt::format(":{:-<{}} |", "", widths[i])
-                              : fmt::format(" {:->{}}:|", "", widths[i]);
-    out += "\n";
-  }
-  return out;
-}
-
-std::string csv_line(const Cells& cells) {
-  Cells quoted;
-  for (const std::string& cell : cells) {
-    if (cell.find_first_of(",\"\n") == std::string::npos) {
-      quoted.push_back(cell);
-      continue;
-    }
-    std::string text = "\"";
-    for (const char c : cell) text += c == '"' ? "\"\"" : std::string(1, c);
-    quoted.push_back(text + "\"");
-  }
-  return fmt::format("{}\n", fmt::join(quoted, ","));
-}
-
 std::string csv(const Results& results) {
   Cells head;
   for (const ResultColumn& column : results.columns) head.push_back(column.key);
@@ -158,20 +107,13 @@ std::string csv(const Results& results) {
 
 }  // namespace
 
-TableFormat parse_table_format(const std::string& name) {
-  if (name == "text") return TableFormat::kText;
-  if (name == "markdown") return TableFormat::kMarkdown;
-  if (name == "csv") return TableFormat::kCsv;
-  fail_config("--format: expected text, markdown or csv, found '{}'", name);
-}
-
 std::string results_table(const Results& results, TableFormat format) {
   if (format == TableFormat::kCsv) return csv(results);
   const Shape shape(results);
   std::vector<Cells> lines = {header(results, shape)};
   for (const ResultRow& row : results.rows) lines.push_back(cells(row, results, shape));
   const std::size_t left = results.columns.size() + (shape.metric.empty() ? 1 : 0);
-  return lined_up(lines, left, format == TableFormat::kMarkdown);
+  return aligned_table(lines, left, format == TableFormat::kMarkdown);
 }
 
 }  // namespace trimtab

@@ -6,13 +6,9 @@
 #include <string>
 
 #include "experiments/results.h"
+#include "experiments/text_table.h"
 
 namespace trimtab {
-
-enum class TableFormat { kText, kMarkdown, kCsv };
-
-// Throws ConfigError that names the formats.
-TableFormat parse_table_format(const std::string& name);
 
 // A line a row: settings, runs, score on each split (mean, and spread over the seeds), what the most frequent
 // label scores, trained parameters, their share of the model, seconds and peak memory of a run, predictions

@@ -22,6 +22,7 @@ Verb add_pretrain(CLI::App& program);
 Verb add_import(CLI::App& program);
 Verb add_export(CLI::App& program);
 Verb add_inspect(CLI::App& program);
+Verb add_plan(CLI::App& program);
 Verb add_vocabulary(CLI::App& program);
 Verb add_doctor(CLI::App& program);
 

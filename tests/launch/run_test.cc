@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "experiments/run_lock.h"
 #include "launch/program.h"
@@ -223,9 +224,44 @@ TEST(Files, PromptsGoOutAndAreShown) {
   const Outcome shown = run_program({"inspect", shop.path("prompt.npy"), "--weights", shop.model()});
   EXPECT_EQ(shown.code, 0) << shown.err;
   EXPECT_THAT(shown.out, AllOf(HasSubstr("[4, 16]"), HasSubstr("norm of a row"), HasSubstr("   3  ")));
+  // The trained one knows its task, its vocabulary and how far it moved.
+  const Outcome trained = run_program(
+      {"inspect", shop.path("run/best.h5"), "--weights", shop.model(), "--picture", shop.path("prompt.svg")});
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  EXPECT_THAT(trained.out, AllOf(HasSubstr("moved by"), HasSubstr("labels among the 5 nearest"),
+                                 HasSubstr("good: rows 0; highest in row 0, place 1"), HasSubstr("bad: ")));
+  EXPECT_THAT(shop.read("prompt.dat"), HasSubstr("# row norm cosine\n0 "));
+  const Outcome compared = run_program({"inspect", shop.path("prompt.npy"), shop.path("run/best.h5"),
+                                        "--json", "--weights", shop.model(), "--labels", "good"});
+  EXPECT_EQ(compared.code, 0) << compared.err;
+  const auto json = nlohmann::json::parse(compared.out);
+  EXPECT_NEAR(json["likeness"]["averaged"][0][1].get<double>(), 1, 1e-6);
+  EXPECT_EQ(json["prompts"][0]["labels"][0]["label"], "good");
+  EXPECT_EQ(json["prompts"][0]["neighbours"][3].size(), 5U);
+  const Outcome ending = run_program({"inspect", shop.path("prompt.npy"), "--picture", "prompt.gif"});
+  EXPECT_EQ(ending.code, 2);
+  EXPECT_THAT(ending.err, HasSubstr("prompt.gif ends neither in .png nor in .svg"));
   EXPECT_EQ(run_program({"export", shop.model(), shop.path("hf")}).code, 0);
   EXPECT_EQ(run_program({"import", shop.path("hf"), shop.path("again.h5")}).code, 0);
   EXPECT_EQ(run_program({"doctor"}).code, 0);
+}
+
+TEST(Plan, CountsParametersOfTheModelAndOfThePaper) {
+  const Workshop shop;
+  const Outcome counted =
+      run_program({"plan", "--parameters", "--methods", "prompt_tuning", "--lengths", "4,100", "--format",
+                   "csv", "--picture", shop.path("counts.png"), shop.model(), "xxl"});
+  EXPECT_EQ(counted.code, 0) << counted.err;
+  EXPECT_THAT(counted.out,
+              AllOf(HasSubstr("prompt_tuning,length 4,64,"),  // as the record of a run says
+                    HasSubstr("T5 1.1 xxl,prompt_tuning,length 100,409600,11135741952,0.00368")));
+  EXPECT_THAT(shop.read("counts.dat"), HasSubstr("# prompt tuning\n"));
+  const Outcome nothing = run_program({"plan"});
+  EXPECT_EQ(nothing.code, 2);
+  EXPECT_THAT(nothing.err, HasSubstr("--parameters"));
+  const Outcome zero = run_program({"plan", "--parameters", "--lengths", "0"});
+  EXPECT_EQ(zero.code, 2);
+  EXPECT_THAT(zero.err, HasSubstr("--lengths: 0 is less than 1"));
 }
 
 }  // namespace
