@@ -11,6 +11,7 @@ Logits must agree to 1e-4 of their size, and must differ from those of the base 
 """
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -37,6 +38,9 @@ class Pair:
     def __init__(self, options, case, folder):
         self.options, self.case, self.folder = options, case, folder
         self.base = options.golden / case
+        # The stand-ins of CUDA's libraries are for Python only.
+        libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+        self.environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(x for x in libraries if not x.endswith("/stubs"))}
         config = json.loads((self.base / "config.json").read_text())
         self.seq2seq = config["model_type"] == "t5"
         self.task = "SEQ_2_SEQ_LM" if self.seq2seq else "CAUSAL_LM"
@@ -76,7 +80,7 @@ class Pair:
 
     # ---- trimtab's side
     def run(self, *command, code=0):
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=self.environment)
         if done.returncode != code:
             sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
