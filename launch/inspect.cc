@@ -30,14 +30,20 @@ void draw_picture(const Inspections& inspections, const std::string& path) {
   std::fprintf(stderr, "picture: %s.png\n", pictures.c_str());
 }
 
+// A folder that is no adapter of PEFT's, or an .h5 that is no checkpoint.
+bool is_model(const std::string& file) {
+  if (std::filesystem::is_directory(file)) return !std::filesystem::exists(file + "/adapter_config.json");
+  return file.ends_with(".h5") && !is_checkpoint(file);
+}
+
 // What is no prompt: a model, or a checkpoint of a method that trains something else. Whether it was one.
 bool show_otherwise(const Options& options) {
   const std::string& file = options.request.files.front();
   std::string text;
-  if (std::filesystem::is_directory(file) || (file.ends_with(".h5") && !is_checkpoint(file))) {
+  if (is_model(file)) {
     if (options.json) fail_config("--json: {} is a model; it is shown as text only", file);
     text = open_model(file)->summary() + "\n";
-  } else if (is_checkpoint(file)) {
+  } else if (!std::filesystem::is_directory(file) && is_checkpoint(file)) {
     const auto trained = trained_without_prompt(file);
     if (trained.empty()) return false;
     text = options.json ? trained_json(trained) : trained_text(trained);
