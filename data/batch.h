@@ -22,6 +22,7 @@ struct Batch {
   // depend neither on the replica nor on the micro-batch that computes the row.
   std::vector<std::uint64_t> samples;
   std::vector<std::size_t> examples;  // where the row came from, for the caller's lists
+  std::vector<std::int32_t> lanes;    // the prompt that the row goes through
 
   std::size_t rows() const { return samples.size(); }
   std::int64_t input_length(std::size_t row) const { return input_offsets[row + 1] - input_offsets[row]; }
@@ -34,13 +35,14 @@ struct Batch {
   }
 
   void append(std::span<const TokenId> input, std::span<const TokenId> target, std::uint64_t sample,
-              std::size_t example) {
+              std::size_t example, std::int32_t lane = 0) {
     input_ids.insert(input_ids.end(), input.begin(), input.end());
     input_offsets.push_back(static_cast<std::int64_t>(input_ids.size()));
     target_ids.insert(target_ids.end(), target.begin(), target.end());
     target_offsets.push_back(static_cast<std::int64_t>(target_ids.size()));
     samples.push_back(sample);
     examples.push_back(example);
+    lanes.push_back(lane);
   }
 };
 

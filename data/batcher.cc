@@ -57,6 +57,14 @@ std::int64_t positions(const Batch& batch, std::size_t row, std::int64_t extra_p
 
 std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
                                  std::int64_t extra_positions) {
+  std::int32_t lanes = 1;
+  for (const std::int32_t lane : batch.lanes) lanes = std::max(lanes, lane + 1);
+  return micro_batches(batch, token_budget,
+                       std::vector<std::int64_t>(static_cast<std::size_t>(lanes), extra_positions));
+}
+
+std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
+                                 const std::vector<std::int64_t>& lane_positions) {
   std::vector<std::size_t> order(batch.rows());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -66,14 +74,16 @@ std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
   std::vector<Batch> parts;
   std::int64_t left = 0;
   for (const std::size_t row : order) {
-    const std::int64_t used = positions(batch, row, extra_positions);
-    check_row(used, token_budget, extra_positions, batch.examples[row]);
+    const std::int64_t extra = lane_positions.at(static_cast<std::size_t>(batch.lanes[row]));
+    const std::int64_t used = positions(batch, row, extra);
+    check_row(used, token_budget, extra, batch.examples[row]);
     if (parts.empty() || used > left) {
       parts.emplace_back();
       left = token_budget;
     }
     left -= used;
-    parts.back().append(batch.input(row), batch.target(row), batch.samples[row], batch.examples[row]);
+    parts.back().append(batch.input(row), batch.target(row), batch.samples[row], batch.examples[row],
+                        batch.lanes[row]);
   }
   return parts;
 }

@@ -47,6 +47,10 @@ std::int64_t positions(const Batch& batch, std::size_t row, std::int64_t extra_p
 // and budget if one row alone is over the budget.
 std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
                                  std::int64_t extra_positions = 0);
+// The same for rows of several lanes, whose prompts have `lane_positions` each. The order is that of the
+// texts, so that what is asked through several prompts stays together.
+std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
+                                 const std::vector<std::int64_t>& lane_positions);
 
 // Throws the same ConfigError for the longest row of the store, before the first step rather than in the
 // middle.

@@ -23,7 +23,8 @@ Batch replica_share(const Batch& batch, int replicas, int replica) {
   std::ranges::sort(mine);
   Batch out;
   for (const std::size_t row : mine)
-    out.append(batch.input(row), batch.target(row), batch.samples[row], batch.examples[row]);
+    out.append(batch.input(row), batch.target(row), batch.samples[row], batch.examples[row],
+               batch.lanes[row]);
   return out;
 }
 

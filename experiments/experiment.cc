@@ -54,8 +54,21 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
 Experiment::Experiment(ExperimentConfig config, World& world, TrainingData training,
                        const std::function<bool()>& should_stop)
     : config_(std::move(config)), world_(world) {
-  check(config_, world.all().size());
+  build(training, should_stop);
+}
+
+Experiment::Experiment(ExperimentConfig config, World& world, std::vector<PromptFile> prompts,
+                       const std::function<bool()>& should_stop)
+    : config_(std::move(config)), world_(world) {
+  check_makes_prompts(config_.method.name(), "method.name");
+  prompts_ = std::make_unique<ServedPrompts>(std::move(prompts));
+  build(TrainingData::kNone, should_stop);
+}
+
+void Experiment::build(TrainingData training, const std::function<bool()>& should_stop) {
+  check(config_, world_.all().size());
   method_ = make_method(config_.method);
+  if (prompts_) method_ = prompts_->method();
   task_ = make_task(config_.task);
   const OptimizerConfig optimizer = config_.optimizer.resolved(method_->suggested_learning_rate());
   config_.optimizer.learning_rate = optimizer.learning_rate;
@@ -98,6 +111,7 @@ void Experiment::open_model() {
                 layers);
   tokenizer_ = open_vocabulary(config_.model.vocabulary, *model_, config_.output);
   tokenizer_->check_fits(model_->vocabulary());
+  if (prompts_) prompts_->check_vocabulary(tokenizer_->hash(), tokenizer_->path());
   make_recipe();
   // A label that is cut can never be predicted.
   recipe_->encode_labels(task_->labels());
@@ -212,6 +226,11 @@ void Experiment::check_ranks_agree() {
   base_hash_ = text_of_rank(all, weights);
   require_same(all, "the file of weights", reads ? weights : base_hash_,
                "copy model.weights to every host again");
+  if (prompts_) {
+    require_same(all, "the list of prompts", prompts_->identity(),
+                 "give every rank the same names and files of prompts");
+    prompts_->check_base(base_hash_, config_.model.weights);
+  }
   std::string inventory = tokenizer_->hash();
   for (const std::string& name : model_->weights().names()) {
     const TensorInfo info = model_->weights().info(name);
@@ -331,6 +350,15 @@ void Experiment::find_scored_splits() {
   }
 }
 
+AnswerOptions Experiment::answer_options() const {
+  AnswerOptions options;
+  options.max_target = config_.text.max_target;
+  options.batch_tokens = config_.evaluate.batch_tokens;
+  options.lane_positions = method_->lane_positions();
+  options.ranking = ranking_.get();
+  return options;
+}
+
 const Evaluator& Experiment::evaluator(const std::string& split) {
   std::unique_ptr<Evaluator>& evaluator = evaluators_[split];
   if (evaluator) return *evaluator;
@@ -339,13 +367,8 @@ const Evaluator& Experiment::evaluator(const std::string& split) {
   if (split == config_.evaluate.split) keep_first(examples, config_.text.dev_rows);
   if (!has_targets(examples))
     fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", split, task_->name());
-  EvaluatorOptions options;
-  options.max_target = config_.text.max_target;
-  options.batch_tokens = config_.evaluate.batch_tokens;
-  options.extra_positions = method_->extra_positions();
-  options.ranking = ranking_.get();
   const TokenisedExamples rows = tokenised(split, examples);
-  evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), rows, options);
+  evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), rows, answer_options());
   return *evaluator;
 }
 

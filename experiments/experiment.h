@@ -22,6 +22,7 @@
 #include "experiments/experiment_config.h"
 #include "experiments/label_ranking.h"
 #include "experiments/model_runner.h"
+#include "experiments/served_prompts.h"
 #include "models/family.h"
 #include "models/methods/tuning_method.h"
 #include "models/model.h"
@@ -41,6 +42,11 @@ class Experiment {
   // outlive this. `should_stop` is asked between the long parts; when it says yes on any rank, Interrupted is
   // thrown on all.
   Experiment(ExperimentConfig config, World& world, TrainingData training,
+             const std::function<bool()>& should_stop = {});
+  // For using prompts that other runs have trained on this frozen model, each a lane in the order of the
+  // list, in place of what `config` trains. Throws ConfigError that names a prompt of another base or
+  // vocabulary.
+  Experiment(ExperimentConfig config, World& world, std::vector<PromptFile> prompts,
              const std::function<bool()>& should_stop = {});
   ~Experiment();
 
@@ -83,10 +89,13 @@ class Experiment {
   // What a trained run is scored on at its end: evaluate.split, and the test split if it is there with its
   // targets.
   const std::vector<std::string>& scored_splits() const { return scored_splits_; }
+  // How the model answers: generates or ranks, through the lanes of the method.
+  AnswerOptions answer_options() const;
   // Read on first use. `max_examples` 0: all.
   const Evaluator& evaluator(const std::string& split);
 
  private:
+  void build(TrainingData training, const std::function<bool()>& should_stop);
   void open_model();
   void make_recipe();
   void load_training_rows();
@@ -101,6 +110,7 @@ class Experiment {
 
   ExperimentConfig config_;
   World& world_;
+  std::unique_ptr<ServedPrompts> prompts_;  // null where the config's own method is used
   std::unique_ptr<TuningMethod> method_;
   std::unique_ptr<Task> task_;
   std::unique_ptr<BaseModel> model_;  // what is known of the weights before they are read

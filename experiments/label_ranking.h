@@ -19,6 +19,7 @@ class LabelRanking {
   // of another: the shorter one would always be likelier.
   LabelRanking(const TextRecipe& recipe, std::vector<std::string> labels);
 
+  std::size_t labels() const { return labels_.size(); }
   // A row for each example and label, labels of an example behind each other. Throws Error if there is none.
   ExampleStore rows(const std::vector<TextExample>& examples, RecipeCounts& counts) const;
   // The likeliest label of each example, the first one of equals. `likelihoods` of all rows, in their order.

@@ -35,7 +35,7 @@ MicroBatch to_micro_batch(const Batch& batch, std::int64_t pad_id) {
     for (std::int64_t i = batch.target_offsets[row]; i < batch.target_offsets[row + 1]; ++i)
       shifted[i] =
           i == batch.target_offsets[row] ? pad_id : batch.target_ids[static_cast<std::size_t>(i - 1)];
-  out.lanes.assign(batch.rows(), 0);
+  out.lanes = batch.lanes;
   out.samples = batch.samples;
   return out;
 }

@@ -11,8 +11,7 @@
 
 namespace trimtab {
 
-// Decoder ids are the targets of each row shifted right, with `pad_id` in front (T5's start of sequence). All
-// rows go through lane 0.
+// Decoder ids are the targets of each row shifted right, with `pad_id` in front (T5's start of sequence).
 MicroBatch to_micro_batch(const Batch& batch, std::int64_t pad_id);
 
 std::vector<MicroBatch> to_micro_batches(const std::vector<Batch>& batches, std::int64_t pad_id);

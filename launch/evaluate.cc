@@ -1,63 +1,164 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "experiments/ensemble.h"
 #include "experiments/experiment.h"
-#include "experiments/run_record.h"
 #include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/job.h"
 #include "launch/signals.h"
+#include "launch/trained_arguments.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
+#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 struct Options {
   ExperimentArguments experiment;
-  std::string checkpoint;
+  TrainedArguments trained;
+  bool ensemble = false;
   std::string split;
   std::string predictions;
+  std::string format = "text";
 };
 
-void write_predictions(const std::string& path, const Evaluator& evaluator, const Evaluation& evaluation) {
+// What was found: of one checkpoint, or of each prompt in one pass.
+struct Findings {
+  std::string split;
+  std::vector<PromptFile> prompts;      // empty for one checkpoint
+  std::vector<std::int64_t> positions;  // of the prompts
+  std::vector<Evaluation> evaluations;
+  std::optional<EnsembleScores> ensemble;
+};
+
+// Predictions are bytes, JSON is UTF-8.
+std::string text_of(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+void write_predictions(const std::string& path, const Evaluator& evaluator, const Findings& found) {
   std::string out;
-  for (std::size_t i = 0; i < evaluation.predictions.size(); ++i) {
+  for (std::size_t i = 0; i < evaluator.examples().size(); ++i) {
     const TextExample& example = evaluator.examples()[i];
-    const nlohmann::ordered_json row = {
-        {"id", example.id}, {"prediction", evaluation.predictions[i]}, {"target", example.target}};
-    out += row.dump() + "\n";
+    Json row = {{"id", example.id}};
+    if (found.prompts.empty()) row["prediction"] = found.evaluations.front().predictions[i];
+    if (found.ensemble) row["prediction"] = found.ensemble->predictions[i];
+    for (std::size_t lane = 0; lane < found.prompts.size(); ++lane)
+      row["predictions"][found.prompts[lane].name] = found.evaluations[lane].predictions[i];
+    row["target"] = example.target;
+    out += text_of(row) + "\n";
   }
   write_file_atomically(path, out);
 }
 
-int score(const Options& options, const ExperimentConfig& config, World& world) {
-  Experiment experiment(config, world, TrainingData::kNone, stop_requested);
-  const RunFolder folder(experiment.config().output);
-  if (experiment.method().trains())
-    experiment.load_trained(options.checkpoint.empty() ? folder.best() : options.checkpoint);
-  const std::string split = options.split.empty() ? experiment.config().evaluate.split : options.split;
-  const Evaluator& evaluator = experiment.evaluator(split);
-  const Evaluation evaluation = evaluator.run(experiment.runner(), stop_requested);
+Json json_of(const SplitScores& scores) {
+  Json metrics;
+  for (const auto& [name, value] : scores.metrics) metrics[name] = value;
+  return {{"metrics", metrics}, {"score", scores.main_value()}, {"invalid_labels", scores.invalid}};
+}
+
+Json json_of(const Findings& found) {
+  const Evaluation& first = found.evaluations.front();
+  Json out = {{"split", found.split},
+              {"examples", first.scores.examples},
+              {"cut_inputs", first.scores.cut_inputs},
+              {"main", first.scores.main},
+              {"seconds", first.seconds}};
+  if (found.prompts.empty()) out.update(json_of(first.scores));
+  for (std::size_t lane = 0; lane < found.prompts.size(); ++lane) {
+    Json prompt = {{"name", found.prompts[lane].name},
+                   {"file", found.prompts[lane].path},
+                   {"length", found.positions[lane]}};
+    prompt.update(json_of(found.evaluations[lane].scores));
+    out["prompts"].push_back(std::move(prompt));
+  }
+  if (!found.ensemble) return out;
+  out["average"] = json_of(found.ensemble->average);
+  out["average"].erase("invalid_labels");
+  out["best"] = {{"name", found.prompts[found.ensemble->best].name}};
+  out["best"].update(json_of(found.evaluations[found.ensemble->best].scores));
+  out["ensemble"] = json_of(found.ensemble->ensemble);
+  out["agreement"] = found.ensemble->agreement;
+  return out;
+}
+
+void print_one(const SplitScores& scores) {
+  for (const auto& [name, value] : scores.metrics) std::printf("%-20s %.2f\n", name.c_str(), value);
+  std::printf("%-20s %lld\n", "examples", static_cast<long long>(scores.examples));
+  std::printf("%-20s %lld\n", "invalid labels", static_cast<long long>(scores.invalid));
+  std::printf("%-20s %lld\n", "cut inputs", static_cast<long long>(scores.cut_inputs));
+}
+
+// A line a prompt, then what they come to together.
+void print_several(const Findings& found) {
+  std::vector<std::pair<std::string, const SplitScores*>> lines;
+  for (std::size_t lane = 0; lane < found.prompts.size(); ++lane)
+    lines.emplace_back(found.prompts[lane].name, &found.evaluations[lane].scores);
+  if (found.ensemble) {
+    lines.emplace_back("average", &found.ensemble->average);
+    lines.emplace_back("best: " + found.prompts[found.ensemble->best].name,
+                       &found.evaluations[found.ensemble->best].scores);
+    lines.emplace_back("ensemble", &found.ensemble->ensemble);
+  }
+  std::size_t width = 20;
+  for (const auto& [name, scores] : lines) width = std::max(width, name.size());
+  std::string out = fmt::format("{:<{}}", "prompt", width);
+  const SplitScores& first = *lines.front().second;
+  for (const auto& [name, value] : first.metrics) out += fmt::format("  {:>11}", name);
+  for (const auto& [name, scores] : lines) {
+    out += fmt::format("\n{:<{}}", name, width);
+    for (const auto& [metric, value] : scores->metrics) out += fmt::format("  {:>11.2f}", value);
+  }
+  out += fmt::format("\n{:<{}}  {:>11}\n{:<{}}  {:>11}\n", "examples", width, first.examples, "cut inputs",
+                     width, first.cut_inputs);
+  if (found.ensemble)
+    out += fmt::format("{:<{}}  {:>11.2f}\n", "all agree on", width, found.ensemble->agreement);
+  std::fputs(out.c_str(), stdout);
+}
+
+void print(const Findings& found, const std::string& format) {
+  if (format == "json")
+    std::printf("%s\n", text_of(json_of(found), 2).c_str());
+  else if (found.prompts.empty())
+    print_one(found.evaluations.front().scores);
+  else
+    print_several(found);
+}
+
+int score(const Options& options, const ExperimentConfig& config, const std::vector<PromptFile>& prompts,
+          World& world) {
+  const auto experiment = options.trained.open(config, world);
+  Findings found;
+  found.split = options.split.empty() ? config.evaluate.split : options.split;
+  found.prompts = prompts;
+  found.positions = experiment->method().lane_positions();
+  const Evaluator& evaluator = experiment->evaluator(found.split);
+  found.evaluations = evaluator.run_lanes(experiment->runner(), stop_requested);
+  if (options.ensemble) found.ensemble = score_ensemble(evaluator, found.evaluations);
   if (world.rank() != 0) return kSuccess;
-  for (const auto& [name, value] : evaluation.scores.metrics)
-    std::printf("%-20s %.2f\n", name.c_str(), value);
-  std::printf("%-20s %lld\n", "examples", static_cast<long long>(evaluation.scores.examples));
-  std::printf("%-20s %lld\n", "invalid labels", static_cast<long long>(evaluation.scores.invalid));
-  std::printf("%-20s %lld\n", "cut inputs", static_cast<long long>(evaluation.scores.cut_inputs));
-  if (!options.predictions.empty()) write_predictions(options.predictions, evaluator, evaluation);
+  if (!options.predictions.empty()) write_predictions(options.predictions, evaluator, found);
+  print(found, options.format);
   return kSuccess;
 }
 
 int run(const Options& options) {
+  const std::vector<PromptFile> prompts = options.trained.files();
+  if (options.ensemble && prompts.size() < 2)
+    fail_config("--ensemble: {} --prompt; an ensemble is of two prompts or more", prompts.size());
   const ExperimentConfig config = options.experiment.load();
   Job job;
   World world = job.world(config);
   const auto watch = job.watch(world, config);
   try {
-    return score(options, config, world);
+    return score(options, config, prompts, world);
   } catch (const Interrupted&) {
     return kInterrupted;
   }
@@ -66,14 +167,22 @@ int run(const Options& options) {
 }  // namespace
 
 Verb add_evaluate(CLI::App& program) {
-  CLI::App* app = program.add_subcommand("evaluate", "Score a trained run on a split");
-  app->footer("Example:\n  trimtab evaluate rte-prompt.yaml --split validation --predictions rte.jsonl");
+  CLI::App* app = program.add_subcommand(
+      "evaluate", "Score a trained run on a split, or prompts of several runs at once");
+  app->footer(
+      "Examples:\n"
+      "  trimtab evaluate rte-prompt.yaml --split validation --predictions rte.jsonl\n"
+      "  trimtab evaluate rte-prompt.yaml --ensemble --prompt 1=runs/rte/seed=1 --prompt 2=runs/rte/seed=2");
   const auto options = std::make_shared<Options>();
   add_experiment_arguments(*app, options->experiment);
-  app->add_option("--checkpoint", options->checkpoint,
-                  "What was trained; default: best.h5 of the output folder");
+  add_trained_arguments(*app, options->trained);
+  app->add_flag("--ensemble", options->ensemble,
+                "Also the majority of the prompts' answers, beside their average and the best of them");
   app->add_option("--split", options->split, "Default: evaluate.split of the experiment");
   app->add_option("--predictions", options->predictions, "Write each prediction to this JSONL file");
+  app->add_option("--format", options->format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   return {app, [options] { return run(*options); }};
 }
 

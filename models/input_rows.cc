@@ -41,10 +41,17 @@ at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
                        const std::vector<std::int64_t>& lead) {
   if (!adapter || lanes.empty()) return text_td;
+  // Of many prompts that are there, a micro-batch uses a few.
+  std::vector<std::int32_t> used = lanes;
+  std::ranges::sort(used);
+  const auto [first, last] = std::ranges::unique(used);
+  used.erase(first, last);
   std::vector<at::Tensor> lane_rows;
-  const std::int32_t count = 1 + *std::ranges::max_element(lanes);
-  for (std::int32_t lane = 0; lane < count; ++lane) lane_rows.push_back(adapter->rows(lane));
-  return put_lane_rows(text_td, text, lanes, lane_rows, lead);
+  for (const std::int32_t lane : used) lane_rows.push_back(adapter->rows(lane));
+  std::vector<std::int32_t> place;
+  for (const std::int32_t lane : lanes)
+    place.push_back(static_cast<std::int32_t>(std::ranges::lower_bound(used, lane) - used.begin()));
+  return put_lane_rows(text_td, text, place, lane_rows, lead);
 }
 
 }  // namespace trimtab

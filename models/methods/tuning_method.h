@@ -47,6 +47,8 @@ class TuningMethod {
 
   // Positions in front of each row, for checking lengths and planning memory before any weight is read.
   virtual std::int64_t extra_positions() const { return 0; }
+  // The same of each lane, the longest of which is extra_positions().
+  virtual std::vector<std::int64_t> lane_positions() const { return {extra_positions()}; }
 
   // Whether the base itself is trained.
   virtual bool trains_base() const { return false; }

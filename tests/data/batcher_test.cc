@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
+#include "data/replica_share.h"
 #include "data/temp_folder.h"
 #include "runtime/check.h"
 
@@ -150,6 +152,27 @@ TEST(MicroBatches, LongestFirstAndRepeatable) {
   EXPECT_THAT(parts[1].samples, ElementsAre(0, 2));
   EXPECT_THAT(parts[1].examples, ElementsAre(100, 102));
   EXPECT_TRUE(micro_batches(Batch{}, 11).empty());
+}
+
+TEST(MicroBatches, LanesShareThemAndTakeWhatTheirPromptsTake) {
+  Batch batch;
+  for (std::uint64_t sample = 0; sample < 6; ++sample)  // three texts of 1, 4 and 2 tokens, each in two lanes
+    batch.append(std::vector<TokenId>(std::array<std::size_t, 3>{1, 4, 2}[sample / 2], 9), {}, sample, sample,
+                 static_cast<std::int32_t>(sample % 2));
+  const std::vector<Batch> parts = micro_batches(batch, 20, {3, 10});
+  ASSERT_EQ(parts.size(), 4u);  // 7, then 14 and 5, then 12 and 4, then 11
+  EXPECT_THAT(parts[0].samples, ElementsAre(2));
+  EXPECT_THAT(parts[1].samples, ElementsAre(3, 4));
+  EXPECT_THAT(parts[1].lanes, ElementsAre(1, 0));
+  EXPECT_THAT(parts[2].samples, ElementsAre(5, 0));
+  EXPECT_EQ(micro_batches(batch, 1000, {3, 10}).front().lanes, (std::vector<std::int32_t>{0, 1, 0, 1, 0, 1}));
+  EXPECT_THAT(message_of<ConfigError>([&] {
+                micro_batches(batch, 13, {3, 10});
+              }),
+              HasSubstr("example 3 takes 14 positions (10 of them for the prompt)"));
+  const Batch half = replica_share(batch, 2, 1);
+  for (std::size_t row = 0; row < half.rows(); ++row)
+    EXPECT_EQ(half.lanes[row], static_cast<std::int32_t>(half.samples[row] % 2));
 }
 
 TEST(MicroBatches, RowOverTheBudgetIsSaidEarly) {

@@ -193,11 +193,12 @@ Outcome run_program(const std::vector<std::string>& arguments, const std::string
 
 Outcome run_command(const std::vector<std::string>& command) { return finish(start(command), "", 0, 0); }
 
-Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments) {
+Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments,
+                     const std::string& standard_input) {
   std::vector<std::string> command = mpirun();
   command.push_back(std::to_string(ranks));
   for (const std::string& word : program(arguments)) command.push_back(word);
-  return finish(start(command), "", 0, 0);
+  return finish(start(command), standard_input, 0, 0);
 }
 
 Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments) {

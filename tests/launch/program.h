@@ -20,7 +20,8 @@ Outcome run_command(const std::vector<std::string>& command);
 Outcome run_program(const std::vector<std::string>& arguments, const std::string& standard_input = "");
 
 // The same under mpirun, on so many ranks of this machine.
-Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments);
+Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments,
+                     const std::string& standard_input = "");
 // The same with TRIMTAB_FAULT set to `fault`, by the program that heeds it (faulty.cc).
 Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vector<std::string>& arguments);
 // Each rank with arguments of its own.
