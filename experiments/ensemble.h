@@ -13,8 +13,8 @@
 namespace trimtab {
 
 // For each example the answer that most of the members give. Of equally frequent answers the one whose first
-// giver comes first in the list. Answers are compared as texts. Throws nothing; all members have answered the
-// same examples, and there is at least one.
+// giver comes first in the list. Answers are compared as texts. All members have answered the same
+// examples, and there is at least one.
 std::vector<std::string> majority_vote(const std::vector<Evaluation>& members);
 
 struct EnsembleScores {

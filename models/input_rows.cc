@@ -44,8 +44,7 @@ at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
   // Of many prompts that are there, a micro-batch uses a few.
   std::vector<std::int32_t> used = lanes;
   std::ranges::sort(used);
-  const auto [first, last] = std::ranges::unique(used);
-  used.erase(first, last);
+  used.erase(std::unique(used.begin(), used.end()), used.end());
   std::vector<at::Tensor> lane_rows;
   for (const std::int32_t lane : used) lane_rows.push_back(adapter->rows(lane));
   std::vector<std::int32_t> place;
