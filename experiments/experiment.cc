@@ -117,13 +117,14 @@ void Experiment::open_model() {
   recipe_->encode_labels(task_->labels());
   if (config_.evaluate.answers == "rank")
     ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->labels());
-  const std::int64_t longest = config_.text.max_input + method_->extra_positions() + config_.text.max_target;
+  const std::int64_t longest =
+      config_.text.max_input + method_->attention_positions() + config_.text.max_target;
   if (model_->max_positions() > 0 && longest > model_->max_positions())
     fail_config(
         "text.max_input: inputs of {} tokens, {} trained positions and targets of {} tokens make rows of {}, "
         "but "
         "the model knows {} positions; lower one of them",
-        config_.text.max_input, method_->extra_positions(), config_.text.max_target, longest,
+        config_.text.max_input, method_->attention_positions(), config_.text.max_target, longest,
         model_->max_positions());
   if (method_->extra_positions() > 16 * config_.text.max_input)
     fail_config(
@@ -197,6 +198,7 @@ TokenisedExamples Experiment::tokenised(const std::string& split,
 }
 
 void Experiment::check_memory() const {
+  if (config_.model.device != "cpu") return;  // the host's memory says nothing of the device's
   MemoryPlan plan;
   plan.trains_base = method_->trains_base();
   plan.element_bytes = config_.model.compute == "bfloat16" ? 2 : 4;

@@ -95,6 +95,7 @@ class PrefixTuning final : public TuningMethod {
     return out;
   }
 
+  std::int64_t attention_positions() const override { return options_.length; }
   double suggested_learning_rate() const override { return has_network() ? 0.001 : 0.03; }
 
  private:

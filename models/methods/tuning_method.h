@@ -50,6 +50,9 @@ class TuningMethod {
   // The same of each lane, the longest of which is extra_positions().
   virtual std::vector<std::int64_t> lane_positions() const { return {extra_positions()}; }
 
+  // Positions that each row has more in some attention, which a model must have been trained for.
+  virtual std::int64_t attention_positions() const { return extra_positions(); }
+
   // Whether the base itself is trained.
   virtual bool trains_base() const { return false; }
   // Whether anything is trained at all.

@@ -144,6 +144,7 @@ TEST(Llama, WhatCannotWorkIsRefused) {
     return outcome.err;
   };
   EXPECT_THAT(refused({"text.max_input=70"}), HasSubstr("the model knows 64 positions"));
+  EXPECT_THAT(refused({"method={name: prefix_tuning, length: 60}"}), HasSubstr("60 trained positions"));
   EXPECT_THAT(refused({"text.template='{input}: '"}), HasSubstr("ends in a blank"));
   EXPECT_THAT(refused({"text.template=no slot"}), HasSubstr("should contain {input} once"));
   EXPECT_THAT(refused({"text.prompt_place=after_begin"}),
