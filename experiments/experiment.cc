@@ -54,7 +54,15 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
 Experiment::Experiment(ExperimentConfig config, World& world, TrainingData training,
                        const std::function<bool()>& should_stop)
     : config_(std::move(config)), world_(world) {
-  build(training, should_stop);
+  build(training, nullptr, should_stop);
+}
+
+Experiment::Experiment(ExperimentConfig config, Experiment& beside, const std::function<bool()>& should_stop)
+    : config_(std::move(config)), world_(beside.world_) {
+  if (!share_model(config_, beside.config_))
+    fail_config("{}: cannot be trained together with {}: mesh, model and text.prompt_place must be the same",
+                config_.name, beside.config_.name);
+  build(TrainingData::kLoad, &beside, should_stop);
 }
 
 Experiment::Experiment(ExperimentConfig config, World& world, std::vector<PromptFile> prompts,
@@ -62,10 +70,11 @@ Experiment::Experiment(ExperimentConfig config, World& world, std::vector<Prompt
     : config_(std::move(config)), world_(world) {
   check_makes_prompts(config_.method.name(), "method.name");
   prompts_ = std::make_unique<ServedPrompts>(std::move(prompts));
-  build(TrainingData::kNone, should_stop);
+  build(TrainingData::kNone, nullptr, should_stop);
 }
 
-void Experiment::build(TrainingData training, const std::function<bool()>& should_stop) {
+void Experiment::build(TrainingData training, const Experiment* beside,
+                       const std::function<bool()>& should_stop) {
   check(config_, world_.all().size());
   method_ = make_method(config_.method);
   if (prompts_) method_ = prompts_->method();
@@ -85,13 +94,26 @@ void Experiment::build(TrainingData training, const std::function<bool()>& shoul
   open_model();
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
   if (training == TrainingData::kLoad) find_scored_splits();
-  units_ = stage_units();
-  check_memory();
-  stop_here();
-  check_ranks_agree();
+  check_same_settings();
+  if (beside) {
+    units_ = beside->units_;
+    base_hash_ = beside->base_hash_;
+    frozen_ = beside->frozen_;
+  } else {
+    units_ = stage_units();
+    check_memory();
+    stop_here();
+    check_same_files();
+    stop_here();
+    make_stage();
+  }
   stop_here();
   attach();
   stop_here();
+}
+
+bool share_model(const ExperimentConfig& a, const ExperimentConfig& b) {
+  return a.mesh == b.mesh && a.model == b.model && a.text.prompt_place == b.text.prompt_place;
 }
 
 ExperimentConfig resolved(ExperimentConfig config) {
@@ -101,7 +123,18 @@ ExperimentConfig resolved(ExperimentConfig config) {
   return config;
 }
 
-Experiment::~Experiment() = default;
+Experiment::~Experiment() {
+  if (!frozen_ || frozen_->active != method_.get()) return;
+  method_->set_enabled(*frozen_->stage, false);
+  frozen_->active = nullptr;
+}
+
+void Experiment::activate() {
+  if (frozen_->active == method_.get()) return;
+  if (frozen_->active) frozen_->active->set_enabled(*frozen_->stage, false);
+  method_->set_enabled(*frozen_->stage, true);
+  frozen_->active = method_.get();
+}
 
 void Experiment::open_model() {
   model_ = trimtab::open_model(config_.model.weights, config_.model.family);
@@ -216,11 +249,15 @@ void Experiment::check_memory() const {
 }
 
 // Ranks with different files train something that nobody asked for, or hang.
-void Experiment::check_ranks_agree() {
+void Experiment::check_same_settings() {
   Communicator& all = world_.all();
   require_same(all, "the version of trimtab", TRIMTAB_VERSION, "install the same one on every host");
   require_same(all, "the experiment", dump_config(config_),
                "give every rank the same file and --set options");
+}
+
+void Experiment::check_same_files() {
+  Communicator& all = world_.all();
   // One rank a host reads every byte: the experiment names one path for all, so the others see the same file.
   const std::vector<std::string> hosts = gather_texts(all, host_name());
   const bool reads = std::ranges::find(hosts, host_name()) - hosts.begin() == all.rank();
@@ -258,18 +295,24 @@ UnitRange Experiment::stage_units() {
   return units_of(plan, world_.here().pipe);
 }
 
-void Experiment::attach() {
+void Experiment::make_stage() {
   const DType compute = config_.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
   // Without an index: the one that this process has taken.
   const at::Device device = config_.model.device == "cuda" ? at::kCUDA : at::kCPU;
-  stage_ = model_->make_stage(
+  frozen_ = std::make_shared<FrozenModel>();
+  frozen_->stage = model_->make_stage(
       world_, {units_, compute, tokenizer_->eos(), config_.text.prompt_place == "first" ? 0 : 1, device});
+}
+
+void Experiment::attach() {
   MethodContext context;
   context.labels = task_->prompt_words();
   context.encode = [this](const std::string& text) { return recipe_->encode_words(text); };
   context.pieces = tokenizer_->pieces();
   context.seed = static_cast<std::uint64_t>(config_.train.seed);
-  parameters_ = method_->attach(*stage_, context);
+  if (frozen_->active) frozen_->active->set_enabled(stage(), false);
+  parameters_ = method_->attach(stage(), context);
+  frozen_->active = method_.get();
   for (const Parameter& parameter : parameters_) {
     const at::Tensor value = parameter.value();
     at::Tensor same = value.contiguous();
@@ -278,7 +321,7 @@ void Experiment::attach() {
     if (parameter.cut == kWhole) world_.along(Axis::kTensor).broadcast(buffer_of(same), 0, Traffic::kControl);
     if (!same.is_same(value)) value.copy_(same);
   }
-  runner_ = std::make_unique<ModelRunner>(*stage_, world_, config_.mesh.schedule, !parameters_.empty());
+  runner_ = std::make_unique<ModelRunner>(stage(), world_, config_.mesh.schedule, !parameters_.empty());
   find_checkpoint_share();
   trained_count_ = count_trained();
 }
@@ -297,7 +340,7 @@ void Experiment::find_checkpoint_share() {
 }
 
 std::int64_t Experiment::count_trained() {
-  if (method_->trains_base()) return stage_->parameter_count();
+  if (method_->trains_base()) return stage().parameter_count();
   Communicator& pipe = world_.along(Axis::kPipe);
   const SharedByStages shared(parameters_, pipe);
   std::int64_t count = 0;
@@ -316,11 +359,11 @@ std::vector<MicroBatch> Experiment::train_micro_batches(std::int64_t step) {
   const Batch batch = replica_share(batcher_->step(static_cast<std::uint64_t>(step)),
                                     world_.mesh().size(Axis::kData), world_.here().data);
   return to_micro_batches(micro_batches(batch, config_.train.micro_batch_tokens, method_->extra_positions()),
-                          stage_->pad_id());
+                          stage().pad_id());
 }
 
 std::vector<MicroBatch> Experiment::probe_rows(std::int64_t rows) {
-  return first_rows(to_micro_batches({batcher_->step(0)}, stage_->pad_id()), rows);
+  return first_rows(to_micro_batches({batcher_->step(0)}, stage().pad_id()), rows);
 }
 
 std::string Experiment::train_row_name(std::int64_t step, std::uint64_t sample) {

@@ -33,6 +33,9 @@ namespace trimtab {
 // What the training split is read for; `kNone` for evaluating and predicting only.
 enum class TrainingData { kNone, kLoad };
 
+// Whether both name the same frozen model, cut in the same way.
+bool share_model(const ExperimentConfig& a, const ExperimentConfig& b);
+
 // The config with every default that method and task have. Throws ConfigError for unknown names and options.
 ExperimentConfig resolved(ExperimentConfig config);
 
@@ -43,6 +46,9 @@ class Experiment {
   // thrown on all.
   Experiment(ExperimentConfig config, World& world, TrainingData training,
              const std::function<bool()>& should_stop = {});
+  // Beside another experiment, whose frozen model it uses: they train by turns, see activate(). Throws
+  // ConfigError unless they name the same model and mesh.
+  Experiment(ExperimentConfig config, Experiment& beside, const std::function<bool()>& should_stop = {});
   // For using prompts that other runs have trained on this frozen model, each a lane in the order of the
   // list, in place of what `config` trains. Throws ConfigError that names a prompt of another base or
   // vocabulary.
@@ -52,7 +58,7 @@ class Experiment {
 
   const ExperimentConfig& config() const { return config_; }
   World& world() { return world_; }
-  ModelStage& stage() { return *stage_; }
+  ModelStage& stage() { return *frozen_->stage; }
   ModelRunner& runner() { return *runner_; }
   TuningMethod& method() { return *method_; }
   const Task& task() const { return *task_; }
@@ -61,6 +67,10 @@ class Experiment {
   // How answers are chosen from the task's labels; null where they are generated.
   const LabelRanking* ranking() const { return ranking_.get(); }
   const Parameters& parameters() const { return parameters_; }
+
+  // From now on the frozen model computes with what this experiment trains. Needed before any use of the
+  // runner where several experiments share the model.
+  void activate();
   // What of a checkpoint is this rank's.
   const CheckpointShare& checkpoint_share() const { return share_; }
 
@@ -95,14 +105,21 @@ class Experiment {
   const Evaluator& evaluator(const std::string& split);
 
  private:
-  void build(TrainingData training, const std::function<bool()>& should_stop);
+  // A stage, and the method whose adapters are in it.
+  struct FrozenModel {
+    std::unique_ptr<ModelStage> stage;
+    TuningMethod* active = nullptr;
+  };
+  void build(TrainingData training, const Experiment* beside, const std::function<bool()>& should_stop);
   void open_model();
   void make_recipe();
   void load_training_rows();
   void find_scored_splits();
   TokenisedExamples tokenised(const std::string& split, const std::vector<TextExample>& examples) const;
   void check_memory() const;
-  void check_ranks_agree();
+  void check_same_settings();
+  void check_same_files();
+  void make_stage();
   UnitRange stage_units();
   void attach();
   void find_checkpoint_share();
@@ -120,7 +137,7 @@ class Experiment {
   std::vector<TextExample> train_examples_;
   ExampleStore train_store_;
   std::unique_ptr<Batcher> batcher_;
-  std::unique_ptr<ModelStage> stage_;
+  std::shared_ptr<FrozenModel> frozen_;
   std::unique_ptr<ModelRunner> runner_;
   Parameters parameters_;
   std::int64_t trained_count_ = 0;

@@ -21,6 +21,8 @@ struct MeshConfig {
   double late = 30.0;
   double timeout = 1800.0;
   double startup_timeout = 7200.0;
+
+  bool operator==(const MeshConfig&) const = default;
 };
 
 struct ModelConfig {
@@ -30,6 +32,8 @@ struct ModelConfig {
   std::string compute = "float32";
   std::string device = "cpu";
   std::int64_t threads = 0;
+
+  bool operator==(const ModelConfig&) const = default;
 };
 
 struct TextConfig {

@@ -10,9 +10,7 @@ ModelRunner::ModelRunner(ModelStage& stage, World& world, const std::string& sch
       world_(world),
       pipeline_(world.along(Axis::kPipe), {schedule, trains, stage.decodes()}) {}
 
-PassTotals ModelRunner::train(const std::vector<MicroBatch>& batches, const ForwardContext& context,
-                              double z_loss) {
-  ModelPass pass(stage_, context, z_loss);
+PassTotals ModelRunner::train(PipelineStage& pass, const std::vector<MicroBatch>& batches) {
   return pipeline_.train(pass, batches);
 }
 

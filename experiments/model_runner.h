@@ -22,10 +22,12 @@ class ModelRunner {
 
   ModelStage& stage() { return stage_; }
   World& world() { return world_; }
+  // The first stage of the pipe on which anything is trained.
+  int first_trained() const { return pipeline_.first_trained(); }
   bool is_pipeline() { return world_.mesh().size(Axis::kPipe) > 1; }
 
-  // Adds to the gradients of this stage's trainables.
-  PassTotals train(const std::vector<MicroBatch>& batches, const ForwardContext& context, double z_loss);
+  // Adds to the gradients of this stage's trainables. `pass` runs this stage.
+  PassTotals train(PipelineStage& pass, const std::vector<MicroBatch>& batches);
   // No gradients.
   PassTotals evaluate(const std::vector<MicroBatch>& batches, const ForwardContext& context, double z_loss);
   // For each micro-batch the log-likelihood of each target token, on every rank of the replica.

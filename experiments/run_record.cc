@@ -54,6 +54,7 @@ RunRecord record_from(const Json& json) {
   out.best_score = json.at("best_score");
   out.seconds = json.at("seconds");
   out.threads = json.at("threads");
+  out.together = json.value("together", 1);
   out.peak_memory = json.at("peak_memory_bytes");
   for (const auto& [split, scores] : json.at("scores").items()) out.scores[split] = scores_from(scores);
   return out;
@@ -104,6 +105,7 @@ void save_record(const RunRecord& record, const std::string& path) {
                {"seconds", record.seconds},
                {"host", host_name()},
                {"threads", record.threads},
+               {"together", record.together},
                {"processor", instruction_sets()},
                {"peak_memory_bytes", record.peak_memory}};
   for (const auto& [what, version] : versions()) json["versions"][what] = version;

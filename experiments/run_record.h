@@ -61,6 +61,7 @@ struct RunRecord {
   double best_score = 0.0;
   double seconds = 0.0;  // of all parts of an interrupted run
   int threads = 0;
+  int together = 1;  // runs that shared the process and the frozen model
   std::uint64_t peak_memory = 0;
   std::map<std::string, SplitScores> scores;  // by split
 

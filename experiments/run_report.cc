@@ -19,7 +19,7 @@ double unix_seconds() {
 ProgressOptions progress_options(const Console& console, std::string label, std::int64_t done,
                                  std::int64_t total) {
   ProgressOptions out;
-  out.label = std::move(label);
+  out.label = console.run.empty() ? std::move(label) : console.run;
   out.first = done;
   out.total = total;
   out.terminal = console.terminal;
@@ -61,7 +61,7 @@ void RunReport::finish() {
 void RunReport::say(const std::string& text) {
   if (!output_) return;
   output_->progress.clear();
-  console_.out << text << '\n' << std::flush;
+  console_.out << (console_.run.empty() ? "" : console_.run + ": ") << text << '\n' << std::flush;
 }
 
 }  // namespace trimtab

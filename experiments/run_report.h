@@ -21,6 +21,7 @@ struct Console {
   std::ostream& out;
   bool terminal = false;
   double line_seconds = 30.0;  // between progress lines when it is no terminal
+  std::string run = {};        // in front of each line, where several runs write by turns
 };
 
 class RunReport {

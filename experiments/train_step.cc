@@ -85,18 +85,27 @@ ForwardContext TrainStep::context(std::int64_t step) const {
 
 StepTotals TrainStep::run(std::int64_t step, const std::vector<MicroBatch>& micro_batches,
                           const RowName& row_name) {
+  ModelPass pass = begin(step);
+  return finish(step, micro_batches, runner_.train(pass, micro_batches), row_name);
+}
+
+ModelPass TrainStep::begin(std::int64_t step) {
   clear_gradients(parameters_);
-  const PassTotals totals = runner_.train(micro_batches, context(step), options_.z_loss);
+  return {runner_.stage(), context(step), options_.z_loss};
+}
+
+StepTotals TrainStep::finish(std::int64_t step, const std::vector<MicroBatch>& micro_batches,
+                             const PassTotals& totals, const RowName& row_name) {
   shared_.sum(parameters_);
   try {
     return sync_.reduce(parameters_, totals.loss, totals.tokens);
   } catch (const NotFinite& error) {
     std::string why = explain(step, micro_batches, totals.losses, row_name);
     if (why.empty()) why = error.what();
-    fail(
-        "step {}: {}. The last saved checkpoint is as it was. A lower optimizer.learning_rate or "
-        "model.compute=float32 usually helps",
-        step, why);
+    throw Diverged(
+        fmt::format("step {}: {}. The last saved checkpoint is as it was. A lower optimizer.learning_rate or "
+                    "model.compute=float32 usually helps",
+                    step, why));
   }
 }
 

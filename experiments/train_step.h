@@ -10,16 +10,24 @@
 #include <vector>
 
 #include "experiments/model_runner.h"
+#include "models/model_pass.h"
 #include "parallel/gradient_sync.h"
 #include "parallel/micro_batch.h"
 #include "parallel/parameter.h"
 #include "parallel/shard_sums.h"
 #include "parallel/shared_by_stages.h"
+#include "runtime/check.h"
 
 namespace trimtab {
 
 // What a row is called in messages, by its sample number.
 using RowName = std::function<std::string(std::uint64_t sample)>;
+
+// The loss or a gradient is NaN or infinite. Thrown on every rank alike.
+class Diverged : public Error {
+ public:
+  using Error::Error;
+};
 
 struct TrainStepOptions {
   double dropout = 0.1;
@@ -33,10 +41,15 @@ class TrainStep {
   TrainStep(ModelRunner& runner, const Parameters& parameters, TrainStepOptions options);
 
   // Leaves in the parameters the gradients of the sum over all target tokens of all rows of all replicas:
-  // nothing is averaged. `micro_batches` are this replica's. Throws Error on every rank for a loss or
-  // gradient that is NaN or infinite; where it comes from, the message says step, rows and the first layer
-  // where it shows.
+  // nothing is averaged. `micro_batches` are this replica's. Throws Diverged, whose message says step, rows
+  // and the first layer where something that is not finite shows.
   StepTotals run(std::int64_t step, const std::vector<MicroBatch>& micro_batches, const RowName& row_name);
+
+  // The same in parts, for a pass that several steps share: how the micro-batches go through this stage, and
+  // what comes after them, of which `totals` are this step's.
+  ModelPass begin(std::int64_t step);
+  StepTotals finish(std::int64_t step, const std::vector<MicroBatch>& micro_batches, const PassTotals& totals,
+                    const RowName& row_name);
 
   // The same rows without dropout and gradients: loss per target token.
   double score(const std::vector<MicroBatch>& micro_batches);

@@ -96,7 +96,7 @@ Trainer::Trainer(Experiment& experiment, Console& console)
 
 void Trainer::resume() {
   if (const auto record = load_record(folder_.record())) {
-    seconds_before_ = record->seconds;
+    clock_ = Stopwatch(record->seconds);
     record_.peak_memory = record->peak_memory;
   }
   if (!std::filesystem::exists(folder_.last())) return;
@@ -118,56 +118,76 @@ void Trainer::resume() {
 }
 
 bool Trainer::run(const std::function<bool()>& should_stop) {
-  start_ = std::chrono::steady_clock::now();
-  report_.say(fmt::format("{}: {} trains {} of {} parameters ({:.4f} %), {} threads", record_.name,
-                          record_.method, record_.trained_parameters, record_.base_parameters,
-                          record_.share_percent(), record_.threads));
+  begin();
+  try {
+    Next what = next(should_stop);
+    for (; what == Next::kStep; what = next(should_stop)) {
+      Step step = begin_step();
+      const TrafficCounters before = experiment_.world().traffic();
+      Stopwatch pass;
+      pass.start();
+      const PassTotals totals = experiment_.runner().train(step.pass, step.batches);
+      PassCost cost{pass.seconds(), experiment_.world().traffic()};
+      cost.traffic -= before;
+      end_step(step, totals, cost);
+    }
+    return what == Next::kFinished;
+  } catch (const Error&) {
+    fail_run();
+    throw;
+  }
+}
+
+void Trainer::begin(int together) {
+  record_.together = together;
+  report_.say(fmt::format("{}{} trains {} of {} parameters ({:.4f} %), {} threads",
+                          together == 1 ? record_.name + ": " : "", record_.method,
+                          record_.trained_parameters, record_.base_parameters, record_.share_percent(),
+                          record_.threads));
   if (experiment_.world().mesh().size() > 1) report_.say("mesh: " + record_.mesh);
   if (!experiment_.plan().empty()) report_.say(experiment_.plan());
   if (info_.step > 0) report_.say(fmt::format("going on after step {}", info_.step));
+}
+
+Trainer::Next Trainer::next(const std::function<bool()>& should_stop) {
+  const Timed timed(clock_);
+  experiment_.activate();
   try {
-    if (experiment_.method().trains() && !train(should_stop)) throw Interrupted("stopped");
+    const Next what = experiment_.method().trains() ? before_step(should_stop) : Next::kFinished;
+    if (what == Next::kStep) return what;
+    if (what == Next::kStopped) throw Interrupted("stopped");
     score_splits(should_stop);
   } catch (const Interrupted&) {
     report_.finish();
     write_record("interrupted");
     report_.say(fmt::format("stopped after step {}; the same command goes on from there", info_.step));
-    return false;
-  } catch (const Error&) {
-    report_.finish();
-    write_failure();
-    throw;
+    return Next::kStopped;
   }
   check_base_unchanged();
   write_record("finished");
   if (const std::string line = traffic_line(record_); !line.empty())
     report_.say("sent by rank 0 a step: " + line);
-  return true;
+  return Next::kFinished;
 }
 
-bool Trainer::train(const std::function<bool()>& should_stop) {
+// Evaluates and saves where it is time to.
+Trainer::Next Trainer::before_step(const std::function<bool()>& should_stop) {
   const TrainConfig& train = experiment_.config().train;
-  for (;;) {
-    try {
-      if (evaluation_due()) evaluate(should_stop);
-    } catch (const Interrupted&) {
-      if (info_.step > 0) save();  // the evaluation is done again before the next step
-      throw;
-    }
-    const bool last = info_.step >= train.steps || gave_up();
-    const bool stopped = !last && stop_agreed(should_stop);
-    const bool due = train.checkpoint_every > 0 && info_.step % train.checkpoint_every == 0;
-    if (info_.step > 0 && (last || stopped || due)) save();
-    if (last || stopped) {
-      report_.finish();
-      if (gave_up())
-        report_.say(fmt::format("stopped early: no gain in {} evaluations", info_.evaluations_without_gain));
-      return !stopped;
-    }
-    make_step(info_.step);
-    ++info_.step;
-    if (train.compare_every > 0 && info_.step % train.compare_every == 0) compare_replicas();
+  try {
+    if (evaluation_due()) evaluate(should_stop);
+  } catch (const Interrupted&) {
+    if (info_.step > 0) save();  // the evaluation is done again before the next step
+    throw;
   }
+  const bool last = info_.step >= train.steps || gave_up();
+  const bool stopped = !last && stop_agreed(should_stop);
+  const bool due = train.checkpoint_every > 0 && info_.step % train.checkpoint_every == 0;
+  if (info_.step > 0 && (last || stopped || due)) save();
+  if (!last && !stopped) return Next::kStep;
+  report_.finish();
+  if (gave_up())
+    report_.say(fmt::format("stopped early: no gain in {} evaluations", info_.evaluations_without_gain));
+  return stopped ? Next::kStopped : Next::kFinished;
 }
 
 bool Trainer::stop_agreed(const std::function<bool()>& should_stop) {
@@ -190,32 +210,50 @@ void Trainer::compare_replicas() {
   }
 }
 
-void Trainer::make_step(std::int64_t n) {
+Trainer::Step Trainer::begin_step() {
+  step_clock_ = Stopwatch();
+  const Timed timed(step_clock_);
+  experiment_.world().activity().begin_step(info_.step);
+  return {experiment_.train_micro_batches(info_.step), train_step_.begin(info_.step)};
+}
+
+void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCost& cost) {
+  const Timed timed(step_clock_);
+  step_clock_.add(cost.seconds);
+  experiment_.activate();
+  World& world = experiment_.world();
   const ExperimentConfig& config = experiment_.config();
-  const auto start = std::chrono::steady_clock::now();
-  const TrafficCounters traffic_before = experiment_.world().traffic();
-  experiment_.world().activity().begin_step(n);
-  const std::vector<MicroBatch> batches = experiment_.train_micro_batches(n);
-  const StepTotals totals = train_step_.run(
-      n, batches, [&](std::uint64_t sample) { return experiment_.train_row_name(n, sample); });
+  const std::int64_t n = info_.step;
+  const TrafficCounters before = world.traffic();
+  const StepTotals sums = train_step_.finish(
+      n, step.batches, totals, [&](std::uint64_t sample) { return experiment_.train_row_name(n, sample); });
   const double rate = learning_rate_at(config.optimizer.resolved(), n, config.train.steps);
-  experiment_.world().activity().enter(Phase::kUpdate);
+  world.activity().enter(Phase::kUpdate);
   movement_.before_step();
   optimizer_->step(experiment_.parameters(), rate);
-  record_.traffic += experiment_.world().traffic();
-  record_.traffic -= traffic_before;
+  record_.traffic += cost.traffic;
+  record_.traffic += world.traffic();
+  record_.traffic -= before;
   ++record_.traffic_steps;
-  const double loss = totals.loss / static_cast<double>(totals.tokens);
-  if (n % config.train.log_every == 0 || n + 1 == config.train.steps) {
+  log_step(step, sums, rate);
+  ++info_.step;
+  if (config.train.compare_every > 0 && info_.step % config.train.compare_every == 0) compare_replicas();
+  clock_.add(step_clock_.seconds());
+}
+
+void Trainer::log_step(const Step& step, const StepTotals& sums, double rate) {
+  const TrainConfig& train = experiment_.config().train;
+  const std::int64_t n = info_.step;
+  const double loss = sums.loss / static_cast<double>(sums.tokens);
+  if (n % train.log_every == 0 || n + 1 == train.steps) {
     std::int64_t input_tokens = 0;
-    for (const MicroBatch& batch : batches) input_tokens += batch.encoder.tokens();
-    nlohmann::ordered_json values = {
-        {"loss", loss},
-        {"target_tokens", totals.tokens},
-        {"tokens", totals.tokens + input_tokens},
-        {"gradient_norm", totals.gradient_norm},
-        {"learning_rate", rate},
-        {"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()}};
+    for (const MicroBatch& batch : step.batches) input_tokens += batch.encoder.tokens();
+    nlohmann::ordered_json values = {{"loss", loss},
+                                     {"target_tokens", sums.tokens},
+                                     {"tokens", sums.tokens + input_tokens},
+                                     {"gradient_norm", sums.gradient_norm},
+                                     {"learning_rate", rate},
+                                     {"seconds", step_clock_.seconds()}};
     movement_.add_to(values);
     report_.metrics(n + 1, "train", values);
   }
@@ -304,13 +342,13 @@ void Trainer::score_splits(const std::function<bool()>& should_stop) {
 void Trainer::check_base_unchanged() {
   record_.base_hash_after = base_hash(experiment_.stage(), experiment_.world().all());
   if (experiment_.method().trains_base() || record_.base_hash_after == record_.base_hash_before) return;
-  write_record("failed");
   fail("the frozen base model is not what it was: SHA-256 {}... before the run, {}... after it",
        short_hash(record_.base_hash_before), short_hash(record_.base_hash_after));
 }
 
 // What went wrong first is what is said, also where the record cannot be written for the same reason.
-void Trainer::write_failure() {
+void Trainer::fail_run() {
+  report_.finish();
   try {
     write_record("failed");
   } catch (const Error& error) {
@@ -323,8 +361,7 @@ void Trainer::write_record(const std::string& status) {
   record_.steps = info_.step;
   record_.best_step = info_.best_step;
   record_.best_score = info_.best_score;
-  record_.seconds =
-      seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  record_.seconds = clock_.seconds();
   record_.peak_memory = std::max(record_.peak_memory, peak_memory());
   if (speaks()) save_record(record_, folder_.record());
 }

@@ -4,7 +4,6 @@
 // or killed goes on from its last checkpoint and ends with the same bytes.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,10 +15,17 @@
 #include "experiments/movement.h"
 #include "experiments/run_record.h"
 #include "experiments/run_report.h"
+#include "experiments/stopwatch.h"
 #include "experiments/train_step.h"
 #include "parallel/optimizer.h"
 
 namespace trimtab {
+
+// What a pass over the frozen model cost a run that took part in it.
+struct PassCost {
+  double seconds = 0.0;
+  TrafficCounters traffic;
+};
 
 class Trainer {
  public:
@@ -32,14 +38,31 @@ class Trainer {
   // command goes on.
   bool run(const std::function<bool()>& should_stop);
 
+  // run() in parts, for several runs whose steps share a pass over one frozen model. begin() comes first;
+  // then, while next() says so, a step: begin_step(), the pass, end_step().
+  enum class Next { kStep, kFinished, kStopped };
+  // `together`: runs in this pass, this one included.
+  void begin(int together = 1);
+  // Does all that is due before the next step, or at the end.
+  Next next(const std::function<bool()>& should_stop);
+  struct Step {
+    std::vector<MicroBatch> batches;  // this replica's
+    ModelPass pass;                   // how they go through this stage
+  };
+  Step begin_step();
+  // `totals` are those of this run's micro-batches. Throws Diverged.
+  void end_step(const Step& step, const PassTotals& totals, const PassCost& cost);
+  // Writes that it failed, whatever the reason.
+  void fail_run();
+
   const RunRecord& record() const { return record_; }
 
  private:
   // Rank 0 alone writes and prints.
   bool speaks() { return experiment_.world().rank() == 0; }
   bool stop_agreed(const std::function<bool()>& should_stop);
-  bool train(const std::function<bool()>& should_stop);
-  void make_step(std::int64_t n);
+  Next before_step(const std::function<bool()>& should_stop);
+  void log_step(const Step& step, const StepTotals& sums, double rate);
   void compare_replicas();
   bool evaluation_due() const;
   void evaluate(const std::function<bool()>& should_stop);
@@ -51,7 +74,6 @@ class Trainer {
   void watch(std::int64_t n, double loss);
   void resume();
   void write_record(const std::string& status);
-  void write_failure();
 
   Experiment& experiment_;
   RunFolder folder_;
@@ -61,8 +83,7 @@ class Trainer {
   std::vector<MicroBatch> probe_;  // a few rows on which saved files are verified
   CheckpointInfo info_;
   RunRecord record_;
-  double seconds_before_ = 0.0;
-  std::chrono::steady_clock::time_point start_;
+  Stopwatch clock_, step_clock_;                            // of the run in all its parts, and of a step
   std::pair<std::int64_t, std::int64_t> saved_ = {-1, -1};  // steps made and scored in last.h5
   std::vector<double> losses_;                              // per token, of the steps of this process
   RunReport report_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiments/comparison.h"
+#include "experiments/joint_training.h"
 #include "experiments/machine.h"
 #include "experiments/run_lock.h"
 #include "experiments/run_state.h"
@@ -27,12 +28,13 @@ struct Options {
   std::string output;
   std::string run;
   std::vector<std::string> overrides;
+  int together = 1;
   bool list = false;
   bool print_config = false;
   bool dry_run = false;
 };
 
-enum class Outcome { kDone, kTaken, kStopped };
+enum class Outcome { kDone, kTaken, kStopped, kFailed };
 
 constexpr const char* kFinishedBefore = "finished before";
 
@@ -68,6 +70,51 @@ Outcome run_one(const ExperimentConfig& config, Job& job, Console& out) {
   }
 }
 
+// Several runs over one frozen model. Those that somebody else is at are left to it.
+Outcome run_together(const std::vector<ExperimentConfig>& configs, Job& job, Console& out) {
+  std::vector<FileLock> locks;
+  std::vector<ExperimentConfig> taken;
+  for (const ExperimentConfig& config : configs) {
+    std::optional<FileLock> lock;
+    const std::string obstacle = job.ask_first_rank([&] { return take(config, lock); });
+    if (lock) locks.push_back(std::move(*lock));
+    if (obstacle.empty())
+      taken.push_back(config);
+    else if (job.speaks())
+      out.out << config.name << ": " << obstacle << '\n' << std::flush;
+  }
+  if (taken.empty()) return Outcome::kDone;
+  reset_peak_memory();
+  World world = job.world(taken.front());
+  const auto watch = job.watch(world, taken.front());
+  try {
+    JointTraining training(taken, world, out, stop_requested);
+    if (!training.run(stop_requested)) return Outcome::kStopped;
+    for (const std::string& failure : training.failures())
+      if (job.speaks()) out.out << failure << '\n' << std::flush;
+    return training.failures().empty() ? Outcome::kDone : Outcome::kFailed;
+  } catch (const Interrupted&) {
+    return Outcome::kStopped;
+  }
+}
+
+// The runs in the order of the file; those that can share a frozen model in groups of at most `together`.
+std::vector<std::vector<ExperimentConfig>> groups(const Comparison& comparison, int together) {
+  std::vector<std::vector<ExperimentConfig>> out;
+  for (const ComparedRun& run : comparison.runs) {
+    const bool shares = together > 1 && can_share_model(run.config);
+    const auto with = std::ranges::find_if(out, [&](const std::vector<ExperimentConfig>& group) {
+      return shares && group.size() < static_cast<std::size_t>(together) && can_share_model(group.front()) &&
+             share_model(group.front(), run.config);
+    });
+    if (with == out.end())
+      out.push_back({run.config});
+    else
+      with->push_back(run.config);
+  }
+  return out;
+}
+
 // All runs of the comparison that are there, whoever made them.
 void report(const Comparison& comparison, Console& out) {
   std::vector<StoredRun> runs;
@@ -80,17 +127,20 @@ void report(const Comparison& comparison, Console& out) {
   print_table(results, TableFormat::kMarkdown);
 }
 
-int run_all(const Comparison& comparison, Job& job, Console& out) {
+int run_all(const Comparison& comparison, int together, Job& job, Console& out) {
   bool failed = false;
-  for (const ComparedRun& run : comparison.runs) {
+  for (const std::vector<ExperimentConfig>& group : groups(comparison, together)) {
     try {
-      if (run_one(run.config, job, out) == Outcome::kStopped) return kInterrupted;
+      const Outcome outcome =
+          group.size() == 1 ? run_one(group.front(), job, out) : run_together(group, job, out);
+      if (outcome == Outcome::kStopped) return kInterrupted;
+      failed = failed || outcome == Outcome::kFailed;
     } catch (const ConfigError&) {
       throw;
     } catch (const Error& error) {
       if (!job.alone()) throw;  // the other ranks may still be in this run
       // What the others can show is worth having.
-      out.out << run.config.name << ": " << error.what() << '\n' << std::flush;
+      out.out << group.front().name << ": " << error.what() << '\n' << std::flush;
       failed = true;
     }
   }
@@ -138,7 +188,7 @@ int run(const Options& options) {
                              comparison.runs.size());
     return kSuccess;
   }
-  return only ? run_only(*only, job, out) : run_all(comparison, job, out);
+  return only ? run_only(*only, job, out) : run_all(comparison, options.together, job, out);
 }
 
 }  // namespace
@@ -161,6 +211,10 @@ Verb add_compare(CLI::App& program) {
       ->allow_extra_args(false);
   app->add_option("--output", options->output, "Folder in place of the file's");
   app->add_option("--run", options->run, "Only the run of this number, counted from 1, or this name");
+  app->add_option("--together", options->together,
+                  "Up to so many runs that share a frozen model train side by side, each as it would alone")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   app->add_flag("--list", options->list, "Print number, name and state of each run and end");
   app->add_flag("--print-config", options->print_config,
                 "Print each run's experiment with all defaults and end");

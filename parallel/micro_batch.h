@@ -21,7 +21,8 @@ struct MicroBatch {
   at::Tensor targets;               // int64 [decoder.tokens()]
   std::vector<std::int32_t> lanes;  // the prompt that each row goes through
   std::vector<std::uint64_t>
-      samples;  // what dropout of the row is keyed by: unique in the global batch of the step
+      samples;          // what dropout of the row is keyed by: unique in the global batch of the step
+  std::size_t run = 0;  // whose rows they are, where several runs share a pass
 
   std::int64_t rows() const { return encoder.rows(); }
 };
