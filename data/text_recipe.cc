@@ -8,16 +8,9 @@
 namespace trimtab {
 namespace {
 
-constexpr std::string_view kSlot = "{input}";
 constexpr std::string_view kWhite = " \t\r\n";
 
 }  // namespace
-
-std::string nested_template(const std::string& outer, const std::string& inner) {
-  const std::size_t slot = outer.find(kSlot);
-  if (slot == std::string::npos) return outer;
-  return outer.substr(0, slot) + inner + outer.substr(slot + kSlot.size());
-}
 
 RecipeCounts& RecipeCounts::operator+=(const RecipeCounts& other) {
   examples += other.examples;
@@ -29,40 +22,72 @@ RecipeCounts& RecipeCounts::operator+=(const RecipeCounts& other) {
 }
 
 TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
-    : tokenizer_(tokenizer), options_(std::move(options)) {
+    : tokenizer_(tokenizer), options_(std::move(options)), template_(options_.text, options_.shots) {
   if (options_.max_input < 2 || options_.max_target < 2)
     fail_config("max_input and max_target should be 2 or more (one token and eos), but are {} and {}",
                 options_.max_input, options_.max_target);
-  const std::size_t slot = options_.text.find(kSlot);
-  if (slot == std::string::npos || options_.text.find(kSlot, slot + 1) != std::string::npos)
-    fail_config("the template '{}' should contain {} once", options_.text, kSlot);
   if (tokenizer_.encode(options_.text, SpecialText::kToken) != tokenizer_.encode(options_.text))
     fail_config(
         "the template '{}' holds the written form of a special token, which would be read as plain text: "
         "leave it out",
         options_.text);
-  front_ = options_.text.substr(0, slot);
-  back_ = options_.text.substr(slot + kSlot.size());
-  back_ids_ = tokenizer_.encode(back_);
-  if (options_.one_text && options_.text.ends_with(' '))
+  before_ids_ = fixed_ids(0, template_.input_segment());
+  back_ids_ = tokenizer_.encode(template_.back());
+  behind_ids_ = fixed_ids(template_.input_segment() + 1, template_.segments().size());
+  if (options_.one_text && template_.last() == ' ')
     fail_config("the template '{}' ends in a blank, but a blank belongs to the word behind it: take it away",
                 options_.text);
-  if (options_.one_text && kWhite.find(options_.text.back()) == std::string_view::npos) blank_.push_back(' ');
-  const std::size_t fixed = tokenizer_.encode(front_).size() + back_ids_.size();
+  if (options_.one_text && kWhite.find(template_.last()) == std::string_view::npos) blank_.push_back(' ');
+  const std::size_t fixed = before_ids_.size() + tokenizer_.encode(template_.front()).size() +
+                            back_ids_.size() + behind_ids_.size();
   if (fixed + 2 > static_cast<std::size_t>(options_.max_input))
     fail_config("the template '{}' takes {} tokens, which leaves no room for text in max_input = {}",
                 options_.text, fixed, options_.max_input);
+  find_places();
+}
+
+std::vector<TokenId> TextRecipe::fixed_ids(std::size_t first_segment, std::size_t end) const {
+  std::vector<TokenId> ids;
+  for (std::size_t i = first_segment; i < end; ++i) {
+    const std::vector<TokenId> more = tokenizer_.encode(template_.segments()[i]);
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  return ids;
+}
+
+// Counted with what begins a text and what ends it.
+void TextRecipe::find_places() {
+  const std::size_t begin = options_.one_text && options_.begin >= 0 ? 1 : 0, end = options_.one_text ? 0 : 1;
+  const std::size_t at_beginning = options_.prompt_first ? 0 : begin;
+  if (template_.places().empty()) places_.push_back({std::nullopt, false, at_beginning});
+  for (const InputTemplate::Place& place : template_.places()) {
+    const std::size_t tokens = place.behind_input
+                                   ? fixed_ids(place.segment, template_.segments().size()).size() + end
+                               : place.segment == 0 ? at_beginning
+                                                    : fixed_ids(0, place.segment).size() + begin;
+    places_.push_back({place.positions, place.behind_input, tokens});
+    if (options_.one_text && place.behind_input && tokens == 0)
+      fail_config(
+          "the template '{}' ends in a place for trained positions, but a model of this kind begins its "
+          "answer "
+          "at a token: put the cue behind it",
+          options_.text);
+  }
 }
 
 std::vector<TokenId> TextRecipe::encode_input(const std::string& input, RecipeCounts& counts) const {
-  const auto most = static_cast<std::size_t>(options_.max_input - 1);
-  std::vector<TokenId> ids = tokenizer_.encode(front_ + input + back_);
-  if (ids.size() > most) {
+  const std::size_t most =
+      static_cast<std::size_t>(options_.max_input - 1) - before_ids_.size() - behind_ids_.size();
+  std::vector<TokenId> middle = tokenizer_.encode(template_.front() + input + template_.back());
+  if (middle.size() > most) {
     ++counts.cut_inputs;
-    if (!back_ids_.empty()) ids = tokenizer_.encode(front_ + input);
-    ids.resize(std::min(ids.size(), most - back_ids_.size()));
-    ids.insert(ids.end(), back_ids_.begin(), back_ids_.end());
+    if (!back_ids_.empty()) middle = tokenizer_.encode(template_.front() + input);
+    middle.resize(std::min(middle.size(), most - back_ids_.size()));
+    middle.insert(middle.end(), back_ids_.begin(), back_ids_.end());
   }
+  std::vector<TokenId> ids = before_ids_;
+  ids.insert(ids.end(), middle.begin(), middle.end());
+  ids.insert(ids.end(), behind_ids_.begin(), behind_ids_.end());
   if (!options_.one_text || (ids.empty() && options_.begin < 0)) ids.push_back(tokenizer_.eos());
   if (options_.one_text && options_.begin >= 0) ids.insert(ids.begin(), options_.begin);
   counts.longest_input = std::max(counts.longest_input, ids.size());
@@ -76,9 +101,9 @@ std::vector<TokenId> TextRecipe::target_ids(const std::string& target) const {
 }
 
 std::string TextRecipe::identity() const {
-  return fmt::format("{} {} {} {} {} {} {} {}", tokenizer_.hash(), tokenizer_.size(), options_.max_input,
-                     options_.max_target, options_.one_text, options_.begin, options_.sentinel,
-                     options_.text);
+  return fmt::format("{} {} {} {} {} {} {} {} {}", tokenizer_.hash(), tokenizer_.size(), options_.max_input,
+                     options_.max_target, options_.one_text, options_.begin, options_.sentinel, options_.text,
+                     options_.shots);
 }
 
 std::vector<TokenId> TextRecipe::encode_target(const std::string& target, RecipeCounts& counts) const {

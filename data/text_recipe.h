@@ -11,24 +11,24 @@
 #include <vector>
 
 #include "data/example_store.h"
+#include "data/input_template.h"
 #include "data/task.h"
 #include "data/tokenizer.h"
 
 namespace trimtab {
 
 struct RecipeOptions {
-  std::string text = "{input}";  // template of the input; must contain "{input}" once
+  std::string text = "{input}";  // an InputTemplate
+  std::string shots = "";        // examples that it shows
   int max_input = 512;           // tokens with eos, or with what begins a text
   int max_target = 16;           // tokens with eos
   bool one_text = false;         // the target continues the input
   TokenId begin = -1;            // one_text: the token that begins every text; -1: none
+  bool prompt_first = true;      // trained positions at the beginning stand in front of that token
   // Put in front of each target, -1: nothing. <extra_id_0> is what a T5 that was pretrained on span
   // corruption alone has seen there (Lester et al. 2021, section 3.2).
   TokenId sentinel = -1;
 };
-
-// The template with `inner`, which may hold "{input}" as well, in place of its "{input}".
-std::string nested_template(const std::string& outer, const std::string& inner);
 
 // What trimming took away; printed with each score, since a cut label can never be right.
 struct RecipeCounts {
@@ -54,6 +54,15 @@ class TextRecipe {
   // what the template says behind it stays. A decoder-only model reads at least one token: where there is
   // none it gets eos, which is what stands between texts in pretraining.
   std::vector<TokenId> encode_input(const std::string& input, RecipeCounts& counts) const;
+
+  // Where trained positions go: behind the first or, `from_end`, in front of the last `tokens` of each input.
+  struct Place {
+    std::optional<int> positions;  // nothing: an even share
+    bool from_end = false;
+    std::size_t tokens = 0;
+  };
+  // In the order of the text: those of the template, or the beginning.
+  const std::vector<Place>& places() const { return places_; }
   // At most max_target - 1 tokens, a sentinel among them, then eos. For one text a blank is put in front of
   // the target, unless the template ends in white space: it then begins a word as it does in running text.
   std::vector<TokenId> encode_target(const std::string& target, RecipeCounts& counts) const;
@@ -78,12 +87,15 @@ class TextRecipe {
  private:
   std::vector<TokenId> target_ids(const std::string& target) const;
 
+  std::vector<TokenId> fixed_ids(std::size_t first_segment, std::size_t end) const;
+  void find_places();
+
   const Tokenizer& tokenizer_;
   RecipeOptions options_;
-  std::string blank_;  // in front of targets
-  std::string front_;
-  std::string back_;
-  std::vector<TokenId> back_ids_;
+  InputTemplate template_;
+  std::string blank_;                                        // in front of targets
+  std::vector<TokenId> before_ids_, back_ids_, behind_ids_;  // around the input: segments, its own, segments
+  std::vector<Place> places_;
 };
 
 }  // namespace trimtab

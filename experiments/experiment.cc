@@ -6,6 +6,7 @@
 
 #include "data/labels.h"
 #include "data/replica_share.h"
+#include "data/shots.h"
 #include "data/tasks/registry.h"
 #include "data/tokenizers/t5_tokenizer.h"
 #include "experiments/base_hash.h"
@@ -14,6 +15,7 @@
 #include "experiments/probe.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
+#include "models/input_rows.h"
 #include "parallel/shared_by_stages.h"
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
@@ -60,8 +62,8 @@ Experiment::Experiment(ExperimentConfig config, World& world, TrainingData train
 Experiment::Experiment(ExperimentConfig config, Experiment& beside, const std::function<bool()>& should_stop)
     : config_(std::move(config)), world_(beside.world_) {
   if (!share_model(config_, beside.config_))
-    fail_config("{}: cannot be trained together with {}: mesh, model and text.prompt_place must be the same",
-                config_.name, beside.config_.name);
+    fail_config("{}: cannot be trained together with {}: mesh and model must be the same", config_.name,
+                beside.config_.name);
   build(TrainingData::kLoad, &beside, should_stop);
 }
 
@@ -113,7 +115,7 @@ void Experiment::build(TrainingData training, const Experiment* beside,
 }
 
 bool share_model(const ExperimentConfig& a, const ExperimentConfig& b) {
-  return a.mesh == b.mesh && a.model == b.model && a.text.prompt_place == b.text.prompt_place;
+  return a.mesh == b.mesh && a.model == b.model;
 }
 
 ExperimentConfig resolved(ExperimentConfig config) {
@@ -193,7 +195,22 @@ void Experiment::make_recipe() {
           tokenizer_->path());
     options.sentinel = t5->sentinel(0);
   }
+  options.prompt_first = config_.text.prompt_place == "first";
+  if (config_.text.shots > 0)
+    options.shots = text_of_shots(drawn_shots(task_->load("train"), task_->labels(), config_.text.shots,
+                                              static_cast<std::uint64_t>(config_.train.seed)),
+                                  config_.text.shot);
   recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
+  find_prompt_places();
+}
+
+// A method that trains no positions leaves the places empty.
+void Experiment::find_prompt_places() {
+  for (const TextRecipe::Place& place : recipe_->places())
+    places_.push_back(
+        {place.positions.value_or(-1), place.from_end, static_cast<std::int64_t>(place.tokens)});
+  if (method_->extra_positions() == 0) return;
+  for (const std::int64_t rows : method_->lane_positions()) rows_of_places(places_, rows);
 }
 
 void Experiment::load_training_rows() {
@@ -300,8 +317,7 @@ void Experiment::make_stage() {
   // Without an index: the one that this process has taken.
   const at::Device device = config_.model.device == "cuda" ? at::kCUDA : at::kCPU;
   frozen_ = std::make_shared<FrozenModel>();
-  frozen_->stage = model_->make_stage(
-      world_, {units_, compute, tokenizer_->eos(), config_.text.prompt_place == "first" ? 0 : 1, device});
+  frozen_->stage = model_->make_stage(world_, {units_, compute, tokenizer_->eos(), device});
 }
 
 void Experiment::attach() {
@@ -309,6 +325,7 @@ void Experiment::attach() {
   context.labels = task_->prompt_words();
   context.encode = [this](const std::string& text) { return recipe_->encode_words(text); };
   context.pieces = tokenizer_->pieces();
+  context.places = places_;
   context.seed = static_cast<std::uint64_t>(config_.train.seed);
   if (frozen_->active) frozen_->active->set_enabled(stage(), false);
   parameters_ = method_->attach(stage(), context);

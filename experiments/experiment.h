@@ -113,6 +113,7 @@ class Experiment {
   void build(TrainingData training, const Experiment* beside, const std::function<bool()>& should_stop);
   void open_model();
   void make_recipe();
+  void find_prompt_places();
   void load_training_rows();
   void find_scored_splits();
   TokenisedExamples tokenised(const std::string& split, const std::vector<TextExample>& examples) const;
@@ -133,6 +134,7 @@ class Experiment {
   std::unique_ptr<BaseModel> model_;  // what is known of the weights before they are read
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<TextRecipe> recipe_;
+  std::vector<PromptPlace> places_;
   std::unique_ptr<LabelRanking> ranking_;
   std::vector<TextExample> train_examples_;
   ExampleStore train_store_;

@@ -39,6 +39,8 @@ struct ModelConfig {
 struct TextConfig {
   std::string input_template = "{input}";
   std::string prompt_place = "first";
+  std::int64_t shots = 0;
+  std::string shot = "{input} {target}\n";
   std::int64_t max_input = 512;
   std::int64_t max_target = 8;
   bool target_sentinel = false;
@@ -115,11 +117,20 @@ void describe(V& v, TextConfig& s) {
   v.field(
       "template", s.input_template,
       "What the model reads, with {input} where the task's input goes; for decoder-only models with the cue "
-      "that the target follows, as in '{input} Category:'.",
+      "that the target follows, as in '{input} Category:'. {prompt} says where trained positions go in place "
+      "of the front, in several places as in '{prompt:10}{input}{prompt:5} Category:'; {shots} where "
+      "text.shots go.",
       {.min_size = 1});
-  v.field("prompt_place", s.prompt_place,
-          "Where trained positions go: before everything, or behind the token that begins a text.",
-          {.choices = {"first", "after_begin"}});
+  v.field(
+      "prompt_place", s.prompt_place,
+      "Where trained positions go if text.template does not say it, and a {prompt} at its beginning: before "
+      "everything, or behind the token that begins a text.",
+      {.choices = {"first", "after_begin"}});
+  v.field("shots", s.shots,
+          "Examples of the training split that are shown in each input, drawn by train.seed, as many of each "
+          "label.",
+          {.min = 0, .max = 1000, .unit = "examples"});
+  v.field("shot", s.shot, "How one of them is written.", {.min_size = 1});
   v.field("max_input", s.max_input, "Longer inputs are cut; counted with end of sequence, without prompt.",
           {.min = 2, .max = 65536, .unit = "tokens"});
   v.field("max_target", s.max_target, "Longer targets are cut; also the most that is generated.",

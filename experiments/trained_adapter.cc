@@ -32,6 +32,13 @@ void check_place(const ConfigNode& config, const std::string& path) {
     fail_config(
         "{}: its prompt was trained with text.prompt_place: {}, but PEFT puts it in front of the whole input",
         path, place->text);
+  const ConfigNode* written = text == nullptr ? nullptr : text->find("template");
+  if (written != nullptr && written->text.find("{prompt", 1) != std::string::npos)
+    fail_config(
+        "{}: its prompt was trained at the places of text.template: {}, but PEFT puts it in front of the "
+        "whole "
+        "input",
+        path, written->text);
 }
 
 // A list of texts of the method's section; empty if it is not there.

@@ -52,9 +52,8 @@ std::int64_t logit_bytes(std::int64_t vocabulary, const MemoryPlan& plan);
 struct StageOptions {
   UnitRange units;
   DType compute =
-      DType::kFloat32;           // of weights and activations; norms, softmax and losses are float32 always
-  std::int64_t eos_id = -1;      // ends a target; -1: as the model's files have it
-  std::int64_t prompt_lead = 0;  // tokens of each input that come before the prompt: decoder-only models
+      DType::kFloat32;       // of weights and activations; norms, softmax and losses are float32 always
+  std::int64_t eos_id = -1;  // ends a target; -1: as the model's files have it
   at::Device device = at::kCPU;
 };
 

@@ -18,16 +18,19 @@ namespace trimtab {
 RowLayout with_prompts(const RowLayout& text, const std::vector<std::int32_t>& lanes,
                        const InputAdapter* adapter);
 
-// text_td [text tokens, d] -> with the rows of its lane in each row, behind the row's first `lead[row]`
-// tokens. Picked from [rows of all lanes | all text tokens] by index, so that autograd sums the gradient of
-// what rows share.
+// Of `rows` rows in all, how many go to each place. Throws ConfigError if the places name another number.
+std::vector<std::int64_t> rows_of_places(const std::vector<PromptPlace>& places, std::int64_t rows);
+
+// text_td [text tokens, d] -> with the rows of its lane in each row at their places, but never behind the
+// last of the row's `inputs[row]` input tokens. Picked from [rows of all lanes | all text tokens] by index,
+// so that autograd sums the gradient of what rows share.
 at::Tensor put_lane_rows(const at::Tensor& text_td, const RowLayout& text,
                          const std::vector<std::int32_t>& lanes, const std::vector<at::Tensor>& lane_rows,
-                         const std::vector<std::int64_t>& lead);
+                         const std::vector<PromptPlace>& places, const std::vector<std::int64_t>& inputs);
 
 // The same with the rows of `adapter`, if there is one.
 at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
-                       const std::vector<std::int64_t>& lead);
+                       const std::vector<std::int64_t>& inputs);
 
 }  // namespace trimtab

@@ -34,11 +34,21 @@ struct ForwardContext {
   std::function<void(const std::string& name, const at::Tensor& x_td, const RowLayout& rows)> observe;
 };
 
-// Rows that are put in front of the embedded encoder input of every row of a lane.
+// Where rows of an input adapter go in each row of text: behind the first `tokens` of its input or, with
+// `from_end`, in front of the last `tokens` of it.
+struct PromptPlace {
+  std::int64_t rows = -1;  // -1: an even share of those that no place names
+  bool from_end = false;
+  std::int64_t tokens = 0;
+};
+
+// Rows that are put into the embedded encoder input of every row of a lane.
 class InputAdapter {
  public:
   virtual ~InputAdapter() = default;
-  // Positions in front of each row of `lane`; known on every stage, since layouts depend on it.
+  // In the order in which they stand in a row: in front of everything, unless a method knows other places.
+  virtual std::vector<PromptPlace> places() const { return {{}}; }
+  // Positions in each row of `lane`; known on every stage, since layouts depend on it.
   virtual std::int64_t positions(std::int32_t lane) const = 0;
   // float32 [positions(lane), d_model], with gradient while training.
   virtual at::Tensor rows(std::int32_t lane) const = 0;

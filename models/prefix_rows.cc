@@ -18,7 +18,7 @@ at::Tensor in_front(const at::Tensor& x, const RowLayout& layout, const std::vec
   std::vector<at::Tensor> lane_rows;
   const std::int32_t count = lanes.empty() ? 0 : 1 + *std::ranges::max_element(lanes);
   for (std::int32_t lane = 0; lane < count; ++lane) lane_rows.push_back(rows(lane));
-  return put_lane_rows(x, layout, lanes, lane_rows, std::vector<std::int64_t>(lanes.size(), 0));
+  return put_lane_rows(x, layout, lanes, lane_rows, {{}}, std::vector<std::int64_t>(lanes.size(), 0));
 }
 
 }  // namespace

@@ -15,6 +15,12 @@ RowLayout::RowLayout(const std::vector<std::int64_t>& lengths) {
   }
 }
 
+std::vector<std::int64_t> RowLayout::lengths() const {
+  std::vector<std::int64_t> out;
+  for (std::int64_t row = 0; row < rows(); ++row) out.push_back(length(row));
+  return out;
+}
+
 std::int64_t RowLayout::longest() const {
   std::int64_t longest = 0;
   for (std::int64_t row = 0; row < rows(); ++row) longest = std::max(longest, length(row));

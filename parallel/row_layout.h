@@ -18,6 +18,7 @@ class RowLayout {
   std::int64_t tokens() const { return offsets_.back(); }
   std::int64_t begin(std::int64_t row) const { return offsets_[static_cast<std::size_t>(row)]; }
   std::int64_t length(std::int64_t row) const { return begin(row + 1) - begin(row); }
+  std::vector<std::int64_t> lengths() const;
   std::int64_t longest() const;
   const std::vector<std::int64_t>& offsets() const { return offsets_; }
 

@@ -11,17 +11,16 @@ namespace trimtab {
 namespace {
 
 // Of each row the first `inputs[row]` input tokens, then the first `targets[row]` targets.
-JointRows rows_of(const MicroBatch& batch, const PromptPlace& place, const std::vector<std::int64_t>& inputs,
-                  const std::vector<std::int64_t>& targets) {
+JointRows rows_of(const MicroBatch& batch, const InputAdapter* adapter,
+                  const std::vector<std::int64_t>& inputs, const std::vector<std::int64_t>& targets) {
   std::vector<std::int64_t> lengths;
   for (std::size_t row = 0; row < inputs.size(); ++row) lengths.push_back(inputs[row] + targets[row]);
-  JointRows rows{RowLayout(lengths), {}, {}, {}};
-  rows.layout = with_prompts(rows.text, batch.lanes, place.adapter);
+  JointRows rows{RowLayout(lengths), {}, {}};
+  rows.layout = with_prompts(rows.text, batch.lanes, adapter);
   rows.ids = at::empty({rows.text.tokens()}, at::kLong);
   auto* to = rows.ids.mutable_data_ptr<std::int64_t>();
   for (std::size_t row = 0; row < inputs.size(); ++row) {
     const auto at = static_cast<std::int64_t>(row);
-    rows.lead.push_back(std::clamp<std::int64_t>(batch.encoder.length(at) - 1, 0, place.lead));
     const auto* input = batch.encoder_ids.const_data_ptr<std::int64_t>() + batch.encoder.begin(at);
     to = std::copy_n(input, inputs[row], to);
     if (targets[row] == 0) continue;
@@ -33,26 +32,25 @@ JointRows rows_of(const MicroBatch& batch, const PromptPlace& place, const std::
 
 }  // namespace
 
-JointRows joint_rows(const MicroBatch& batch, const PromptPlace& place) {
+JointRows joint_rows(const MicroBatch& batch, const InputAdapter* adapter) {
   std::vector<std::int64_t> inputs, targets;
   for (std::int64_t row = 0; row < batch.rows(); ++row) {
     inputs.push_back(batch.encoder.length(row));
     targets.push_back(std::max<std::int64_t>(0, batch.decoder.length(row) - 1));
     const std::int32_t lane = batch.lanes[static_cast<std::size_t>(row)];
-    TT_CHECK(inputs.back() + (place.adapter ? place.adapter->positions(lane) : 0) > 0 ||
-                 batch.decoder.length(row) == 0,
+    TT_CHECK(inputs.back() + (adapter ? adapter->positions(lane) : 0) > 0 || batch.decoder.length(row) == 0,
              "row {} has no token before its target", row);
   }
-  return rows_of(batch, place, inputs, targets);
+  return rows_of(batch, adapter, inputs, targets);
 }
 
-JointRows prefix_rows(const MicroBatch& batch, const PromptPlace& place) {
+JointRows prefix_rows(const MicroBatch& batch, const InputAdapter* adapter) {
   std::vector<std::int64_t> inputs;
   for (std::int64_t row = 0; row < batch.rows(); ++row) {
     inputs.push_back(batch.encoder.length(row) - 1);
     TT_CHECK(inputs.back() >= 0, "row {} has no input token to begin with", row);
   }
-  return rows_of(batch, place, inputs, std::vector<std::int64_t>(inputs.size(), 0));
+  return rows_of(batch, adapter, inputs, std::vector<std::int64_t>(inputs.size(), 0));
 }
 
 at::Tensor last_input_ids(const MicroBatch& batch) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How a decoder-only model reads a micro-batch: one causal row of [input | targets without the last one],
-// with the prompt in front of the input or behind its first tokens. What is known of it without any tensor of
+// with the prompt among the tokens of the input, but never behind its last one, with which decoding begins.
+// What is known of it without any tensor of
 // another stage, so that every stage builds it by itself.
 #pragma once
 
@@ -16,24 +17,17 @@
 namespace trimtab {
 
 struct JointRows {
-  RowLayout text;                  // tokens from the table
-  at::Tensor ids;                  // of them, int64 [text.tokens()]
-  RowLayout layout;                // the positions of prompts included
-  std::vector<std::int64_t> lead;  // tokens of each row before its prompt
+  RowLayout text;    // tokens from the table
+  at::Tensor ids;    // of them, int64 [text.tokens()]
+  RowLayout layout;  // the positions of prompts included
 };
 
-// Where prompts go: `adapter`, or null for none, behind the first `lead` tokens of an input, but never behind
-// its last one, with which decoding begins.
-struct PromptPlace {
-  const InputAdapter* adapter = nullptr;
-  std::int64_t lead = 0;
-};
-
-// Inputs and targets. Throws Error for a row in which nothing stands before the first target.
-JointRows joint_rows(const MicroBatch& batch, const PromptPlace& place);
+// Inputs and targets, with the positions of `adapter` unless it is null. Throws Error for a row in which
+// nothing stands before the first target.
+JointRows joint_rows(const MicroBatch& batch, const InputAdapter* adapter);
 
 // Inputs without their last token, which is where decoding begins.
-JointRows prefix_rows(const MicroBatch& batch, const PromptPlace& place);
+JointRows prefix_rows(const MicroBatch& batch, const InputAdapter* adapter);
 // That last token of each row, int64 [rows].
 at::Tensor last_input_ids(const MicroBatch& batch);
 

@@ -72,7 +72,6 @@ class LlamaStage final : public ModelStage {
   std::vector<NamedTensor> base_weights() const override { return loader_.weights(); }
 
  private:
-  PromptPlace place() const { return {adapter_, options_.prompt_lead}; }
   bool ends() const { return options_.end == config_.layers; }
   bool is_last_layer(std::size_t i) const {
     return options_.begin + static_cast<std::int64_t>(i) + 1 == config_.layers;
@@ -121,7 +120,7 @@ at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
 }
 
 at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch) const {
-  return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, rows.lead);
+  return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, batch.encoder.lengths());
 }
 
 // Rows of `columns` (LlamaAttention::project) behind the layer's prefix.
@@ -141,7 +140,7 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
                                            context.step, site)
                             : at::Tensor();
   };
-  const JointRows rows = joint_rows(batch, place());
+  const JointRows rows = joint_rows(batch, adapter_);
   RowLayout layout = rows.layout;  // of what is left behind the last attention, from there on
   const AdapterPass pass{layout, batch.samples, context.training, context.seed, context.step};
   at::Tensor& x = io.decoder;
@@ -186,16 +185,16 @@ StageShape LlamaStage::shape_of(const JointRows& rows) const {
 }
 
 StageShape LlamaStage::receive_shape(const MicroBatch& batch) const {
-  return shape_of(joint_rows(batch, place()));
+  return shape_of(joint_rows(batch, adapter_));
 }
 
 StageShape LlamaStage::prefill_shape(const MicroBatch& batch) const {
-  return shape_of(prefix_rows(batch, place()));
+  return shape_of(prefix_rows(batch, adapter_));
 }
 
 Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
-  const JointRows rows = prefix_rows(batch, place());
+  const JointRows rows = prefix_rows(batch, adapter_);
   at::Tensor& x = io.decoder;
   if (embeds_input()) x = embed_rows(rows, batch);
   LlamaDecoding model{layers_, rotary_, {}, {}, {}};

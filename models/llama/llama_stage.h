@@ -18,8 +18,7 @@ namespace trimtab {
 struct LlamaStageOptions {
   std::int64_t begin = 0, end = 0;  // layers
   DType compute =
-      DType::kFloat32;           // of weights and activations; norms, softmax and losses are float32 always
-  std::int64_t prompt_lead = 0;  // tokens of each input that come before the prompt
+      DType::kFloat32;  // of weights and activations; norms, softmax and losses are float32 always
   at::Device device = at::kCPU;
 };
 

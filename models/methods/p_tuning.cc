@@ -16,6 +16,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
   explicit PTuning(Subtree& subtree) { read(subtree, options_); }
 
   Parameters attach(ModelStage& stage, const MethodContext& context) override {
+    places_ = context.places;
     stage.attach_input(this);
     if (!stage.embeds_input()) return {};
     const std::int64_t width = stage.width(), hidden = options_.hidden > 0 ? options_.hidden : width;
@@ -53,6 +54,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
     at::Tensor weight, bias;
   };
 
+  std::vector<PromptPlace> places() const override { return places_; }
   std::int64_t positions(std::int32_t) const override { return options_.length; }
 
   at::Tensor rows(std::int32_t) const override {
@@ -108,6 +110,7 @@ class PTuning final : public TuningMethod, private InputAdapter {
   }
 
   PTuningOptions options_;
+  std::vector<PromptPlace> places_;
   at::Tensor embedding_;
   std::vector<at::Tensor> lstm_;
   std::vector<Map> maps_;

@@ -16,7 +16,8 @@ class PromptLanes final : public TuningMethod, private InputAdapter {
     for (const LanePrompt& prompt : prompts_) positions_.push_back(prompt.rows_pd.size(0));
   }
 
-  Parameters attach(ModelStage& stage, const MethodContext&) override {
+  Parameters attach(ModelStage& stage, const MethodContext& context) override {
+    places_ = context.places;
     for (LanePrompt& prompt : prompts_) {
       if (prompt.rows_pd.size(1) != stage.width())
         fail_config("{}: is a prompt of width {}, but the model has {}", prompt.name, prompt.rows_pd.size(1),
@@ -38,6 +39,7 @@ class PromptLanes final : public TuningMethod, private InputAdapter {
   bool trains() const override { return false; }
 
  private:
+  std::vector<PromptPlace> places() const override { return places_; }
   std::int64_t positions(std::int32_t lane) const override {
     return positions_.at(static_cast<std::size_t>(lane));
   }
@@ -46,6 +48,7 @@ class PromptLanes final : public TuningMethod, private InputAdapter {
   }
 
   std::vector<LanePrompt> prompts_;
+  std::vector<PromptPlace> places_;
   std::vector<std::int64_t> positions_;
 };
 

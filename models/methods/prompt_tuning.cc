@@ -20,6 +20,7 @@ class PromptTuning final : public TuningMethod, private InputAdapter {
 
   Parameters attach(ModelStage& stage, const MethodContext& context) override {
     // Every stage needs to know how long it is, the first one has its rows.
+    places_ = context.places;
     stage.attach_input(this);
     if (!stage.embeds_input()) return {};
     prompt_ = initial_prompt(options_, stage, context).to(stage.device()).set_requires_grad(true);
@@ -35,10 +36,12 @@ class PromptTuning final : public TuningMethod, private InputAdapter {
   double suggested_learning_rate() const override { return 0.3; }
 
  private:
+  std::vector<PromptPlace> places() const override { return places_; }
   std::int64_t positions(std::int32_t) const override { return options_.length; }
   at::Tensor rows(std::int32_t) const override { return prompt_; }
 
   PromptTuningOptions options_;
+  std::vector<PromptPlace> places_;
   at::Tensor prompt_;
 };
 

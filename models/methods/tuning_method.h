@@ -22,6 +22,7 @@ namespace trimtab {
 struct MethodContext {
   std::vector<std::string> labels;  // class labels of the task, empty for free text
   std::function<std::vector<std::int32_t>(const std::string&)> encode;  // text -> ids, no end of sequence
+  std::vector<PromptPlace> places = {{}};  // where trained positions go in an input
   std::int64_t pieces = 0;  // ids that are pieces of text: sentinels and padding rows come after them
   std::uint64_t seed = 0;
 };
@@ -45,7 +46,7 @@ class TuningMethod {
   // What is put around each input: a text with `{input}` in it.
   virtual std::string input_template() const { return "{input}"; }
 
-  // Positions in front of each row, for checking lengths and planning memory before any weight is read.
+  // Positions that each row has more at the input, for checking lengths and planning memory before any weight is read.
   virtual std::int64_t extra_positions() const { return 0; }
   // The same of each lane, the longest of which is extra_positions().
   virtual std::vector<std::int64_t> lane_positions() const { return {extra_positions()}; }

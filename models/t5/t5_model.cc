@@ -35,7 +35,6 @@ class T5Model final : public BaseModel {
     return trimtab::planned_bytes(config(), t5_stage_range(config(), units), plan);
   }
   std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const override {
-    TT_CHECK(options.prompt_lead == 0, "a T5's prompt comes before all of the input");
     T5Config config = files_.config;
     if (options.eos_id >= 0) config.eos_id = options.eos_id;
     return make_t5_stage(config, weights(), world,

@@ -131,10 +131,9 @@ RowLayout T5Stage::encoder_layout(const MicroBatch& batch) const {
   return with_prompts(batch.encoder, batch.lanes, adapter_);
 }
 
-// Text tokens from the table with the rows of the lane's prompt in front (prompts.py: prefix_prompt).
+// Text tokens from the table with the rows of the lane's prompt (prompts.py: prefix_prompt).
 at::Tensor T5Stage::embed_encoder(const MicroBatch& batch) const {
-  const std::vector<std::int64_t> in_front(batch.lanes.size(), 0);
-  return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, in_front);
+  return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, batch.encoder.lengths());
 }
 
 void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,

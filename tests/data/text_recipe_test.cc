@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
+#include "data/shots.h"
 #include "data/tiny_vocabulary.h"
 #include "data/tokenizers/open_tokenizer.h"
 #include "runtime/check.h"
@@ -122,6 +125,99 @@ TEST(TextRecipe, OneTextWantsNoBlankBeforeTheTarget) {
 TEST(TextRecipe, TemplatesNest) {
   EXPECT_EQ(nested_template("What is {input}", "{input}? It is"), "What is {input}? It is");
   EXPECT_EQ(nested_template("{input}", "{input}"), "{input}");
+}
+
+// What a template says is tokenised between the places of trained positions, which count tokens from the
+// beginning or from the end, whatever the input and however it is cut.
+TEST(TextRecipe, PlacesForTrainedPositions) {
+  const TinyTokenizer t;
+  const auto count = [&](const std::string& text) { return t->encode(text).size(); };
+  RecipeCounts counts;
+  const TextRecipe recipe(
+      *t, {.text = "{prompt:3}question{prompt}{input} so{prompt:2} answer yes", .max_input = 20});
+  ASSERT_EQ(recipe.places().size(), 3u);
+  EXPECT_EQ(recipe.places()[0].positions, 3);
+  EXPECT_EQ(recipe.places()[0].tokens, 0u);
+  EXPECT_EQ(recipe.places()[1].positions, std::nullopt);
+  EXPECT_FALSE(recipe.places()[1].from_end);
+  EXPECT_EQ(recipe.places()[1].tokens, count("question"));
+  EXPECT_TRUE(recipe.places()[2].from_end);
+  EXPECT_EQ(recipe.places()[2].tokens, count("answer yes") + 1) << "with the end of the text";
+  for (const std::string input :
+       {"the ship", "the small ship turns into a quiet harbour where small boats wait"}) {
+    const Ids ids = recipe.encode_input(input, counts);
+    const Ids front = t->encode("question"), back = with_eos(t->encode("answer yes"), t->eos());
+    EXPECT_EQ(Ids(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(front.size())), front);
+    EXPECT_EQ(Ids(ids.end() - static_cast<std::ptrdiff_t>(back.size()), ids.end()), back);
+    EXPECT_LE(ids.size(), 20u);
+  }
+  EXPECT_EQ(counts.cut_inputs, 1u);
+}
+
+TEST(TextRecipe, PlacesOfOneText) {
+  const TinyTokenizer t;
+  const auto places = [&](const std::string& text, bool first) {
+    return TextRecipe(*t, {.text = text, .one_text = true, .begin = 7, .prompt_first = first}).places();
+  };
+  for (const std::string text : {"{input} answer", "{prompt}{input} answer"}) {
+    EXPECT_EQ(places(text, true).at(0).tokens, 0u);
+    EXPECT_EQ(places(text, false).at(0).tokens, 1u) << "behind the token that begins the text";
+  }
+  EXPECT_EQ(places("yes{prompt}{input} answer", true).at(0).tokens, 1 + t->encode("yes").size());
+  EXPECT_EQ(places("{input}{prompt} answer", true).at(0).tokens, t->encode(" answer").size());
+  EXPECT_THAT(message_of<ConfigError>([&] { places("{input} answer{prompt}", true); }),
+              HasSubstr("put the cue behind it"));
+}
+
+TEST(TextRecipe, ShowsExamples) {
+  const TinyTokenizer t;
+  RecipeCounts counts;
+  const TextRecipe recipe(*t, {.text = "{shots}{input} answer", .shots = "the {input} yes\n"});
+  EXPECT_EQ(recipe.encode_input("ship", counts),
+            with_eos(t->encode("the {input} yes\nship answer"), t->eos()))
+      << "what is shown is not read as a template";
+  EXPECT_NE(recipe.identity(), TextRecipe(*t, {.text = "{shots}{input} answer", .shots = "no\n"}).identity());
+  EXPECT_THAT(message_of<ConfigError>([&] { TextRecipe(*t, {.text = "{input}", .shots = "x"}); }),
+              HasSubstr("put {shots} into it"));
+  EXPECT_THAT(message_of<ConfigError>([&] { TextRecipe(*t, {.text = "{shots}{input}"}); }),
+              HasSubstr("set text.shots"));
+}
+
+TEST(InputTemplate, BadPlacesAreRefused) {
+  for (const char* text : {"{prompt:}{input}", "{prompt:0}{input}", "{prompt:2x}{input}", "{prompts}{input}",
+                           "{prompt:-1}{input}", "{input}{prompt:3"})
+    EXPECT_THAT(message_of<ConfigError>([&] { InputTemplate{text}; }), HasSubstr("'{prompt:10}'")) << text;
+  EXPECT_THROW(InputTemplate("{prompt}"), ConfigError);
+  EXPECT_THROW(InputTemplate("{input}{prompt}{input}"), ConfigError);
+  EXPECT_THROW(InputTemplate("{shots}{input}{shots}", "x"), ConfigError);
+}
+
+TEST(Shots, AreAsManyOfEachLabelAndTheSameForASeed) {
+  std::vector<TextExample> examples;
+  for (int i = 0; i < 40; ++i) {
+    TextExample example;
+    example.id = example.input = std::to_string(i);
+    example.target = i % 10 == 0 ? "rare" : "usual";
+    examples.push_back(example);
+  }
+  const std::vector<std::string> labels = {"rare", "usual"};
+  const auto ids = [&](std::int64_t count, std::uint64_t seed) {
+    std::vector<std::string> out;
+    for (const TextExample& example : drawn_shots(examples, labels, count, seed)) out.push_back(example.id);
+    return out;
+  };
+  const auto rare = [&](std::int64_t count) {
+    return std::ranges::count_if(drawn_shots(examples, labels, count, 1),
+                                 [](const TextExample& example) { return example.target == "rare"; });
+  };
+  EXPECT_EQ(rare(6), 3);
+  EXPECT_EQ(rare(20), 4) << "there are no more";
+  EXPECT_EQ(ids(6, 1), ids(6, 1));
+  EXPECT_NE(ids(6, 1), ids(6, 2));
+  EXPECT_THAT(message_of<ConfigError>([&] { ids(41, 1); }), HasSubstr("41 examples are to be shown"));
+  EXPECT_EQ(text_of_shots({examples[1], examples[10]}, "Q: {input} A: {target}\n"),
+            "Q: 1 A: usual\nQ: 10 A: rare\n");
+  EXPECT_THROW(text_of_shots(examples, "{target} {input}"), ConfigError);
 }
 
 TEST(TextRecipe, EncodesExamples) {

@@ -51,12 +51,15 @@ double relative_error(const at::Tensor& actual, const at::Tensor& expected);
 // A trainable prompt in front of every row of lane 0.
 class FixedPrompt : public InputAdapter {
  public:
-  explicit FixedPrompt(at::Tensor rows) : rows_(std::move(rows)) {}
+  explicit FixedPrompt(at::Tensor rows, std::vector<PromptPlace> places = {{}})
+      : rows_(std::move(rows)), places_(std::move(places)) {}
+  std::vector<PromptPlace> places() const override { return places_; }
   std::int64_t positions(std::int32_t) const override { return rows_.size(0); }
   at::Tensor rows(std::int32_t) const override { return rows_; }
 
  private:
   at::Tensor rows_;
+  std::vector<PromptPlace> places_;
 };
 
 }  // namespace trimtab::test
