@@ -149,6 +149,13 @@ TEST(Llama, WhatCannotWorkIsRefused) {
   EXPECT_THAT(refused({"text.template=no slot"}), HasSubstr("should contain {input} once"));
   EXPECT_THAT(refused({"text.prompt_place=after_begin"}),
               HasSubstr("no token begins the texts of this model"));
+  EXPECT_THAT(refused({"text.template='{input}{prompt}'"}), HasSubstr("put the cue behind it"));
+  EXPECT_THAT(refused({"text.template='{prompt:3}{input} so'"}),
+              HasSubstr("text.template: its places for trained positions hold 3, but there are 4"));
+  EXPECT_THAT(refused({"text.template='{prompt:x}{input} so'"}), HasSubstr("'{prompt:10}'"));
+  EXPECT_THAT(refused({"text.shots=4"}), HasSubstr("put {shots} into it"));
+  EXPECT_THAT(refused({"text.shots=17", "text.template='{shots}{input} so'"}),
+              HasSubstr("17 examples are to be shown, but the training split has 16"));
   EXPECT_THAT(refused({"model.family=t5"}), HasSubstr("no attribute 't5_config'"));
   EXPECT_THAT(run_on_ranks(3, on_llama(shop, "train", {"mesh.tensor=3"})).err,
               HasSubstr("legal degrees are 1, 2"));

@@ -163,9 +163,12 @@ const std::vector<std::string> kModelTuning = {
 TEST(Ranks, EveryMethodOnMeshes) {
   const Workshop shop;
   for (const std::string method : {"{name: lora, rank: 2, dropout: 0.1}", "{name: ia3}",
-                                   "{name: prefix_tuning, length: 2, reparameterisation: mlp, hidden: 6}"}) {
+                                   "{name: prefix_tuning, length: 2, reparameterisation: mlp, hidden: 6}",
+                                   "{name: p_tuning, length: 5, hidden: 6}"}) {
     SCOPED_TRACE(method);
-    const std::vector<std::string> chosen = {"--set", "method=" + method};
+    // Methods that train no position leave the places empty.
+    const std::vector<std::string> chosen = {"--set", "method=" + method, "--set",
+                                             "text.template='{prompt:1}{input}{prompt:2} so{prompt}'"};
     static int number = 0;
     const std::string one = fmt::format("one_{}", ++number);
     ASSERT_EQ(train(shop, {"one", 1, 1, 1}, one, 4, chosen).code, 0);
