@@ -52,11 +52,10 @@ InputTemplate::InputTemplate(const std::string& text, const std::string& shots) 
   check_once(text, kInput);
   check_once(text, kShots);
   const bool shows = text.find(kShots) != kNone;
-  if (shows != !shots.empty())
-    fail_config(shows
-                    ? "the template '{}' has a place for examples, but none are shown: set text.shots"
-                    : "the template '{}' has no place for the examples of text.shots: put {{shots}} into it",
-                text);
+  if (shows && shots.empty())
+    fail_config("the template '{}' has a place for examples, but none are shown: set text.shots", text);
+  if (!shows && !shots.empty())
+    fail_config("the template '{}' has no place for the examples of text.shots: put {{shots}} into it", text);
   std::size_t begin = 0;
   for (Found found = find_place(text, 0);; found = find_place(text, begin)) {
     const std::size_t end = std::min(found.begin, text.size());
