@@ -109,7 +109,7 @@ TEST(ParameterCounts, ByHand) {
 // -- Against the methods themselves.
 
 MethodContext context() {
-  return {{"label"}, [](const std::string&) { return std::vector<std::int32_t>{3}; }, 20, 1};
+  return {{"label"}, [](const std::string&) { return std::vector<std::int32_t>{3}; }, {{}}, 20, 1};
 }
 
 std::int64_t attached(const BaseModel& model, const CountedMethod& counted, std::int64_t value) {
