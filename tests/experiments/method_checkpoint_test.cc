@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <ostream>
 
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
@@ -23,6 +24,9 @@ namespace {
 
 struct Setting {
   std::string name, options;
+
+  // In the names of tests.
+  friend void PrintTo(const Setting& it, std::ostream* out) { *out << it.name; }
 };
 
 class MethodCheckpoint : public testing::TestWithParam<Setting> {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <ostream>
 
 #include "experiments/machine.h"
 #include "launch/program.h"
@@ -40,6 +41,9 @@ struct Harm {
   std::string fault;   // of faulty.cc
   std::string reason;  // besides the rank and its host
   bool saved = true;   // a checkpoint was there before
+
+  // In the names of tests.
+  friend void PrintTo(const Harm& it, std::ostream* out) { *out << it.name; }
 };
 
 class Faults : public ::testing::TestWithParam<Harm> {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <ostream>
 
 #include "launch/program.h"
 
@@ -19,6 +20,9 @@ struct Request {
   std::string name;
   std::string fault;  // of faulty.cc
   bool saved = true;
+
+  // In the names of tests.
+  friend void PrintTo(const Request& it, std::ostream* out) { *out << it.name; }
 };
 
 class Preemption : public ::testing::TestWithParam<Request> {};

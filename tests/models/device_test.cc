@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "models/fake_device.h"
 #include "models/golden_case.h"
 #include "models/methods/tuning_method.h"
@@ -16,6 +18,9 @@ namespace {
 struct Case {
   std::string golden;
   DType compute;
+
+  // In the names of tests.
+  friend void PrintTo(const Case& it, std::ostream* out) { *out << it.golden; }
 };
 
 class Device : public testing::TestWithParam<Case> {

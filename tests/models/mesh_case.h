@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct Layout {
   // all.
   std::function<std::vector<int>(int e, int d)> sizes;
   std::string schedule = "1f1b";
+
+  // In the names of tests.
+  friend void PrintTo(const Layout& it, std::ostream* out) { *out << it.name; }
 };
 
 inline std::vector<int> whole(int e, int d) { return {e + d}; }

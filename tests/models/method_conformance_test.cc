@@ -11,6 +11,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <ostream>
 #include <set>
 
 #include "models/golden_case.h"
@@ -35,6 +36,9 @@ struct Variant {
   bool begins_as_base = false;  // the model is unchanged before the first step
   bool decoder_only = true;     // runs on models without an encoder
   double disturbance = 0.2;     // standard deviation of what is added to the initial values
+
+  // In the names of tests.
+  friend void PrintTo(const Variant& it, std::ostream* out) { *out << it.name; }
 };
 
 const std::vector<Variant>& variants() {

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include <ostream>
 #include <string>
 
 #include "runtime/conformance_values.h"
@@ -206,6 +207,9 @@ inline void misuse(Communicator& on) {
 struct Check {
   const char* name;
   void (*body)(Communicator&);
+
+  // In the names of tests.
+  friend void PrintTo(const Check& it, std::ostream* out) { *out << it.name; }
 };
 
 inline constexpr Check kChecks[] = {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <ostream>
 #include <regex>
 #include <string>
 #include <thread>
@@ -54,6 +55,9 @@ struct Fault {
   const char* name;
   int culprit;
   std::string text;
+
+  // In the names of tests.
+  friend void PrintTo(const Fault& it, std::ostream* out) { *out << it.name; }
 };
 
 class MpiFault : public testing::TestWithParam<Fault> {};
