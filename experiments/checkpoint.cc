@@ -35,15 +35,8 @@ Shape whole_shape(const at::Tensor& here, int cut, const CheckpointShare& share)
   return shape;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
-}  // namespace
-
-void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
-                     const Parameters& parameters, const OptimizerState* state,
-                     const std::vector<NamedSlice>& results) {
+std::vector<NamedSlice> slices_of(const Parameters& parameters, const OptimizerState* state,
+                                  const std::vector<NamedSlice>& results) {
   std::vector<NamedSlice> slices;
   for (const Parameter& parameter : parameters)
     slices.push_back({std::string(kValue) + parameter.name, parameter.value(), parameter.cut});
@@ -52,10 +45,10 @@ void save_checkpoint(World& world, const std::string& path, const CheckpointInfo
       slices.push_back({std::string(kState) + swapped(name, '/', '|'), tensor, cut});
   for (const auto& [name, tensor, cut] : results)
     slices.push_back({std::string(kResult) + name, tensor, cut});
-  if (world.rank() != 0) return gather_slices(world, slices, {});
-  TensorStoreWriter writer(path);
-  gather_slices(world, slices,
-                [&](const std::string& name, const at::Tensor& whole) { write(writer, name, whole); });
+  return slices;
+}
+
+void write_info(TensorStoreWriter& writer, const CheckpointInfo& info, std::int64_t optimizer_step) {
   writer.set("content", std::string("checkpoint"));
   writer.set("method", info.method);
   writer.set("config", info.config);
@@ -67,8 +60,42 @@ void save_checkpoint(World& world, const std::string& path, const CheckpointInfo
   writer.set("best_score", info.best_score);
   writer.set("evaluations_without_gain", info.evaluations_without_gain);
   writer.set("evaluated_step", info.evaluated_step);
-  writer.set("optimizer_step", state != nullptr ? state->step : std::int64_t{-1});
+  writer.set("optimizer_step", optimizer_step);
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
+                     const Parameters& parameters, const OptimizerState* state,
+                     const std::vector<NamedSlice>& results) {
+  const std::vector<NamedSlice> slices = slices_of(parameters, state, results);
+  if (world.rank() != 0) return gather_slices(world, slices, {});
+  TensorStoreWriter writer(path);
+  gather_slices(world, slices,
+                [&](const std::string& name, const at::Tensor& whole) { write(writer, name, whole); });
+  write_info(writer, info, state != nullptr ? state->step : std::int64_t{-1});
   writer.commit();
+}
+
+GatheredState gather_state(World& world, const Parameters& parameters, const OptimizerState& state) {
+  GatheredState out{{}, state.step};
+  gather_slices(
+      world, slices_of(parameters, &state, {}), [&](const std::string& name, const at::Tensor& whole) {
+        out.tensors.emplace_back(name, whole.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
+      });
+  return out;
+}
+
+void write_state(const std::string& path, const CheckpointInfo& info, const GatheredState& state,
+                 Durability durability) {
+  TensorStoreWriter writer(path);
+  for (const auto& [name, tensor] : state.tensors) write(writer, name, tensor);
+  write_info(writer, info, state.optimizer_step);
+  writer.commit(durability);
 }
 
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,

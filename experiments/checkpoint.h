@@ -9,10 +9,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "parallel/optimizer.h"
 #include "parallel/parameter.h"
+#include "runtime/atomic_file.h"
 #include "runtime/tensor_store.h"
 #include "runtime/world.h"
 
@@ -39,6 +41,15 @@ struct CheckpointInfo {
 void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
                      const Parameters& parameters, const OptimizerState* state,
                      const std::vector<NamedSlice>& results = {});
+// The same in two parts, for a state that is small: gathered in the memory of rank 0, collectively over the
+// first replica's ranks, and written there alone. Results of networks are left out.
+struct GatheredState {
+  std::vector<std::pair<std::string, at::Tensor>> tensors;  // under their names in the file; copies
+  std::int64_t optimizer_step = -1;
+};
+GatheredState gather_state(World& world, const Parameters& parameters, const OptimizerState& state);
+void write_state(const std::string& path, const CheckpointInfo& info, const GatheredState& state,
+                 Durability durability);
 // The same where one rank holds all.
 void save_checkpoint(const std::string& path, const CheckpointInfo& info, const Parameters& parameters,
                      const OptimizerState* state);

@@ -12,7 +12,7 @@ namespace trimtab {
 namespace {
 
 // A key, or a section with all that is in it.
-constexpr std::array<std::string_view, 23> kFree = {
+constexpr std::array<std::string_view, 24> kFree = {
     "name",
     "output",
     "labels",
@@ -32,6 +32,7 @@ constexpr std::array<std::string_view, 23> kFree = {
     "train.validate_every",
     "train.validation_batches",
     "train.checkpoint_every",
+    "train.journal",
     "train.patience",
     "train.compare_every",
     "train.log_every",

@@ -46,10 +46,6 @@ nlohmann::ordered_json score_values(const Evaluation& evaluation) {
   return out;
 }
 
-std::int64_t steps_done(const RunFolder& folder) {
-  return std::filesystem::exists(folder.last()) ? Checkpoint(folder.last()).info().step : 0;
-}
-
 TrainStepOptions step_options(const Experiment& experiment) {
   const TrainConfig& train = experiment.config().train;
   return {experiment.dropout(), train.z_loss, static_cast<std::uint64_t>(train.seed)};
@@ -64,10 +60,14 @@ double mean(const double* first, std::int64_t count) {
 Trainer::Trainer(Experiment& experiment, Console& console)
     : experiment_(experiment),
       folder_(experiment.config().output),
+      newest_(newest_state(folder_, experiment.world(), passed_over_)),
       train_step_(experiment.runner(), experiment.parameters(), step_options(experiment)),
       movement_(experiment.parameters(), train_step_.sums(),
                 experiment.method().trains() && !experiment.method().trains_base()),
-      report_(folder_, console, "train", steps_done(folder_), experiment.config().train.steps, speaks()) {
+      report_(folder_, console, "train", newest_ ? newest_->info().step : 0, experiment.config().train.steps,
+              speaks()),
+      journal_(folder_, experiment.config().train.journal,
+               experiment.method().trains_base() ? 0 : experiment.trained_count(), experiment.world()) {
   const ExperimentConfig& config = experiment.config();
   info_.method = config.method.name();
   info_.config = dump_config(config);
@@ -88,24 +88,27 @@ Trainer::Trainer(Experiment& experiment, Console& console)
     optimizer_ = make_optimizer(config.optimizer.resolved(), &train_step_.sums());
     probe_ = experiment.probe_rows(kProbeRows);
   }
-  resume();
-  if (!speaks()) return;
-  for (const std::string& path : {folder_.last(), folder_.best(), folder_.record(), folder_.config()})
-    remove_unfinished(path);
-  write_file_atomically(folder_.config(), info_.config);
-}
-
-void Trainer::resume() {
+  if (!passed_over_.empty())
+    report_.say(fmt::format("warning: a file of the journal is passed over: {}", passed_over_));
   if (const auto record = load_record(folder_.record())) {
     clock_ = Stopwatch(record->seconds);
     record_.peak_memory = record->peak_memory;
   }
-  if (!std::filesystem::exists(folder_.last())) return;
-  const Checkpoint checkpoint(folder_.last());
+  if (newest_) resume(*newest_);
+  newest_.reset();
+  if (!speaks()) return;
+  for (const std::string& path : {folder_.last(), folder_.best(), folder_.record(), folder_.config(),
+                                  folder_.journal(0), folder_.journal(1)})
+    remove_unfinished(path);
+  write_file_atomically(folder_.config(), info_.config);
+}
+
+void Trainer::resume(const Checkpoint& checkpoint) {
+  const std::string& path = checkpoint.store().path();
   checkpoint.check_method(info_.method);
   checkpoint.check_vocabulary(info_.vocabulary_hash, experiment_.tokenizer().path());
   checkpoint.check_base(info_.base_hash, info_.weights);
-  check_same_run(checkpoint.info().config, info_.config, folder_.last());
+  check_same_run(checkpoint.info().config, info_.config, path);
   if (!experiment_.parameters().empty()) {
     const Parameters& parameters = experiment_.parameters();
     checkpoint.load_values(parameters, experiment_.checkpoint_share());
@@ -115,7 +118,7 @@ void Trainer::resume() {
   const std::string config = info_.config;
   info_ = checkpoint.info();
   info_.config = config;
-  saved_ = {info_.step, info_.evaluated_step};
+  if (path == folder_.last()) saved_ = {info_.step, info_.evaluated_step};
 }
 
 bool Trainer::run(const std::function<bool()>& should_stop) {
@@ -166,6 +169,7 @@ Trainer::Next Trainer::next(const std::function<bool()>& should_stop) {
   }
   check_base_unchanged();
   write_record("finished");
+  if (speaks()) journal_.remove();
   if (const std::string line = traffic_line(record_); !line.empty())
     report_.say("sent by rank 0 a step: " + line);
   return Next::kFinished;
@@ -239,7 +243,20 @@ void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCos
   log_step(step, sums, rate);
   ++info_.step;
   if (config.train.compare_every > 0 && info_.step % config.train.compare_every == 0) compare_replicas();
+  write_journal();
   clock_.add(step_clock_.seconds());
+}
+
+void Trainer::write_journal() {
+  if (!journal_.due()) return;
+  experiment_.world().activity().enter(Phase::kSaving);
+  const Parameters counted = train_step_.counted();
+  const std::string problem = journal_.write(info_, counted, optimizer_->state(counted));
+  if (!problem.empty())
+    report_.say(
+        fmt::format("warning: {}. The run goes on without its journal: if it is killed, the steps since "
+                    "the last checkpoint are made again",
+                    problem));
 }
 
 void Trainer::log_step(const Step& step, const StepTotals& sums, double rate) {

@@ -15,6 +15,7 @@
 #include "experiments/movement.h"
 #include "experiments/run_record.h"
 #include "experiments/run_report.h"
+#include "experiments/step_journal.h"
 #include "experiments/stopwatch.h"
 #include "experiments/train_step.h"
 #include "parallel/optimizer.h"
@@ -72,11 +73,14 @@ class Trainer {
   void score_splits(const std::function<bool()>& should_stop);
   void check_base_unchanged();
   void watch(std::int64_t n, double loss);
-  void resume();
+  void resume(const Checkpoint& newest);
+  void write_journal();
   void write_record(const std::string& status);
 
   Experiment& experiment_;
   RunFolder folder_;
+  std::string passed_over_;             // of the journal
+  std::unique_ptr<Checkpoint> newest_;  // until the run goes on from it
   std::unique_ptr<Optimizer> optimizer_;
   TrainStep train_step_;
   Movement movement_;
@@ -87,6 +91,7 @@ class Trainer {
   std::pair<std::int64_t, std::int64_t> saved_ = {-1, -1};  // steps made and scored in last.h5
   std::vector<double> losses_;                              // per token, of the steps of this process
   RunReport report_;
+  StepJournal journal_;
 };
 
 }  // namespace trimtab

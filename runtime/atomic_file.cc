@@ -90,13 +90,15 @@ AtomicPath::~AtomicPath() {
   if (!committed_) ::unlink(temporary_.c_str());
 }
 
-void AtomicPath::commit() {
+void AtomicPath::commit(Durability durability) {
   TT_CHECK(!committed_, "{} was committed before", path_);
-  if (const int error = sync_path(temporary_, O_RDONLY))
+  const bool sync = durability == Durability::kPowerCut;
+  if (const int error = sync ? sync_path(temporary_, O_RDONLY) : 0)
     fail_system(path_, "bring the file to the device", error);
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0)
     fail_system(path_, "put the file in its place", errno);
   committed_ = true;
+  if (!sync) return;
   const int error = sync_path(folder_of(path_), O_RDONLY | O_DIRECTORY);
   // Some network file systems cannot sync folders and say EINVAL; the rename is as durable there as it will
   // ever be.

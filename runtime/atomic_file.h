@@ -15,6 +15,9 @@
 
 namespace trimtab {
 
+// What a file survives: the end of its writer, or also a power cut, for which everything is synced.
+enum class Durability { kProcess, kPowerCut };
+
 // For writers that open files by name (HDF5): write temporary(), close it, commit().
 class AtomicPath {
  public:
@@ -27,9 +30,9 @@ class AtomicPath {
   const std::string& path() const { return path_; }
   const std::string& temporary() const { return temporary_; }
 
-  // Syncs the temporary, renames it to path(), syncs the folder. Throws Error; path() then holds what it held
-  // before.
-  void commit();
+  // Syncs the temporary, renames it to path(), syncs the folder; with kProcess it only renames. Throws Error;
+  // path() then holds what it held before.
+  void commit(Durability durability = Durability::kPowerCut);
 
  private:
   std::string path_;

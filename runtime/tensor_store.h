@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/atomic_file.h"
 #include "runtime/tensor_source.h"
 
 namespace trimtab {
@@ -38,8 +39,8 @@ class TensorStoreWriter {
   // itself.
   void set(const std::string& name, const StoreAttribute& value);
 
-  // Throws if a tensor is not filled. Syncs file and folder: afterwards the store survives a power cut.
-  void commit();
+  // Throws if a tensor is not filled.
+  void commit(Durability durability = Durability::kPowerCut);
 
  private:
   struct Impl;

@@ -156,7 +156,7 @@ void TensorStoreWriter::set(const std::string& name, const StoreAttribute& value
   impl_->attributes.emplace(name, value);
 }
 
-void TensorStoreWriter::commit() {
+void TensorStoreWriter::commit(Durability durability) {
   impl_->check_open();
   const hdf5::Session session;
   std::map<std::string, hdf5::Entry> entries;
@@ -177,7 +177,7 @@ void TensorStoreWriter::commit() {
   impl_->open = false;
   hdf5::check(impl_->group.reset(), what);
   hdf5::check(impl_->file.reset(), what);
-  impl_->target.commit();
+  impl_->target.commit(durability);
 }
 
 }  // namespace trimtab

@@ -33,7 +33,8 @@ std::string last_lines(const std::string& text) {
 std::vector<std::string> training(const Workshop& shop) {
   return {"train", shop.experiment(),         "--set", "output=" + shop.path("run"),
           "--set", "mesh={data: 2, pipe: 2}", "--set", "train.checkpoint_every=1",
-          "--set", "train.evaluate_every=2",  "--set", "train.steps=100000"};
+          "--set", "train.evaluate_every=2",  "--set", "train.journal=off",
+          "--set", "train.steps=100000"};
 }
 
 struct Harm {

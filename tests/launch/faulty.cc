@@ -3,7 +3,8 @@
 // The program itself, objects and all, with three of its functions wrapped by the linker (--wrap): on their
 // way one rank comes to harm where and when TRIMTAB_FAULT says, "RANK PLACE COUNT HARM". PLACE is a phase
 // ("forward"), an operation of that phase ("forward/operation") or "commit", where a checkpoint lies beside
-// its name and is about to get it; the harm comes the COUNT-th time that the rank is there:
+// its name and is about to get it, or "journal", where a file of the journal does; the harm comes the
+// COUNT-th time that the rank is there:
 //   throw  an Error is thrown        exit  _exit(3), without a word
 //   kill   SIGKILL to itself         stop  SIGSTOP to itself
 //   ask    SIGUSR1 to itself, as a batch system warns before it ends a job
@@ -65,7 +66,7 @@ using Text = std::string_view;
 void real_enter(Activity* self, Phase phase, std::int64_t micro) asm("__real_" TRIMTAB_ENTER);
 void real_begin(Activity* self, Text call, const std::string& axis, Text traffic,
                 std::int64_t bytes) asm("__real_" TRIMTAB_BEGIN);
-void real_commit(AtomicPath* self) asm("__real_" TRIMTAB_COMMIT);
+void real_commit(AtomicPath* self, Durability durability) asm("__real_" TRIMTAB_COMMIT);
 
 void enter(Activity* self, Phase phase, std::int64_t micro) asm("__wrap_" TRIMTAB_ENTER);
 void enter(Activity* self, Phase phase, std::int64_t micro) {
@@ -80,10 +81,10 @@ void begin(Activity* self, Text call, const std::string& axis, Text traffic, std
   arrive(std::string(name_of(self->snapshot().place.phase)) + "/operation");
 }
 
-void commit(AtomicPath* self) asm("__wrap_" TRIMTAB_COMMIT);
-void commit(AtomicPath* self) {
-  if (self->path().ends_with(".h5")) arrive("commit");
-  real_commit(self);
+void commit(AtomicPath* self, Durability durability) asm("__wrap_" TRIMTAB_COMMIT);
+void commit(AtomicPath* self, Durability durability) {
+  if (self->path().ends_with(".h5")) arrive(durability == Durability::kProcess ? "journal" : "commit");
+  real_commit(self, durability);
 }
 
 }  // namespace trimtab::testing
