@@ -2,6 +2,7 @@
 #include "experiments/step_journal.h"
 
 #include <filesystem>
+#include <utility>
 
 #include "runtime/agreement.h"
 #include "runtime/atomic_file.h"
@@ -15,19 +16,23 @@ constexpr int kShare = 100;
 constexpr std::int64_t kMostNumbers = std::int64_t{1} << 22;
 
 std::string newest_path(const RunFolder& folder, std::string& passed_over) {
+  const auto state_of = [](const std::string& file) {
+    const Checkpoint checkpoint(file);
+    return std::pair(checkpoint.info().step, checkpoint.info().evaluated_step);
+  };
   std::string path;
-  std::int64_t steps = -1;
+  std::pair<std::int64_t, std::int64_t> newest(-1, -1);
   if (std::filesystem::exists(folder.last())) {
     path = folder.last();
-    steps = Checkpoint(path).info().step;
+    newest = state_of(path);
   }
   for (int turn = 0; turn < RunFolder::kJournals; ++turn) {
     const std::string journal = folder.journal(turn);
     if (!std::filesystem::exists(journal)) continue;
     try {
-      const std::int64_t found = Checkpoint(journal).info().step;
-      if (found <= steps) continue;
-      steps = found;
+      const auto found = state_of(journal);
+      if (found <= newest) continue;
+      newest = found;
       path = journal;
     } catch (const Error& error) {
       passed_over = fmt::format("{}{}", passed_over.empty() ? "" : passed_over + "; ", error.what());

@@ -179,7 +179,10 @@ Trainer::Next Trainer::next(const std::function<bool()>& should_stop) {
 Trainer::Next Trainer::before_step(const std::function<bool()>& should_stop) {
   const TrainConfig& train = experiment_.config().train;
   try {
-    if (evaluation_due()) evaluate(should_stop);
+    if (evaluation_due()) {
+      evaluate(should_stop);
+      if (info_.step > 0) write_journal();  // so that it is not done again
+    }
   } catch (const Interrupted&) {
     if (info_.step > 0) save();  // the evaluation is done again before the next step
     throw;

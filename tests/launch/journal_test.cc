@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <ostream>
+#include <utility>
 
 #include "experiments/checkpoint.h"
 #include "launch/program.h"
@@ -19,7 +20,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// 12 steps, one score and no checkpoint on the way.
+// 12 steps, scored after five and ten, and no checkpoint on the way.
 std::vector<std::string> training(const Workshop& shop, const std::string& output,
                                   const std::vector<std::string>& more = {}) {
   std::vector<std::string> arguments = {"train", shop.experiment()};
@@ -36,12 +37,13 @@ std::vector<std::string> training(const Workshop& shop, const std::string& outpu
 
 const std::string kMesh = "mesh={data: 2, pipe: 2}";
 
-std::int64_t newest_step(const Workshop& shop, const std::string& run) {
-  std::int64_t step = 0;
+// Steps of the newest file of the journal, and the file.
+std::pair<std::int64_t, std::string> newest(const Workshop& shop, const std::string& run) {
+  std::pair<std::int64_t, std::string> out;
   for (const char* name : {"/journal-0.h5", "/journal-1.h5"})
-    if (std::filesystem::exists(shop.path(run + name)))
-      step = std::max(step, Checkpoint(shop.path(run + name)).info().step);
-  return step;
+    if (const std::string path = shop.path(run + name); std::filesystem::exists(path))
+      out = std::max(out, std::pair(Checkpoint(path).info().step, path));
+  return out;
 }
 
 void expect_same_bytes(const Workshop& shop, const std::string& run, const std::string& reference) {
@@ -68,8 +70,10 @@ TEST_P(Journal, LosesAtMostTheStepThatWasBeingMade) {
 
   ASSERT_NE(run_faulty_on_ranks(4, GetParam().fault, training(shop, "run", {kMesh})).code, 0);
   EXPECT_FALSE(std::filesystem::exists(shop.path("run/last.h5")));
-  const std::int64_t made = newest_step(shop, "run");
-  EXPECT_EQ(made, GetParam().steps);
+  const std::int64_t made = newest(shop, "run").first;
+  // The other ranks may have finished the step in which one died.
+  EXPECT_GE(made, GetParam().steps);
+  EXPECT_LE(made, GetParam().steps + 1);
   const Outcome resumed = run_on_ranks(4, training(shop, "run", {kMesh}));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, HasSubstr(fmt::format("going on after step {}\n", made)));
@@ -81,7 +85,7 @@ TEST_P(Journal, LosesAtMostTheStepThatWasBeingMade) {
 
 INSTANTIATE_TEST_SUITE_P(Killed, Journal,
                          ::testing::Values(Death{"InForward", "3 update 7 kill", 6},
-                                           Death{"WhileWriting", "0 journal 8 kill", 7},
+                                           Death{"WhileWriting", "0 journal 8 kill", 6},
                                            Death{"AfterTheScore", "1 update 6 kill", 5}),
                          [](const auto& tested) { return tested.param.name; });
 
@@ -92,10 +96,11 @@ TEST(Journal, GoesOnOnAnotherMesh) {
   std::vector<std::string> cut = lora;
   cut.emplace_back("mesh={pipe: 2, tensor: 2}");
   ASSERT_NE(run_faulty_on_ranks(4, "2 update 9 kill", training(shop, "run", cut)).code, 0);
-  ASSERT_EQ(newest_step(shop, "run"), 8);
+  const std::int64_t made = newest(shop, "run").first;
+  ASSERT_GE(made, 8);
   const Outcome resumed = run_program(training(shop, "run", lora));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
-  EXPECT_THAT(resumed.err, HasSubstr("going on after step 8\n"));
+  EXPECT_THAT(resumed.err, HasSubstr(fmt::format("going on after step {}\n", made)));
   EXPECT_EQ(Checkpoint(shop.path("run/last.h5")).info().step, 12);
   EXPECT_EQ(Checkpoint(shop.path("run/last.h5")).info().best_step,
             Checkpoint(shop.path("whole/last.h5")).info().best_step);
@@ -106,13 +111,13 @@ TEST(Journal, WhatIsDamagedIsPassedOver) {
   ASSERT_EQ(run_on_ranks(4, training(shop, "run", {kMesh})).code, 0);
   std::filesystem::rename(shop.path("run"), shop.path("whole"));
   ASSERT_NE(run_faulty_on_ranks(4, "3 update 7 kill", training(shop, "run", {kMesh})).code, 0);
-  // Step 6 is the second of two files by turns: cut short, as a host that went down leaves it.
-  ASSERT_EQ(Checkpoint(shop.path("run/journal-1.h5")).info().step, 6);
-  std::filesystem::resize_file(shop.path("run/journal-1.h5"), 3000);
+  // Cut short, as a host that went down leaves it.
+  const auto [made, path] = newest(shop, "run");
+  std::filesystem::resize_file(path, 3000);
   const Outcome resumed = run_on_ranks(4, training(shop, "run", {kMesh}));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
-  EXPECT_THAT(resumed.err, AllOf(HasSubstr("a file of the journal is passed over"), HasSubstr("journal-1.h5"),
-                                 HasSubstr("going on after step 5\n")));
+  EXPECT_THAT(resumed.err, AllOf(HasSubstr("a file of the journal is passed over"), HasSubstr(path),
+                                 HasSubstr(fmt::format("going on after step {}\n", made - 1))));
   expect_same_bytes(shop, "run", "whole");
 }
 
@@ -121,7 +126,7 @@ TEST(Journal, OfAnotherRunIsRefused) {
   ASSERT_NE(run_faulty_on_ranks(2, "1 update 5 kill", training(shop, "run", {"mesh.data=2"})).code, 0);
   const Outcome other = run_program(training(shop, "run", {"train.seed=2"}));
   EXPECT_EQ(other.code, 2);
-  EXPECT_THAT(other.err, AllOf(HasSubstr("journal-1.h5: holds a run with other settings"),
+  EXPECT_THAT(other.err, AllOf(HasSubstr(newest(shop, "run").second + ": holds a run with other settings"),
                                HasSubstr("train.seed was 1 and is now 2")));
 }
 
@@ -140,7 +145,7 @@ TEST(Journal, IsKeptWhereItIsCheap) {
     all.insert(all.end(), set.begin(), set.end());
     const std::vector<std::string> arguments = training(shop, run, all);
     EXPECT_EQ(run_and_signal(arguments, 8, SIGKILL).code, 128 + SIGKILL);
-    return newest_step(shop, run) > 0;
+    return newest(shop, run).first > 0;
   };
   EXPECT_TRUE(kept("prompt", {"train.steps=100000"}));
   EXPECT_FALSE(kept("model", {"method={name: model_tuning}", "train.steps=100000"}));
