@@ -4,7 +4,7 @@
 
     tests/soak/soak.py --program build/release/launch/trimtab --runs 200
 
-Each run is the same experiment (a prompt for the small T5 of this repository, 2 x 2 x 2 ranks over MPI) in a folder of its own.
+Each run is the same experiment (a prompt for the small T5 of this repository, 2 x 2 x 2 ranks over MPI) in a new folder.
 A fault is drawn from FAULTS at a time drawn from the length of an undisturbed run. Then the same command is given again until
 it ends with 0. Counted: runs that end in the same last.h5 and best.h5 as the undisturbed one, steps made twice, seconds from the
 fault to the end of the job, processes left behind, files that cannot be read. Ends with 1 if anything of that is wrong.
@@ -39,7 +39,7 @@ def command(args, folder):
 
 def ranks_of(folder):
     """Process ids of the ranks of the job that writes into `folder`."""
-    found = subprocess.run(["pgrep", "-f", f"^[^ ]*trimtab train .*output={folder}( |$)"], stdout=subprocess.PIPE, text=True)
+    found = subprocess.run(["pgrep", "-f", f"^[^ ]*trimtab[^ ]* train .*output={folder}( |$)"], stdout=subprocess.PIPE, text=True)
     return [int(x) for x in found.stdout.split()]
 
 
@@ -125,14 +125,16 @@ def main():
     with tempfile.TemporaryDirectory(prefix="trimtab-soak-") as work:
         args.work = pathlib.Path(work)
         begin = time.monotonic()
-        code, text, _ = run(args, args.work / "whole")
+        folder = args.work / "run"  # its name is in the files
+        code, text, _ = run(args, folder)
         if code:
             sys.exit(f"the undisturbed run ended with {code}:\n{text[-3000:]}")
         length = time.monotonic() - begin
         print(f"undisturbed: {length:.1f} s", flush=True)
-        wanted = {name: (args.work / "whole" / name).read_bytes() for name in ("last.h5", "best.h5")}
+        wanted = {name: (folder / name).read_bytes() for name in ("last.h5", "best.h5")}
+        shutil.rmtree(folder)
         for number in range(args.runs):
-            folder, fault, at = args.work / f"run-{number}", rng.choice(list(FAULTS)), rng.uniform(0.05, 0.95) * length
+            fault, at = rng.choice(list(FAULTS)), rng.uniform(0.05, 0.95) * length
             code, text, seconds = run(args, folder, fault, at, rng)
             if seconds is not None:
                 times[fault].append(seconds)
