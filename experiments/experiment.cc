@@ -6,16 +6,14 @@
 
 #include "data/labels.h"
 #include "data/replica_share.h"
-#include "data/shots.h"
 #include "data/tasks/registry.h"
-#include "data/tokenizers/t5_tokenizer.h"
 #include "experiments/base_hash.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
 #include "experiments/probe.h"
+#include "experiments/recipe.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
-#include "models/input_rows.h"
 #include "parallel/shared_by_stages.h"
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
@@ -147,71 +145,21 @@ void Experiment::open_model() {
   tokenizer_ = open_vocabulary(config_.model.vocabulary, *model_, config_.output);
   tokenizer_->check_fits(model_->vocabulary());
   if (prompts_) prompts_->check_vocabulary(tokenizer_->hash(), tokenizer_->path());
-  make_recipe();
+  recipe_ = make_recipe(config_, *model_, *tokenizer_, *method_, *task_);
+  places_ = prompt_places(*recipe_, *method_);
   // A label that is cut can never be predicted.
   recipe_->encode_labels(task_->labels());
   if (config_.evaluate.answers == "rank")
     ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->labels());
+  check_lengths(config_, *model_, *method_);
   const std::int64_t longest =
       config_.text.max_input + method_->attention_positions() + config_.text.max_target;
-  if (model_->max_positions() > 0 && longest > model_->max_positions())
-    fail_config(
-        "text.max_input: inputs of {} tokens, {} trained positions and targets of {} tokens make rows of {}, "
-        "but "
-        "the model knows {} positions; lower one of them",
-        config_.text.max_input, method_->attention_positions(), config_.text.max_target, longest,
-        model_->max_positions());
-  if (method_->extra_positions() > 16 * config_.text.max_input)
-    fail_config(
-        "method.length: {} positions in front of inputs of at most {} tokens (text.max_input) leave nothing "
-        "of "
-        "the input; the paper's length is 100",
-        method_->extra_positions(), config_.text.max_input);
   if (config_.evaluate.batch_tokens < longest)
     warnings_.push_back(fmt::format("evaluate.batch_tokens {} is less than one row can have ({})",
                                     config_.evaluate.batch_tokens, longest));
 }
 
 double Experiment::dropout() const { return config_.train.dropout.value_or(model_->usual_dropout()); }
-
-// A decoder-only model reads input and target as one text.
-void Experiment::make_recipe() {
-  const bool one_text = model_->text_form() == TextForm::kDecoderOnly;
-  const TokenId begin = tokenizer_->adds_bos() ? tokenizer_->bos().value_or(-1) : -1;
-  if (config_.text.prompt_place != "first" && begin < 0)
-    fail_config("text.prompt_place: {}, but no token begins the texts of this model; set it to first",
-                config_.text.prompt_place);
-  RecipeOptions options;
-  options.text = nested_template(method_->input_template(), config_.text.input_template);
-  options.max_input = static_cast<int>(config_.text.max_input);
-  options.max_target = static_cast<int>(config_.text.max_target);
-  options.one_text = one_text;
-  options.begin = one_text ? begin : -1;
-  if (config_.text.target_sentinel) {
-    const auto* t5 = dynamic_cast<const T5Tokenizer*>(tokenizer_.get());
-    if (t5 == nullptr || t5->extra_ids() == 0)
-      fail_config(
-          "text.target_sentinel: the vocabulary {} has no sentinels, which are T5's; leave the key out",
-          tokenizer_->path());
-    options.sentinel = t5->sentinel(0);
-  }
-  options.prompt_first = config_.text.prompt_place == "first";
-  if (config_.text.shots > 0)
-    options.shots = text_of_shots(drawn_shots(task_->load("train"), task_->labels(), config_.text.shots,
-                                              static_cast<std::uint64_t>(config_.train.seed)),
-                                  config_.text.shot);
-  recipe_ = std::make_unique<TextRecipe>(*tokenizer_, options);
-  find_prompt_places();
-}
-
-// A method that trains no positions leaves the places empty.
-void Experiment::find_prompt_places() {
-  for (const TextRecipe::Place& place : recipe_->places())
-    places_.push_back(
-        {place.positions.value_or(-1), place.from_end, static_cast<std::int64_t>(place.tokens)});
-  if (method_->extra_positions() == 0) return;
-  for (const std::int64_t rows : method_->lane_positions()) rows_of_places(places_, rows);
-}
 
 void Experiment::load_training_rows() {
   const auto splits = task_->splits();
@@ -247,22 +195,21 @@ TokenisedExamples Experiment::tokenised(const std::string& split,
   return tokenise(folder, task_->name() + "-" + split, *recipe_, examples);
 }
 
-void Experiment::check_memory() const {
+void Experiment::check_memory() {
   if (config_.model.device != "cpu") return;  // the host's memory says nothing of the device's
-  MemoryPlan plan;
-  plan.trains_base = method_->trains_base();
-  plan.element_bytes = config_.model.compute == "bfloat16" ? 2 : 4;
-  plan.tensor = config_.mesh.tensor;
-  plan.ranks_here = cores_.ranks;
-  // Rows of a step may be fewer than the budget allows. The first of several stages has as many micro-batches
-  // under way as there are stages.
-  const std::int64_t row = config_.text.max_input + method_->extra_positions();
-  const std::int64_t under_way = config_.mesh.pipe - world_.here().pipe;
-  plan.tokens =
-      std::min((batcher_ ? config_.train.micro_batch_tokens : config_.evaluate.batch_tokens) * under_way,
-               config_.train.batch * row);
-  plan.target_tokens = std::min(config_.train.batch * config_.text.max_target, plan.tokens);
-  check_fits_memory(model_->planned_bytes(units_, plan), available_memory(), plan);
+  StageLoad load;
+  load.units = units_;
+  load.stage = world_.here().pipe;
+  constexpr std::uint64_t kSteps = 4;  // whose rows are looked at
+  const auto here = world_.here().data;
+  for (std::uint64_t step = 0; batcher_ && step < kSteps; ++step)
+    load.steps.push_back(
+        micro_batches(replica_share(batcher_->step(step), static_cast<int>(config_.mesh.data), here),
+                      config_.train.micro_batch_tokens, method_->extra_positions()));
+  // What is scored beside training is known only when its split is read.
+  if (!batcher_) load.scored = scored_size(config_, mean_lengths());
+  const RankMemory memory = rank_memory(*model_, config_, *method_, load);
+  check_fits_memory(memory.peak(), available_memory(), cores_.ranks, config_);
 }
 
 // Ranks with different files train something that nobody asked for, or hang.
@@ -296,18 +243,18 @@ void Experiment::check_same_files() {
                "copy model.weights and model.vocabulary to every host again");
 }
 
-// Counted at the lengths of the rows that are trained on, where there are any.
-UnitRange Experiment::stage_units() {
+// Of the rows that are trained on, where there are any, with what the method puts in front.
+RowLengths Experiment::mean_lengths() {
   RowLengths lengths{static_cast<double>(config_.text.max_input),
                      static_cast<double>(config_.text.max_target)};
-  if (batcher_) {
-    const Batch batch = batcher_->step(0);
-    const auto rows = static_cast<double>(batch.rows());
-    lengths = {static_cast<double>(batch.input_ids.size()) / rows,
-               static_cast<double>(batch.target_ids.size()) / rows};
-  }
+  if (batcher_) lengths = mean_lengths_of(batcher_->step(0));
   lengths.input += static_cast<double>(method_->extra_positions());
-  const StagePlan plan = balanced_plan(model_->cost_units(lengths), static_cast<int>(config_.mesh.pipe));
+  return lengths;
+}
+
+UnitRange Experiment::stage_units() {
+  const StagePlan plan =
+      balanced_plan(model_->cost_units(mean_lengths()), static_cast<int>(config_.mesh.pipe));
   if (plan.stages() > 1) plan_ = plan.text();
   return units_of(plan, world_.here().pipe);
 }

@@ -112,15 +112,14 @@ class Experiment {
   };
   void build(TrainingData training, const Experiment* beside, const std::function<bool()>& should_stop);
   void open_model();
-  void make_recipe();
-  void find_prompt_places();
   void load_training_rows();
   void find_scored_splits();
   TokenisedExamples tokenised(const std::string& split, const std::vector<TextExample>& examples) const;
-  void check_memory() const;
+  void check_memory();
   void check_same_settings();
   void check_same_files();
   void make_stage();
+  RowLengths mean_lengths();
   UnitRange stage_units();
   void attach();
   void find_checkpoint_share();

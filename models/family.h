@@ -35,19 +35,37 @@ inline UnitRange units_of(const StagePlan& plan, int stage) { return {plan.begin
 // How a model reads a row: the input in an encoder and the target in a decoder, or both behind each other.
 enum class TextForm { kEncoderDecoder, kDecoderOnly };
 
-// What a rank is to hold and compute, for a rough count of its memory.
+// Rows that go through a stage: their number, their tokens (those of a prompt are input), and the longest.
+struct PassSize {
+  std::int64_t rows = 0, input = 0, target = 0;
+  std::int64_t longest = 0;  // input tokens of the longest row
+};
+
+// What a rank is to hold and compute at the moment that needs most, for a count of its memory.
 struct MemoryPlan {
   std::int64_t tensor = 1;  // the rank holds one part in so many of each layer
   bool trains_base = false;
-  std::int64_t element_bytes = 4;  // of weights and activations
-  std::int64_t tokens = 0;         // input positions of the micro-batches that wait for their backward pass
-  std::int64_t target_tokens = 0;
-  int ranks_here = 1;  // that share the memory of this machine
+  bool trains_layers = false;  // something is attached to maps or attentions
+  bool dropout = false;
+  bool fused = true;                  // the kernels of the host, which keep no scores of an attention
+  std::int64_t element_bytes = 4;     // of weights
+  std::int64_t activation_bytes = 4;  // float32 on the host, whatever the weights are
+  PassSize waiting;                   // of all micro-batches between their forward and their backward pass
+  PassSize at_work;                   // of the largest micro-batch
+  bool backward = true;               // at_work has a backward pass here
+  std::int64_t decoded = 0;           // most tokens that are generated from at_work; 0: it is no decoding
 };
-// Weights, with their gradients and masters where they are trained; they are `weights` numbers on this rank.
+
+// What a stage needs, in bytes on one rank.
+struct StageBytes {
+  std::int64_t weights = 0;  // with gradients and masters where they are trained
+  std::int64_t kept = 0;     // for the backward passes of `waiting`
+  std::int64_t working = 0;  // while at_work is computed, beside what is kept
+  std::int64_t caches = 0;   // of decoding
+};
+
+// They are `weights` numbers on this rank.
 std::int64_t weight_bytes(std::int64_t weights, const MemoryPlan& plan);
-// Logits, their softmax and its gradient, on the last stage.
-std::int64_t logit_bytes(std::int64_t vocabulary, const MemoryPlan& plan);
 
 struct StageOptions {
   UnitRange units;
@@ -93,8 +111,8 @@ class BaseModel {
   // The layers in order with what each costs when frozen weights are trained through: stages are cut between
   // them.
   virtual std::vector<CostUnit> cost_units(const RowLengths& lengths) const = 0;
-  // Bytes of a rank that runs these units, within a third of what is then used.
-  virtual std::uint64_t planned_bytes(const UnitRange& units, const MemoryPlan& plan) const = 0;
+  // Bytes of a rank that runs these units.
+  virtual StageBytes planned_bytes(const UnitRange& units, const MemoryPlan& plan) const = 0;
   // Reads the slabs of this rank. Throws ConfigError when the mesh cannot cut the model, and what the
   // weights' reader throws.
   virtual std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const = 0;

@@ -54,18 +54,6 @@ std::string family_of_store(const std::string& path) {
 
 }  // namespace
 
-std::int64_t weight_bytes(std::int64_t weights, const MemoryPlan& plan) {
-  std::int64_t bytes = weights * plan.element_bytes;
-  // Gradients, and a float32 master copy where the weights are not float32 themselves. Adafactor's factored
-  // state is small; what a checkpoint copies is not.
-  if (plan.trains_base) bytes += weights * (plan.element_bytes + (plan.element_bytes == 2 ? 4 : 0) + 4);
-  return bytes;
-}
-
-std::int64_t logit_bytes(std::int64_t vocabulary, const MemoryPlan& plan) {
-  return plan.target_tokens * (vocabulary / plan.tensor) * 4 * 3;
-}
-
 const Registry<ModelFamily>& family_registry() {
   static const Registry<ModelFamily> registry("model family", {
                                                                   {"t5", t5_family()},

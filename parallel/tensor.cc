@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parallel/tensor.h"
 
+#include <cstddef>
+
 #include "runtime/check.h"
 
 namespace trimtab {
+namespace {
+
+// Stands for the memory of tensors that have none: a communicator that only counts reads nothing of it.
+std::byte no_memory{};
+
+}  // namespace
 
 at::ScalarType scalar_type(DType type) {
   switch (type) {
@@ -36,7 +44,7 @@ DType dtype_of(const at::Tensor& tensor) {
 
 Buffer buffer_of(const at::Tensor& tensor) {
   TT_CHECK(tensor.is_contiguous(), "only contiguous tensors have a buffer");
-  return {tensor.data_ptr(), tensor.numel(), dtype_of(tensor),
+  return {tensor.is_meta() ? &no_memory : tensor.data_ptr(), tensor.numel(), dtype_of(tensor),
           tensor.is_cuda() ? DeviceKind::kCuda : DeviceKind::kHost};
 }
 

@@ -31,8 +31,8 @@ struct LocalIds {
 };
 LocalIds local_ids(const at::Tensor& ids, std::int64_t share, std::int64_t rank) {
   const at::Tensor shifted = ids - rank * share;
-  const at::Tensor mine = shifted.ge(0).logical_and(shifted.lt(share));
-  return {shifted.masked_fill(mine.logical_not(), 0), mine};
+  const at::Tensor mine = shifted.ge(0).bitwise_and(shifted.lt(share));
+  return {shifted.masked_fill(mine.bitwise_not(), 0), mine};
 }
 
 // What cross entropy is made of, of each token.

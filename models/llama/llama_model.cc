@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "models/llama/llama_config_json.h"
-#include "models/llama/llama_files.h"
+#include "models/llama/llama_memory.h"
 #include "models/llama/llama_stage.h"
 #include "runtime/check.h"
 
@@ -32,7 +32,7 @@ class LlamaModel final : public BaseModel {
   std::vector<CostUnit> cost_units(const RowLengths& lengths) const override {
     return llama_cost_units(config(), lengths);
   }
-  std::uint64_t planned_bytes(const UnitRange& units, const MemoryPlan& plan) const override {
+  StageBytes planned_bytes(const UnitRange& units, const MemoryPlan& plan) const override {
     return trimtab::planned_bytes(config(), units, plan);
   }
   std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const override {
@@ -63,13 +63,6 @@ std::string LlamaModel::summary() const {
       files_.tokenizer.bytes.empty() ? "no vocabulary" : "vocabulary inside or beside");
 }
 
-std::int64_t layer_weights(const LlamaConfig& config) {
-  LlamaConfig one = config, none = config;
-  one.layers = 1;
-  none.layers = 0;
-  return parameter_count(one) - parameter_count(none);
-}
-
 }  // namespace
 
 std::vector<CostUnit> llama_cost_units(const LlamaConfig& config, const RowLengths& lengths) {
@@ -95,27 +88,13 @@ std::vector<CostUnit> llama_cost_units(const LlamaConfig& config, const RowLengt
   return units;
 }
 
-std::uint64_t planned_bytes(const LlamaConfig& config, const UnitRange& layers, const MemoryPlan& plan) {
-  const bool begins = layers.begin == 0, ends = layers.end == config.layers;
-  const std::int64_t count = layers.end - layers.begin, table = config.vocab * config.d_model;
-  const bool second_table = ends && (!config.tied_head || !begins);
-  const std::int64_t weights = count * layer_weights(config) + (ends ? config.d_model : 0) +
-                               table * ((begins ? 1 : 0) + (second_table ? 1 : 0));
-  std::int64_t bytes = weight_bytes(weights / plan.tensor, plan);
-  // Kept for backward a layer: two norm inputs; queries, keys, values and output; two halves of the
-  // feed-forward block and their product.
-  const std::int64_t kept =
-      2 * config.d_model + (2 * config.inner() + 2 * config.kv_inner() + 3 * config.d_ff) / plan.tensor;
-  bytes += (plan.tokens + plan.target_tokens) * kept * count * plan.element_bytes;
-  if (ends) bytes += logit_bytes(config.vocab, plan);
-  return static_cast<std::uint64_t>(bytes);
+std::unique_ptr<BaseModel> make_llama_model(LlamaFiles files) {
+  return std::make_unique<LlamaModel>(std::move(files));
 }
 
 ModelFamily llama_family() {
   return {llama_model_types(), kLlamaConfigAttribute,
-          [](const std::string& path) -> std::unique_ptr<BaseModel> {
-            return std::make_unique<LlamaModel>(open_llama(path));
-          }};
+          [](const std::string& path) { return make_llama_model(open_llama(path)); }};
 }
 
 }  // namespace trimtab

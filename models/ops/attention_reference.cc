@@ -45,6 +45,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 
 at::Tensor detail::bias_of_pairs(const at::Tensor& table, const RelativeBias& bias, std::int64_t first_query,
                                  std::int64_t queries, std::int64_t keys) {
+  if (table.is_meta()) return at::empty({table.size(1), queries, keys}, table.options());
   at::Tensor grid = at::empty({queries, keys}, at::kLong);
   auto* to = grid.mutable_data_ptr<std::int64_t>();
   for (std::int64_t q = 0; q < queries; ++q)

@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "models/t5/t5_cost.h"
-#include "models/t5/t5_files.h"
+#include "models/t5/t5_memory.h"
+#include "models/t5/t5_stage.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -31,7 +32,7 @@ class T5Model final : public BaseModel {
   std::vector<CostUnit> cost_units(const RowLengths& lengths) const override {
     return t5_cost_units(config(), lengths);
   }
-  std::uint64_t planned_bytes(const UnitRange& units, const MemoryPlan& plan) const override {
+  StageBytes planned_bytes(const UnitRange& units, const MemoryPlan& plan) const override {
     return trimtab::planned_bytes(config(), t5_stage_range(config(), units), plan);
   }
   std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const override {
@@ -64,43 +65,14 @@ std::string T5Model::summary() const {
       tokenizer_.bytes.empty() ? "no vocabulary" : "vocabulary inside or beside");
 }
 
-// Tables are where their first and last layers are; a tied head that is not beside the embedding is a copy.
-std::int64_t stage_weights(const T5Config& config, const T5StageRange& range) {
-  T5Config layers = config;
-  layers.encoder_layers = range.encoder_end - range.encoder_begin;
-  layers.decoder_layers = range.decoder_end - range.decoder_begin;
-  const std::int64_t table = config.vocab * config.d_model;
-  const std::int64_t without_tables = parameter_count(layers) - table * (config.tied_head ? 1 : 2);
-  const bool embeds = (layers.encoder_layers > 0 && range.encoder_begin == 0) ||
-                      (layers.decoder_layers > 0 && range.decoder_begin == 0);
-  const bool predicts = layers.decoder_layers > 0 && range.decoder_end == config.decoder_layers;
-  const bool second_table = predicts && (!config.tied_head || !embeds);
-  return without_tables + table * ((embeds ? 1 : 0) + (second_table ? 1 : 0));
-}
-
 }  // namespace
 
-std::uint64_t planned_bytes(const T5Config& config, const T5StageRange& range, const MemoryPlan& plan) {
-  const std::int64_t encoder_layers = range.encoder_end - range.encoder_begin;
-  const std::int64_t decoder_layers = range.decoder_end - range.decoder_begin;
-  const std::int64_t inner = config.inner() / plan.tensor, d_ff = config.d_ff / plan.tensor;
-  std::int64_t bytes = weight_bytes(stage_weights(config, range) / plan.tensor, plan);
-  // Kept for backward a layer: two norm inputs; queries, keys, values and output; two halves of the
-  // feed-forward block and their product.
-  const std::int64_t layer = 2 * config.d_model + 4 * inner + (config.gated_gelu ? 3 : 2) * d_ff;
-  bytes += plan.tokens * layer * encoder_layers * plan.element_bytes;
-  // The decoder has a second attention, whose keys and values cover the encoder's positions.
-  bytes += plan.target_tokens * (layer + 4 * inner) * decoder_layers * plan.element_bytes;
-  bytes += plan.tokens * 2 * inner * decoder_layers * plan.element_bytes;
-  if (decoder_layers > 0 && range.decoder_end == config.decoder_layers)
-    bytes += logit_bytes(config.vocab, plan);
-  return static_cast<std::uint64_t>(bytes);
+std::unique_ptr<BaseModel> make_t5_model(T5Files files) {
+  return std::make_unique<T5Model>(std::move(files));
 }
 
 ModelFamily t5_family() {
-  return {{"t5"}, kT5ConfigAttribute, [](const std::string& path) -> std::unique_ptr<BaseModel> {
-            return std::make_unique<T5Model>(open_t5(path));
-          }};
+  return {{"t5"}, kT5ConfigAttribute, [](const std::string& path) { return make_t5_model(open_t5(path)); }};
 }
 
 }  // namespace trimtab

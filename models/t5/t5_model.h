@@ -3,15 +3,15 @@
 // T5 as an entry of the families.
 #pragma once
 
+#include <memory>
+
 #include "models/family.h"
-#include "models/t5/t5_config.h"
-#include "models/t5/t5_stage.h"
+#include "models/t5/t5_files.h"
 
 namespace trimtab {
 
 ModelFamily t5_family();
 
-// Bytes of a rank that runs these layers.
-std::uint64_t planned_bytes(const T5Config& config, const T5StageRange& range, const MemoryPlan& plan);
+std::unique_ptr<BaseModel> make_t5_model(T5Files files);
 
 }  // namespace trimtab

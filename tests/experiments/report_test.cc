@@ -6,14 +6,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "experiments/memory_plan.h"
 #include "experiments/message_of.h"
 #include "experiments/pretrain_config.h"
 #include "experiments/run_lock.h"
 #include "experiments/run_record.h"
 #include "experiments/run_state.h"
 #include "experiments/same_run.h"
-#include "models/t5/t5_model.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
@@ -72,43 +70,6 @@ TEST(SameRun, TellsWhatDiffersAndAllowsWhatMay) {
       AllOf(HasSubstr("last.h5"), HasSubstr("train.batch was 32 and is now 16"), Not(HasSubstr("steps"))));
   EXPECT_THAT(message_of([&] { check_same_run(before, with("method.length=5"), "last.h5"); }),
               HasSubstr("method.length"));
-}
-
-TEST(MemoryPlan, WeightsCountOnceFrozenAndMoreWhenTrained) {
-  T5Config config;
-  MemoryPlan plan;
-  T5StageRange range = whole_model(config);
-  const auto frozen = planned_bytes(config, range, plan);
-  EXPECT_EQ(frozen, static_cast<std::uint64_t>(parameter_count(config)) * 4);
-  plan.trains_base = true;
-  EXPECT_EQ(planned_bytes(config, range, plan), 3 * frozen);
-  plan.tokens = 1000;
-  EXPECT_GT(planned_bytes(config, range, plan), 3 * frozen);
-  EXPECT_THAT(message_of([&] { check_fits_memory(4ull << 30, 1ull << 30, plan); }),
-              AllOf(HasSubstr("4.0 GiB"), HasSubstr("train.micro_batch_tokens"), HasSubstr("bfloat16")));
-  EXPECT_NO_THROW(check_fits_memory(4ull << 30, 0, plan));
-  plan.ranks_here = 4;
-  EXPECT_NO_THROW(check_fits_memory(1ull << 30, 4ull << 30, plan));
-  EXPECT_THAT(message_of([&] { check_fits_memory(2ull << 30, 4ull << 30, plan); }),
-              AllOf(HasSubstr("1.0 GiB are available"), HasSubstr("4 ranks on this machine")));
-}
-
-TEST(MemoryPlan, RanksHoldTheirPart) {
-  T5Config config;
-  MemoryPlan plan;
-  T5StageRange range = whole_model(config);
-  const auto whole = planned_bytes(config, range, plan);
-  plan.tensor = 2;
-  EXPECT_EQ(planned_bytes(config, range, plan), whole / 2);
-  plan.tensor = 1;
-  range = {0, config.encoder_layers, 0, 0};
-  const auto encoder = planned_bytes(config, range, plan);
-  range = {config.encoder_layers, config.encoder_layers, 0, config.decoder_layers};
-  const auto decoder = planned_bytes(config, range, plan);
-  const auto embedding = static_cast<std::uint64_t>(config.vocab * config.d_model) * 4;
-  // Both read the embedding; norms at the end of the stacks and tables of relative biases count on both.
-  EXPECT_NEAR(static_cast<double>(encoder + decoder), static_cast<double>(whole + embedding),
-              0.01 * static_cast<double>(whole));
 }
 
 RunRecord record(const std::string& name, std::int64_t trained, double dev, double test) {

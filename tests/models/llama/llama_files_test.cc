@@ -3,6 +3,7 @@
 // Configs of the Llama family, opening, importing and exporting; the folders of tests/golden are what
 // transformers 5.23 writes.
 #include "models/llama/llama_files.h"
+#include "models/llama/llama_memory.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -226,17 +227,31 @@ TEST(LlamaCost, CountsByHand) {
 }
 
 TEST(LlamaMemory, RanksHoldTheirPart) {
-  LlamaConfig config = read(smol());
-  const auto count = static_cast<std::uint64_t>(parameter_count(config)) * 4;
-  const auto table = static_cast<std::uint64_t>(config.vocab * config.d_model) * 4;
+  const LlamaConfig config = read(smol());
+  const std::int64_t count = parameter_count(config) * 4, table = config.vocab * config.d_model * 4;
   MemoryPlan plan;
-  EXPECT_EQ(planned_bytes(config, {0, 30}, plan), count);
+  const auto weights = [&](const UnitRange& layers) { return planned_bytes(config, layers, plan).weights; };
+  EXPECT_EQ(weights({0, 30}), count);
   // A tied table is on the first and on the last stage.
-  EXPECT_EQ(planned_bytes(config, {0, 10}, plan) + planned_bytes(config, {10, 30}, plan), count + table);
+  EXPECT_EQ(weights({0, 10}) + weights({10, 30}), count + table);
   plan.tensor = 3;
-  EXPECT_EQ(planned_bytes(config, {0, 30}, plan), count / 3);
-  plan.tokens = 1000;
-  EXPECT_GT(planned_bytes(config, {0, 30}, plan), count / 3);
+  EXPECT_EQ(weights({0, 30}), count / 3);
+}
+
+// Counted by hand: of layers in the middle all positions go on, behind the last attention the scored ones.
+TEST(LlamaMemory, KeepsWhatBackwardNeeds) {
+  const LlamaConfig config = read(smol());
+  MemoryPlan plan;
+  plan.waiting = {2, 100, 8, 50};
+  const std::int64_t tokens = 100 + 8 - 2, d = config.d_model, inner = config.inner();
+  const std::int64_t attention = d + 2 * inner + 2 * config.kv_inner() + config.heads,
+                     feed_forward = d + 2 * config.d_ff;
+  EXPECT_EQ(planned_bytes(config, {3, 5}, plan).kept, 4 * 2 * tokens * (attention + feed_forward));
+  EXPECT_EQ(planned_bytes(config, {29, 30}, plan).kept,
+            4 * (tokens * attention + 8 * (feed_forward + d + config.vocab)));
+  plan.at_work = {2, 100, 8, 50};
+  plan.decoded = 8;
+  EXPECT_EQ(planned_bytes(config, {3, 5}, plan).caches, 4 * 2 * 2 * config.kv_inner() * 2 * (50 + 8));
 }
 
 TEST(LlamaFiles, GgufIsAModelAsItIs) {

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a plan knows of a machine: one table of accelerators from their data sheets, and this machine's
+// processor, which is measured.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "runtime/dtype.h"
+
+namespace trimtab {
+
+// One way between two ranks.
+struct Link {
+  double seconds = 0.0;    // until the first byte arrives
+  double bandwidth = 1.0;  // bytes a second, in one direction
+};
+
+struct Device {
+  std::string name;
+  double operations = 1.0;  // of dense matrix products a second, of one rank
+  double efficiency = 1.0;  // the share of it that a step reaches
+  double bandwidth = 1.0;   // bytes of memory a second, of one rank
+  std::int64_t memory = 0;  // bytes that a rank may use
+  Link inside, between;     // of a node, of nodes
+};
+
+// "h100", "h200", "a100" as they are, or "cpu": this machine, whose `per_node` ranks share its cores and its
+// memory; its matrix product is measured, which takes about a second. Throws ConfigError with the nearest
+// known name.
+Device device_named(const std::string& name, DType compute, int per_node);
+
+}  // namespace trimtab

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/recipe.h"
+
+#include "data/shots.h"
+#include "data/tokenizers/t5_tokenizer.h"
+#include "models/input_rows.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+
+// A decoder-only model reads input and target as one text.
+std::unique_ptr<TextRecipe> make_recipe(const ExperimentConfig& config, const BaseModel& model,
+                                        const Tokenizer& tokenizer, const TuningMethod& method,
+                                        const Task& task) {
+  const bool one_text = model.text_form() == TextForm::kDecoderOnly;
+  const TokenId begin = tokenizer.adds_bos() ? tokenizer.bos().value_or(-1) : -1;
+  if (config.text.prompt_place != "first" && begin < 0)
+    fail_config("text.prompt_place: {}, but no token begins the texts of this model; set it to first",
+                config.text.prompt_place);
+  RecipeOptions options;
+  options.text = nested_template(method.input_template(), config.text.input_template);
+  options.max_input = static_cast<int>(config.text.max_input);
+  options.max_target = static_cast<int>(config.text.max_target);
+  options.one_text = one_text;
+  options.begin = one_text ? begin : -1;
+  if (config.text.target_sentinel) {
+    const auto* t5 = dynamic_cast<const T5Tokenizer*>(&tokenizer);
+    if (t5 == nullptr || t5->extra_ids() == 0)
+      fail_config(
+          "text.target_sentinel: the vocabulary {} has no sentinels, which are T5's; leave the key out",
+          tokenizer.path());
+    options.sentinel = t5->sentinel(0);
+  }
+  options.prompt_first = config.text.prompt_place == "first";
+  if (config.text.shots > 0)
+    options.shots = text_of_shots(drawn_shots(task.load("train"), task.labels(), config.text.shots,
+                                              static_cast<std::uint64_t>(config.train.seed)),
+                                  config.text.shot);
+  return std::make_unique<TextRecipe>(tokenizer, options);
+}
+
+std::vector<PromptPlace> prompt_places(const TextRecipe& recipe, const TuningMethod& method) {
+  std::vector<PromptPlace> places;
+  for (const TextRecipe::Place& place : recipe.places())
+    places.push_back({place.positions.value_or(-1), place.from_end, static_cast<std::int64_t>(place.tokens)});
+  if (method.extra_positions() == 0) return places;
+  for (const std::int64_t rows : method.lane_positions()) rows_of_places(places, rows);
+  return places;
+}
+
+void check_lengths(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method) {
+  const std::int64_t longest = config.text.max_input + method.attention_positions() + config.text.max_target;
+  if (model.max_positions() > 0 && longest > model.max_positions())
+    fail_config(
+        "text.max_input: inputs of {} tokens, {} trained positions and targets of {} tokens make rows of {}, "
+        "but "
+        "the model knows {} positions; lower one of them",
+        config.text.max_input, method.attention_positions(), config.text.max_target, longest,
+        model.max_positions());
+  if (method.extra_positions() > 16 * config.text.max_input)
+    fail_config(
+        "method.length: {} positions in front of inputs of at most {} tokens (text.max_input) leave nothing "
+        "of "
+        "the input; the paper's length is 100",
+        method.extra_positions(), config.text.max_input);
+}
+
+}  // namespace trimtab

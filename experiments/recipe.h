@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the texts of an experiment become tokens: template, lengths and special tokens that model, vocabulary
+// and method ask for together.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "data/task.h"
+#include "data/text_recipe.h"
+#include "data/tokenizer.h"
+#include "experiments/experiment_config.h"
+#include "models/family.h"
+#include "models/methods/tuning_method.h"
+
+namespace trimtab {
+
+// The vocabulary must outlive it. Shots are drawn from the task's training split. Throws ConfigError for what
+// does not go together.
+std::unique_ptr<TextRecipe> make_recipe(const ExperimentConfig& config, const BaseModel& model,
+                                        const Tokenizer& tokenizer, const TuningMethod& method,
+                                        const Task& task);
+
+// Where the method's positions go in each input. A method that trains none leaves the places empty.
+std::vector<PromptPlace> prompt_places(const TextRecipe& recipe, const TuningMethod& method);
+
+// Throws ConfigError where rows of the greatest lengths are more than the model knows, or the method leaves
+// no room for the input.
+void check_lengths(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method);
+
+}  // namespace trimtab
