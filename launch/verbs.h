@@ -18,6 +18,7 @@ Verb add_evaluate(CLI::App& program);
 Verb add_predict(CLI::App& program);
 Verb add_compare(CLI::App& program);
 Verb add_report(CLI::App& program);
+Verb add_status(CLI::App& program);
 Verb add_pretrain(CLI::App& program);
 Verb add_import(CLI::App& program);
 Verb add_export(CLI::App& program);

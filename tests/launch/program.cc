@@ -215,12 +215,16 @@ Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments) {
   return finish(start(command), "", 0, 0);
 }
 
-Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vector<std::string>& arguments) {
+std::vector<std::string> faulty_command(int ranks, const std::vector<std::string>& arguments) {
   std::vector<std::string> command = mpirun();
   command.insert(command.end(), {std::to_string(ranks), TRIMTAB_FAULTY});
   command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vector<std::string>& arguments) {
   setenv("TRIMTAB_FAULT", fault.c_str(), 1);
-  const Outcome outcome = finish(start(command), "", 0, 0);
+  const Outcome outcome = finish(start(faulty_command(ranks, arguments)), "", 0, 0);
   unsetenv("TRIMTAB_FAULT");
   return outcome;
 }

@@ -22,6 +22,8 @@ Outcome run_program(const std::vector<std::string>& arguments, const std::string
 // The same under mpirun, on so many ranks of this machine.
 Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments,
                      const std::string& standard_input = "");
+// What runs the program that heeds TRIMTAB_FAULT (faulty.cc) on so many ranks.
+std::vector<std::string> faulty_command(int ranks, const std::vector<std::string>& arguments);
 // The same with TRIMTAB_FAULT set to `fault`, by the program that heeds it (faulty.cc).
 Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vector<std::string>& arguments);
 // Each rank with arguments of its own.

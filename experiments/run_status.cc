@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/run_status.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "experiments/experiment_config.h"
+#include "experiments/progress.h"
+#include "experiments/run_lock.h"
+#include "experiments/run_record.h"
+#include "runtime/check.h"
+#include "runtime/watchdog.h"
+
+namespace trimtab {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kLatest = 20;  // steps that the rate is taken from
+constexpr std::size_t kDrawn = 400;  // points of a curve
+
+double age_of(const std::string& path) {
+  std::error_code missing;
+  const auto written = fs::last_write_time(path, missing);
+  if (missing) return -1.0;
+  return std::max(0.0, std::chrono::duration<double>(fs::file_time_type::clock::now() - written).count());
+}
+
+// A line that is being written, or is no JSON, says nothing yet.
+void read_metrics(const RunFolder& folder, const std::string& dev_split, RunStatus& out) {
+  std::ifstream file(folder.metrics());
+  std::vector<double> seconds;
+  for (std::string line; std::getline(file, line);) {
+    const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!row.is_object() || !row.contains("step") || !row.contains("kind")) continue;
+    const std::int64_t step = row.at("step");
+    const std::string kind = row.at("kind");
+    if (kind == "train") {
+      out.step = step;
+      if (row.contains("loss") && row.at("loss").is_number()) out.losses.emplace_back(step, row.at("loss"));
+      if (row.contains("seconds") && row.at("seconds").is_number()) seconds.push_back(row.at("seconds"));
+    } else if (kind == dev_split && row.contains("score")) {
+      out.scores.emplace_back(step, row.at("score"));
+      if (step > 0 && (out.best_step < 0 || out.scores.back().second > out.best_score)) {
+        out.best_step = step;
+        out.best_score = out.scores.back().second;
+      }
+    }
+  }
+  if (seconds.size() > kLatest) seconds.erase(seconds.begin(), seconds.end() - kLatest);
+  if (seconds.empty()) return;
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  out.seconds_a_step = *middle;
+}
+
+std::string state_text(const RunFolder& folder, RunStatus& out) {
+  if (const std::string holder = lock_holder(folder.path()); !holder.empty()) {
+    out.runs = true;
+    return fmt::format("running ({})", holder);
+  }
+  const auto record = load_record(folder.record());
+  if (!record) return "gone before its first checkpoint";
+  if (record->status == "running") return "gone";
+  return record->status;
+}
+
+std::vector<std::string> read_ranks(const RunFolder& folder) {
+  std::vector<std::string> out;
+  for (int rank = 0;; ++rank) {
+    std::ifstream file(Watchdog::file_of(folder.path() + "/ranks", rank));
+    std::string line;
+    if (!std::getline(file, line)) return out;
+    const auto state = parse_rank_state(line);
+    if (!state) continue;
+    const char* doing[] = {"computing", "waiting", "ended"};
+    out.push_back(fmt::format("rank {} on {}: {} for {:.0f} s in {}", state->rank, state->host,
+                              doing[static_cast<std::size_t>(state->doing)], state->seconds, state->place));
+  }
+}
+
+RunStatus status_of_run(const std::string& path) {
+  const RunFolder folder(path);
+  const auto config = load_config<ExperimentConfig>(folder.config());
+  RunStatus out;
+  out.folder = path;
+  out.name = config.name;
+  out.steps = config.train.steps;
+  out.state = state_text(folder, out);
+  read_metrics(folder, config.evaluate.split, out);
+  out.metrics_age = age_of(folder.metrics());
+  out.checkpoint_age = age_of(folder.last());
+  for (int turn = 0; turn < RunFolder::kJournals; ++turn) {
+    const double age = age_of(folder.journal(turn));
+    if (age >= 0 && (out.journal_age < 0 || age < out.journal_age)) out.journal_age = age;
+  }
+  if (out.runs) out.ranks = read_ranks(folder);
+  return out;
+}
+
+std::string age_text(double seconds) { return seconds < 0 ? "none" : readable_duration(seconds) + " ago"; }
+
+std::string progress_text(const RunStatus& run) {
+  std::string out = fmt::format("step {} of {}", run.step, run.steps);
+  if (run.runs && run.seconds_a_step > 0 && run.step < run.steps)
+    out +=
+        fmt::format(", {:.2f} s a step, {} left", run.seconds_a_step, readable_duration(run.seconds_left()));
+  if (!run.losses.empty()) out += fmt::format(", loss {:.4g}", run.losses.back().second);
+  if (run.best_step >= 0) out += fmt::format(", best score {:.2f} at step {}", run.best_score, run.best_step);
+  return out;
+}
+
+std::string files_text(const RunStatus& run) {
+  std::string out = fmt::format("checkpoint: {}", age_text(run.checkpoint_age));
+  if (run.journal_age >= 0) out += fmt::format(", journal: {}", age_text(run.journal_age));
+  return out + fmt::format(", last line of the log: {}", age_text(run.metrics_age));
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+// A curve in a box of 420 x 160, with its least and greatest value.
+std::string curve(const std::string& title, const std::vector<std::pair<std::int64_t, double>>& points,
+                  std::int64_t steps) {
+  if (points.empty()) return "";
+  double low = points.front().second, high = low;
+  for (const auto& [step, value] : points) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  const double span = high > low ? high - low : 1.0;
+  const std::size_t every = std::max<std::size_t>(1, points.size() / kDrawn);
+  std::string line;
+  const auto draw = [&](std::size_t i) {
+    const double x =
+        420.0 * static_cast<double>(points[i].first) / static_cast<double>(std::max<std::int64_t>(1, steps));
+    line += fmt::format("{:.1f},{:.1f} ", x, 155.0 - 150.0 * (points[i].second - low) / span);
+  };
+  for (std::size_t i = 0; i + 1 < points.size(); i += every) draw(i);
+  draw(points.size() - 1);
+  return fmt::format(
+      "<figure><figcaption>{}: {:.4g} (from {:.4g} to {:.4g})</figcaption><svg viewBox=\"0 0 420 160\" "
+      "width=\"420\" height=\"160\"><rect width=\"420\" height=\"160\" class=\"box\"/><polyline "
+      "points=\"{}\"/>"
+      "</svg></figure>\n",
+      escaped(title), points.back().second, low, high, line);
+}
+
+constexpr const char* kStyle =
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2em;max-width:60em}"
+    "section{border-top:1px solid #ccc;margin-top:1em}figure{display:inline-block;margin:0 1em 0 0}"
+    "figcaption{font-size:13px;color:#555}svg .box{fill:#f6f6f6}polyline{fill:none;stroke:#0b62a4;"
+    "stroke-width:1.5}progress{width:20em}pre{font-size:12px;background:#f6f6f6;padding:.6em;overflow:auto}";
+
+}  // namespace
+
+std::vector<RunStatus> status_of(const std::string& folder) {
+  std::vector<RunStatus> out;
+  if (fs::exists(RunFolder(folder).config())) return {status_of_run(folder)};
+  std::error_code unreadable;
+  for (fs::recursive_directory_iterator it(folder, unreadable), end; !unreadable && it != end;
+       it.increment(unreadable))
+    if (it->path().filename() == "config.yaml")
+      out.push_back(status_of_run(it->path().parent_path().string()));
+  if (out.empty()) fail_config("{}: there is no run in it (a run's folder holds config.yaml)", folder);
+  std::ranges::sort(out, {}, &RunStatus::name);
+  return out;
+}
+
+std::string status_text(const std::vector<RunStatus>& runs) {
+  std::string out;
+  std::size_t width = 0;
+  for (const RunStatus& run : runs) width = std::max(width, run.name.size());
+  for (const RunStatus& run : runs) {
+    if (runs.size() > 1) {
+      out += fmt::format("{:<{}}  {}; {}\n", run.name, width, run.state, progress_text(run));
+      continue;
+    }
+    out += fmt::format("{}: {}\n{}\n{}\n", run.name, run.state, progress_text(run), files_text(run));
+    for (const std::string& rank : run.ranks) out += rank + '\n';
+  }
+  return out;
+}
+
+std::string status_page(const std::string& title, const std::vector<RunStatus>& runs) {
+  const bool any_runs = std::ranges::any_of(runs, &RunStatus::runs);
+  std::string out = fmt::format(
+      "<!doctype html>\n<html lang=\"en\"><head><meta "
+      "charset=\"utf-8\"><title>{}</title>{}<style>{}</style></head>"
+      "<body>\n<h1>{}</h1>\n",
+      escaped(title), any_runs ? "<meta http-equiv=\"refresh\" content=\"10\">" : "", kStyle, escaped(title));
+  for (const RunStatus& run : runs) {
+    out += fmt::format(
+        "<section><h2>{}</h2><p><b>{}</b> <progress max=\"{}\" value=\"{}\"></progress><br>{}<br>{}</p>\n",
+        escaped(run.name), escaped(run.state), run.steps, run.step, escaped(progress_text(run)),
+        escaped(files_text(run)));
+    out += curve("loss", run.losses, run.steps) + curve("score", run.scores, run.steps);
+    if (!run.ranks.empty()) {
+      out += "<pre>";
+      for (const std::string& rank : run.ranks) out += escaped(rank) + '\n';
+      out += "</pre>";
+    }
+    out += "</section>\n";
+  }
+  return out + "</body></html>\n";
+}
+
+}  // namespace trimtab

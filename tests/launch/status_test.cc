@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// trimtab status: what a folder tells of a run that runs, has ended, was stopped, or is gone.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::vector<std::string> training(const Workshop& shop, int steps) {
+  return {"train", shop.experiment(), "--set", "train.steps=" + std::to_string(steps),
+          "--set", "train.journal=on"};
+}
+
+TEST(Status, OfARunThatEnded) {
+  const Workshop shop;
+  ASSERT_EQ(run_program(training(shop, 6)).code, 0);
+  const Outcome status = run_program({"status", shop.path("run"), "--html", shop.path("status.html")});
+  EXPECT_EQ(status.code, 0) << status.err;
+  EXPECT_THAT(status.out,
+              AllOf(HasSubstr("tiny: finished\n"), HasSubstr("step 6 of 6, loss "), HasSubstr("best score "),
+                    HasSubstr("checkpoint: 0:0"), Not(HasSubstr("rank"))));
+  const std::string page = shop.read("status.html");
+  EXPECT_THAT(page, AllOf(HasSubstr("<polyline points=\""), HasSubstr("loss: "), HasSubstr("score: "),
+                          HasSubstr("</html>"), Not(HasSubstr("http-equiv=\"refresh\"")),
+                          Not(HasSubstr("src=")), Not(HasSubstr("href="))));
+}
+
+TEST(Status, OfARunThatIsGoneOrWasStopped) {
+  const Workshop shop;
+  ASSERT_EQ(run_and_signal(training(shop, 100000), 12, SIGKILL).code, 128 + SIGKILL);
+  EXPECT_THAT(run_program({"status", shop.path("run")}).out,
+              AllOf(HasSubstr("tiny: gone"), HasSubstr(" of 100000"), HasSubstr("journal: 0:0")));
+  ASSERT_EQ(run_and_signal(training(shop, 100000), 12, SIGTERM).code, 75);
+  EXPECT_THAT(run_program({"status", shop.path("run")}).out, HasSubstr("tiny: interrupted\n"));
+}
+
+TEST(Status, OfARunThatRuns) {
+  const Workshop shop;
+  const Outcome both = run_command(
+      {"bash", "-c",
+       TRIMTAB_MPIRUN " 2 '" TRIMTAB_PROGRAM "' \"$@\" --set mesh.data=2 & job=$!; sleep 4; '" TRIMTAB_PROGRAM
+                      "' status '" +
+           shop.path("run") + "' --html '" + shop.path("status.html") + "'; kill -USR1 $job; wait $job",
+       "bash", "train", shop.experiment(), "--set", "train.steps=100000"});
+  EXPECT_EQ(both.code, 75) << both.err;
+  EXPECT_THAT(both.out, AllOf(HasSubstr("tiny: running (process "), HasSubstr("s a step, "),
+                              HasSubstr(" left"), HasSubstr("rank 0 on "), HasSubstr("rank 1 on ")));
+  EXPECT_THAT(shop.read("status.html"), HasSubstr("http-equiv=\"refresh\""));
+}
+
+TEST(Status, OfSeveralRunsAndOfNone) {
+  const Workshop shop;
+  const std::string file =
+      shop.write("compare.yaml", "name: many\noutput: " + shop.path("all") +
+                                     "\nbase: experiment.yaml\ngrid: {train.seed: [1, 2]}\n");
+  ASSERT_EQ(run_program({"compare", file}).code, 0);
+  EXPECT_THAT(run_program({"status", shop.path("all")}).out,
+              AllOf(HasSubstr("many/seed=1  finished; step 6 of 6"),
+                    HasSubstr("many/seed=2  finished; step 6 of 6")));
+  const Outcome none = run_program({"status", shop.path("nowhere")});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_THAT(none.err, HasSubstr("there is no run in it"));
+}
+
+}  // namespace
+}  // namespace trimtab::testing

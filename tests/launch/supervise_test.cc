@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// launch/supervise: a job that loses ranks ends as an undisturbed one, a request that makes no sense is not
+// tried again, and a job that makes no step is not started for ever.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "experiments/checkpoint.h"
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::vector<std::string> training(const Workshop& shop, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {"train", shop.experiment()};
+  std::vector<std::string> all = {
+      "output=" + shop.path("run"), "mesh={data: 2, pipe: 2}", "train.steps=12",
+      "train.checkpoint_every=0",   "train.journal=on",        "train.micro_batch_tokens=48"};
+  all.insert(all.end(), more.begin(), more.end());
+  for (const std::string& option : all) {
+    arguments.emplace_back("--set");
+    arguments.push_back(option);
+  }
+  return arguments;
+}
+
+Outcome supervise(const std::vector<std::string>& options, const std::vector<std::string>& command,
+                  const std::string& fault = "") {
+  std::vector<std::string> all = {"env", "TRIMTAB_FAULT=" + fault, TRIMTAB_SOURCE "/launch/supervise",
+                                  "--pause", "0"};
+  all.insert(all.end(), options.begin(), options.end());
+  all.emplace_back("--");
+  all.insert(all.end(), command.begin(), command.end());
+  return run_command(all);
+}
+
+// A rank dies in every seventh step that it makes.
+TEST(Supervise, AJobThatLosesRanksEndsAsAnUndisturbedOne) {
+  const Workshop shop;
+  ASSERT_EQ(run_on_ranks(4, training(shop)).code, 0);
+  const std::string last = shop.read("run/last.h5"), best = shop.read("run/best.h5");
+  std::filesystem::remove_all(shop.path("run"));
+  const Outcome outcome =
+      supervise({"--run", shop.path("run")}, faulty_command(4, training(shop)), "3 update 7 kill");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("restart 1 of 10"), HasSubstr("going on after step")));
+  EXPECT_TRUE(shop.read("run/last.h5") == last);
+  EXPECT_TRUE(shop.read("run/best.h5") == best);
+  EXPECT_TRUE(processes_left(shop.path("run")).empty());
+}
+
+TEST(Supervise, GoesOnOnFewerRanks) {
+  const Workshop shop;
+  const Outcome outcome = supervise(
+      {"--run", shop.path("run"), "--then", "NOTE=fewer --set 'mesh={data: 1, pipe: 1}'"},
+      {"bash", "-c",
+       "if [ \"${NOTE:-}\" = fewer ]; then exec '" TRIMTAB_PROGRAM "' \"$@\"; fi; exec $0 \"$@\"",
+       TRIMTAB_MPIRUN " 4 " TRIMTAB_FAULTY, "train", shop.experiment(), "--set", "output=" + shop.path("run"),
+       "--set", "train.steps=12", "--set", "train.journal=on", "--set", "mesh={data: 2, pipe: 2}"},
+      "1 update 5 kill");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(Checkpoint(shop.path("run/last.h5")).info().step, 12);
+  EXPECT_THAT(outcome.err, HasSubstr("going on after step"));
+}
+
+TEST(Supervise, KnowsWhatIsNoFaultOfAMachine) {
+  const Workshop shop;
+  const Outcome asked =
+      supervise({}, {TRIMTAB_PROGRAM, "train", shop.experiment(), "--set", "train.stepz=3"});
+  EXPECT_EQ(asked.code, 2);
+  EXPECT_THAT(asked.err, Not(HasSubstr("restart")));
+  // It dies before its first step each time.
+  const Outcome idle =
+      supervise({"--run", shop.path("run")}, faulty_command(4, training(shop)), "2 forward 1 exit");
+  EXPECT_NE(idle.code, 0);
+  EXPECT_THAT(idle.err, AllOf(HasSubstr("restart 2 of 10"), HasSubstr("three starts in a row made no step"),
+                              Not(HasSubstr("restart 3"))));
+  const Outcome limit = supervise({"--restarts", "1"}, {"false"});
+  EXPECT_EQ(limit.code, 1);
+  EXPECT_THAT(limit.err, HasSubstr("1 restarts were all"));
+  EXPECT_EQ(supervise({"--restart", "1"}, {"true"}).code, 2);
+}
+
+TEST(Supervise, PassesSignalsOnAndStops) {
+  const Outcome outcome = run_command(
+      {"bash", "-c",
+       "'" TRIMTAB_SOURCE
+       "/launch/supervise' --pause 0 -- bash -c 'trap \"exit 75\" USR1; while :; do sleep 0.1; done' &"
+       " job=$!; sleep 1; kill -USR1 $job; wait $job"});
+  EXPECT_EQ(outcome.code, 75) << outcome.err;
+  EXPECT_THAT(outcome.err, Not(HasSubstr("restart")));
+}
+
+}  // namespace
+}  // namespace trimtab::testing
