@@ -41,14 +41,17 @@ TEST(Status, OfARunThatIsGoneOrWasStopped) {
   EXPECT_THAT(run_program({"status", shop.path("run")}).out, HasSubstr("tiny: interrupted\n"));
 }
 
+// The process that is shown is a rank, and ends the job when it is warned.
 TEST(Status, OfARunThatRuns) {
   const Workshop shop;
+  const std::string program = "'" TRIMTAB_PROGRAM "'", run = "'" + shop.path("run") + "'",
+                    shown = "'" + shop.path("shown") + "'";
   const Outcome both = run_command(
       {"bash", "-c",
-       TRIMTAB_MPIRUN " 2 '" TRIMTAB_PROGRAM "' \"$@\" --set mesh.data=2 & job=$!; sleep 4; '" TRIMTAB_PROGRAM
-                      "' status '" +
-           shop.path("run") + "' --html '" + shop.path("status.html") + "'; kill -USR1 $job; wait $job",
-       "bash", "train", shop.experiment(), "--set", "train.steps=100000"});
+       TRIMTAB_MPIRUN " 2 " + program + " \"$@\" & job=$!; sleep 4; " + program + " status " + run +
+           " --html '" + shop.path("status.html") + "' | tee " + shown +
+           "; kill -USR1 $(sed -n 's/.*running (process \\([0-9]*\\).*/\\1/p' " + shown + "); wait $job",
+       "bash", "train", shop.experiment(), "--set", "train.steps=100000", "--set", "mesh.data=2"});
   EXPECT_EQ(both.code, 75) << both.err;
   EXPECT_THAT(both.out, AllOf(HasSubstr("tiny: running (process "), HasSubstr("s a step, "),
                               HasSubstr(" left"), HasSubstr("rank 0 on "), HasSubstr("rank 1 on ")));
