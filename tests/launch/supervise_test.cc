@@ -96,5 +96,48 @@ TEST(Supervise, PassesSignalsOnAndStops) {
   EXPECT_THAT(outcome.err, Not(HasSubstr("restart")));
 }
 
+// What a shell starts behind & ignores SIGINT, and a job that is a script could not trap it.
+TEST(Supervise, PassesAnInterruptOnToAScript) {
+  const Outcome outcome = run_command({"bash", "-c",
+                                       "env --default-signal=INT '" TRIMTAB_SOURCE
+                                       "/launch/supervise' --pause 0 -- bash -c 'trap \"exit 75\" INT; for i "
+                                       "in {1..100}; do sleep 0.1; done' &"
+                                       " job=$!; sleep 1; kill -INT $job; wait $job"});
+  EXPECT_EQ(outcome.code, 75) << outcome.err;
+}
+
+// The job's code is the one that counts also where it ends at once.
+TEST(Supervise, StoppedInAPauseItEndsAtOnceAndLeavesNothing) {
+  const Outcome outcome =
+      run_command({"bash", "-c",
+                   "'" TRIMTAB_SOURCE
+                   "/launch/supervise' --pause 271 -- false & job=$!; sleep 1; kill -TERM $job; wait $job"});
+  EXPECT_EQ(outcome.code, 75) << outcome.err;
+  EXPECT_TRUE(processes_left("sleep 271").empty());
+}
+
+// As mpirun's ranks are: in the session of the job, but not in its process group.
+TEST(Supervise, LeavesNoProcessOfAnotherGroup) {
+  const Workshop shop;
+  const Outcome outcome = run_command({TRIMTAB_SOURCE "/launch/supervise", "--", "bash", "-c",
+                                       "set -m; bash -c 'while :; do sleep 0.1; done; # " +
+                                           shop.path("rank") + "' > /dev/null 2>&1 & exit 0"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(processes_left(shop.path("rank")).empty());
+}
+
+// Steps that are saved but not logged (train.log_every) are steps.
+TEST(Supervise, SavedStepsAreProgress) {
+  const Workshop shop;
+  const Outcome outcome =
+      run_command({TRIMTAB_SOURCE "/launch/supervise", "--pause", "0", "--restarts", "5", "--run",
+                   shop.path("run"), "--", "bash", "-c",
+                   "mkdir -p $0; : > $0/new; mv $0/new $0/journal-0.h5; echo start >> $0/starts; "
+                   "[ $(wc -l < $0/starts) -lt 5 ] || exit 0; exit 1",
+                   shop.path("run")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(shop.read("run/starts"), "start\nstart\nstart\nstart\nstart\n");
+}
+
 }  // namespace
 }  // namespace trimtab::testing
