@@ -61,11 +61,12 @@ std::vector<int> usable_core_numbers() {
   return out;
 }
 
+std::uint64_t memory_limit() { return number_in("/sys/fs/cgroup/memory.max", 0); }
+
 std::uint64_t available_memory() {
-  constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
   const std::uint64_t machine = kilobytes_of("/proc/meminfo", "MemAvailable:");
-  const std::uint64_t limit = number_in("/sys/fs/cgroup/memory.max", kNoLimit);
-  if (limit == kNoLimit) return machine;
+  const std::uint64_t limit = memory_limit();
+  if (limit == 0) return machine;
   // Page cache counts as used in a control group, but it gives way.
   std::uint64_t cache = 0;
   std::ifstream stat("/sys/fs/cgroup/memory.stat");

@@ -18,6 +18,8 @@ int usable_cores();
 std::vector<int> usable_core_numbers();
 // Bytes that can still be used: the smaller of the machine's and the control group's.
 std::uint64_t available_memory();
+// Of the control group; 0: it has none.
+std::uint64_t memory_limit();
 // Most bytes that this process held since it began, or since the last reset.
 std::uint64_t peak_memory();
 // For a process that does one run after the other. Where the kernel does not allow it, nothing happens.

@@ -5,14 +5,25 @@
 #pragma once
 
 #include "experiments/experiment_config.h"
-#include "launch/launcher.h"
 #include "runtime/world.h"
 
 namespace trimtab {
 
-// Takes the device of `place` among those that this process sees, and makes the communicators for its
-// memory; empty for model.device: cpu. Throws ConfigError with the remedy when there is none to take.
-DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, const LauncherPlace& place);
+// A rank among those of its host, as MPI counts them.
+struct HostPlace {
+  int rank = 0, size = 1;
+};
+
+// Takes the device of `place` among those that this process sees (device_of() in launcher.h), and makes the
+// communicators for its memory; empty for model.device: cpu. Throws ConfigError with the remedy when there is
+// none to take.
+DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, const HostPlace& place);
+
+// The device that this process has taken: what it is called, and what tells it apart from others of its host.
+struct TakenDevice {
+  std::string name = "cpu", id;
+};
+TakenDevice taken_device(const ExperimentConfig& config);
 
 // What `trimtab doctor` says of devices.
 std::string device_report();

@@ -2,10 +2,10 @@
 #include <ATen/Context.h>
 #include <dlfcn.h>
 
-#include <algorithm>
 #include <string>
 
 #include "launch/devices.h"
+#include "launch/launcher.h"
 #include "runtime/check.h"
 #include "runtime/nccl_communicator.h"
 
@@ -25,7 +25,7 @@ std::string load_torch_cuda() {
 
 }  // namespace
 
-DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, const LauncherPlace& place) {
+DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, const HostPlace& place) {
   if (config.model.device == "cpu") return {};
   if (const std::string reason = load_torch_cuda(); !reason.empty())
     fail_config(
@@ -33,8 +33,14 @@ DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, con
         reason);
   if (!at::hasCUDA())
     fail_config("model.device: cuda, but no device is there; look at nvidia-smi, or set it to cpu");
-  use_device(std::max(0, place.local_rank));
+  use_device(device_of(place.rank, place.size, visible_devices(), environment()));
   return nccl_communicators();
+}
+
+TakenDevice taken_device(const ExperimentConfig& config) {
+  if (config.model.device == "cpu") return {};
+  const DeviceName name = current_device();
+  return {fmt::format("cuda:{} {}, NCCL {}", name.index, name.model, nccl_version()), name.bus};
 }
 
 std::string device_report() {

@@ -4,13 +4,15 @@
 
 namespace trimtab {
 
-DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, const LauncherPlace&) {
+DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, const HostPlace&) {
   if (config.model.device == "cpu") return {};
   fail_config(
       "model.device: {}, but this program was built without CUDA; build it with `cmake --preset gpu`, or set "
       "it to cpu",
       config.model.device);
 }
+
+TakenDevice taken_device(const ExperimentConfig&) { return {}; }
 
 std::string device_report() { return "this program was built without CUDA"; }
 

@@ -5,7 +5,6 @@
 #include <chrono>
 
 #include "experiments/machine.h"
-#include "launch/devices.h"
 #include "launch/guard.h"
 #include "launch/launcher.h"
 #include "launch/signals.h"
@@ -33,6 +32,12 @@ void check_place(const LauncherPlace& place, const MpiSession& session) {
   if (place.rank != session.rank() || (place.size != 0 && place.size != session.size()))
     TT_LOG(warning, "{} says rank {} of {}, MPI says rank {} of {}: MPI's counts", place.launcher, place.rank,
            place.size, session.rank(), session.size());
+  if (place.local_rank >= 0 && place.local_rank != session.local_rank())
+    TT_LOG(
+        warning,
+        "{} says rank {} of this host, MPI says {}: MPI's counts; are there ranks with the same host name on "
+        "several machines?",
+        place.launcher, place.local_rank, session.local_rank());
 }
 
 }  // namespace
@@ -54,6 +59,8 @@ Job::Job() {
     log.world = session_->size();
     configure_log(log);
     check_place(place_, *session_);
+    if (const int restarts = restarts_of(environment()); restarts > 0 && speaks())
+      TT_LOG(info, "Slurm has queued this job again {} time{}", restarts, restarts == 1 ? "" : "s");
   } else if (place_.size > 1) {
     fail_config(
         "{} started {} processes, but not as ranks of MPI: each would train by itself; start them with "
@@ -63,13 +70,23 @@ Job::Job() {
 }
 
 World Job::world(const ExperimentConfig& config) {
+  return world_of(config, device_communicators(config, place_on_host()));
+}
+
+World Job::host_world(const ExperimentConfig& config) { return world_of(config, {}); }
+
+World Job::world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device) {
   const Mesh mesh = mesh_of(config);
-  const DeviceCommunicatorMaker device = device_communicators(config, place_);
   if (session_) return mpi_world(mesh, *session_, {.deadline = deadline(config.mesh)}, device);
   if (mesh.size() > 1)
     fail_config("mesh: {} needs {} ranks, but this is one process; start it as `mpirun -n {} trimtab ...`",
                 mesh.text(), mesh.size(), mesh.size());
   return solo_world(device);
+}
+
+HostPlace Job::place_on_host() const {
+  if (!session_) return {};
+  return {session_->local_rank(), session_->local_size()};
 }
 
 std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& config) {

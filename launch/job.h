@@ -10,6 +10,7 @@
 #include <string>
 
 #include "experiments/experiment_config.h"
+#include "launch/devices.h"
 #include "launch/launcher.h"
 #include "runtime/mpi_session.h"
 #include "runtime/watchdog.h"
@@ -31,15 +32,23 @@ class Job {
   // This rank's World, on the device that the experiment names; this outlives it. Collective. Throws
   // ConfigError unless the mesh has exactly the job's ranks.
   World world(const ExperimentConfig& config);
+  // The same for host memory alone, whatever the experiment says of devices.
+  World host_world(const ExperimentConfig& config);
   // Watches over `world`, which outlives it, with files in the run folder; null for one rank. Collective.
   std::unique_ptr<Watchdog> watch(World& world, const ExperimentConfig& config);
   bool alone() const { return !session_ || session_->size() == 1; }
   // What rank 0 answers, on every rank. Collective.
   std::string ask_first_rank(const std::function<std::string()>& ask);
+  int size() const { return session_ ? session_->size() : 1; }
+  const LauncherPlace& place() const { return place_; }
+  // Among the ranks of this host, as MPI says.
+  HostPlace place_on_host() const;
   // Rank 0 prints and writes what is the job's.
   bool speaks() const { return !session_ || session_->rank() == 0; }
 
  private:
+  World world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device);
+
   LauncherPlace place_;
   std::optional<MpiSession> session_;
 };

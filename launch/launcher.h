@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace trimtab {
 
@@ -18,15 +19,33 @@ using Variables = std::function<std::optional<std::string>(const std::string& na
 Variables environment();
 
 struct LauncherPlace {
-  std::string launcher;  // "Open MPI", "PMIx", "PMI", "Slurm", "torchrun"; "" for a process alone
+  // "Open MPI", "MVAPICH", "Slurm", "PMIx", "PMI", "torchrun"; "" for a process alone
+  std::string launcher;
   bool starts_mpi = false;
   int rank = 0;
-  int size = 1;         // 0: it does not say
-  int local_rank = -1;  // among the ranks of this host; -1: it does not say
+  int size = 1;                      // 0: it does not say
+  int local_rank = -1;               // among the ranks of this host; -1: it does not say
+  int local_size = 0;                // ranks of this host; 0: it does not say
+  int node = -1;                     // the number of this host; -1: it does not say
+  std::vector<std::string> nodes{};  // names of all hosts by number; empty: it does not say
 };
 
 // Throws ConfigError that names a variable whose value makes no sense.
 LauncherPlace find_launcher(const Variables& variables);
+
+// How often Slurm has queued this job again after it had begun; 0 outside of Slurm. Throws as above.
+int restarts_of(const Variables& variables);
+
+// "node[1-2,07-09],gpu-a" as Slurm writes it: node1, node2, node07 ... `variable` is for the message of what
+// it throws if it is none.
+std::vector<std::string> expand_nodes(const std::string& text, const std::string& variable);
+// "4(x2),3": 4, 4, 3 tasks of the nodes.
+std::vector<int> expand_counts(const std::string& text, const std::string& variable);
+
+// The device of the `rank`-th of `size` ranks on a host, of which it sees `visible`: the rank-th, or its only
+// one where the launcher shows each rank one of its own. Throws ConfigError with CUDA_VISIBLE_DEVICES and the
+// remedy if there are fewer devices than ranks.
+int device_of(int rank, int size, int visible, const Variables& variables);
 
 // Of this process, for messages: a process alone where find_launcher() throws.
 LauncherPlace known_place();

@@ -23,10 +23,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(kFooter);
   app.set_version_flag("--version", TRIMTAB_VERSION);
-  const std::vector<Verb> verbs = {add_train(app),  add_evaluate(app), add_predict(app),  add_compare(app),
-                                   add_report(app), add_status(app),   add_pretrain(app), add_import(app),
-                                   add_export(app), add_inspect(app),  add_plan(app),     add_vocabulary(app),
-                                   add_doctor(app)};
+  const std::vector<Verb> verbs = {
+      add_train(app),  add_evaluate(app),  add_predict(app), add_compare(app),    add_report(app),
+      add_status(app), add_pretrain(app),  add_import(app),  add_export(app),     add_inspect(app),
+      add_plan(app),   add_preflight(app), add_launch(app),  add_vocabulary(app), add_doctor(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

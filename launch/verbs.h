@@ -26,5 +26,7 @@ Verb add_inspect(CLI::App& program);
 Verb add_plan(CLI::App& program);
 Verb add_vocabulary(CLI::App& program);
 Verb add_doctor(CLI::App& program);
+Verb add_preflight(CLI::App& program);
+Verb add_launch(CLI::App& program);
 
 }  // namespace trimtab

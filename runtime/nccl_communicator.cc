@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <exception>
@@ -202,10 +203,28 @@ class NcclCommunicator : public Communicator {
 
 }  // namespace
 
-void use_device(int device) {
+int visible_devices() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) fail_config("no GPU can be used: {}", cudaGetErrorString(status));
+  return count;
+}
+
+DeviceName current_device() {
+  DeviceName name;
+  check_cuda(cudaGetDevice(&name.index), "cudaGetDevice");
+  cudaDeviceProp properties{};
+  check_cuda(cudaGetDeviceProperties(&properties, name.index), "cudaGetDeviceProperties");
+  name.model = properties.name;
+  std::array<char, 32> bus{};
+  check_cuda(cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), name.index),
+             "cudaDeviceGetPCIBusId");
+  name.bus = bus.data();
+  return name;
+}
+
+void use_device(int device) {
+  const int count = visible_devices();
   if (device < 0 || device >= count)
     fail_config("rank {} of this host has no GPU: {} are visible; start at most so many ranks on it", device,
                 count);

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 
 #include "runtime/communicator.h"
 #include "runtime/world.h"
@@ -23,6 +24,17 @@ struct NcclOptions {
 
 // Makes this process compute on the device-th of the GPUs that it sees. Throws ConfigError if there is none.
 void use_device(int device);
+
+// How many GPUs this process sees. Throws ConfigError with CUDA's reason when it cannot tell.
+int visible_devices();
+
+// The one that this process computes on.
+struct DeviceName {
+  int index = 0;      // among those that it sees
+  std::string model;  // "NVIDIA H100 80GB HBM3"
+  std::string bus;    // its place in the host: different for different devices
+};
+DeviceName current_device();
 
 // NCCL over the ranks of `control`, which carries the id of the new communicator, and whatever is in host
 // memory from then on. Collective over

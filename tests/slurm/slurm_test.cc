@@ -119,7 +119,36 @@ TEST_F(Slurm, APreemptedRunIsQueuedAgainAndLosesNothing) {
 TEST_F(Slurm, ARankThatFailsEndsTheJobByName) {
   const std::string job = submit({"-N2", "-n4"}, "run.sbatch", {shop_.experiment(), "--set", "mesh.data=3"});
   EXPECT_EQ(end_of(job), "FAILED") << log();
-  EXPECT_THAT(log(), AllOf(HasSubstr("error: rank 0 on node1: "), HasSubstr("mesh")));
+  EXPECT_THAT(log(), AllOf(HasSubstr("error: rank 0 of 4 on node1: "), HasSubstr("mesh")));
+}
+
+TEST_F(Slurm, APrintedFileIsTakenAndRuns) {
+  // Slurm and the shell read it: an experiment whose name has what each of them would trip over.
+  const std::string experiment =
+      shop_.write("it's an \"experiment\" $HOME.yaml", shop_.read("experiment.yaml"));
+  std::vector<std::string> command = {"launch", "--print"};
+  for (const std::string& word : training(6)) command.push_back(word);
+  command[2] = experiment;
+  command.insert(command.end(), {"--set", "name=two words; $(false)", "--nodes", "2", "--cores-per-rank", "1",
+                                 "--time", "10", "--partition", "all", "--preempt"});
+  const Outcome printed = run_program(command);
+  ASSERT_EQ(printed.code, 0) << printed.err;
+  const Outcome submitted = run_command({"sbatch", "--parsable", "--chdir=" + shop_.path(""),
+                                         "--output=job.log", shop_.write("printed.sbatch", printed.out)});
+  ASSERT_EQ(submitted.code, 0) << submitted.err << printed.out;
+  const std::string job = submitted.out.substr(0, submitted.out.find('\n'));
+  EXPECT_EQ(end_of(job), "COMPLETED") << log() << printed.out;
+  EXPECT_THAT(shop_.read("run/record.json"),
+              AllOf(HasSubstr("\"status\": \"finished\""), HasSubstr("two words; $(false)")));
+  EXPECT_THAT(shop_.read("run/ranks/rank-3.txt"), HasSubstr("host=node2"));
+}
+
+TEST_F(Slurm, PreflightKnowsTheNodes) {
+  const Outcome outcome = run_command({"srun", "-N2", "-n4", "--mpi=pmix", TRIMTAB_PROGRAM, "preflight",
+                                       "--folder", shop_.path(""), "--set", "mesh={data: 2, pipe: 2}"});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("4 ranks on 2 hosts"), HasSubstr("node1"), HasSubstr("node2"),
+                                 HasSubstr("1 of 2"), HasSubstr("no fault")));
 }
 
 TEST_F(Slurm, ProcessesWithoutMpiAreRefused) {

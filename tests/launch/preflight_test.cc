@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `trimtab preflight` as a user starts it: alone, on 4 and 8 ranks, and on machines with a fault each, which
+// it names (bad_machine.cc).
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "experiments/machine.h"
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using Json = nlohmann::json;
+
+class Preflight : public ::testing::Test {
+ protected:
+  std::vector<std::string> arguments(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> out = {"preflight", "--folder", shop_.path("shared")};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+  // Names of what is in the shared folder.
+  std::vector<std::string> left() const {
+    std::vector<std::string> out;
+    for (const auto& entry : std::filesystem::directory_iterator(shop_.path("shared")))
+      out.push_back(entry.path().filename());
+    return out;
+  }
+  Workshop shop_;
+};
+
+TEST_F(Preflight, Alone) {
+  const Outcome outcome = run_program(arguments());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("1 rank on 1 host"), HasSubstr(host_name()), HasSubstr("no fault")));
+  EXPECT_THAT(left(), IsEmpty());
+}
+
+TEST_F(Preflight, OnFourRanksOfTwoHostsWithAReport) {
+  setenv("TRIMTAB_RANKS_A_HOST", "2", 1);
+  const Outcome outcome = run_faulty_on_ranks(
+      4, "", arguments({"--set", "mesh={data: 2, tensor: 2}", "--json", shop_.path("r.json")}));
+  unsetenv("TRIMTAB_RANKS_A_HOST");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("4 ranks on 2 hosts: data 2 x pipe 1 x tensor 2"),
+                                 HasSubstr("clock"), HasSubstr("no fault"), Not(HasSubstr("WRONG"))));
+  const Json report = Json::parse(shop_.read("r.json"));
+  EXPECT_THAT(report.at("faults"), IsEmpty());
+  ASSERT_EQ(report.at("ranks").size(), 4);
+  for (int rank = 0; rank < 4; ++rank) {
+    const Json& facts = report.at("ranks")[static_cast<std::size_t>(rank)];
+    EXPECT_EQ(facts.at("rank"), rank);
+    EXPECT_EQ(facts.at("launcher"), "Open MPI");
+    EXPECT_EQ(facts.at("local_rank"), rank);  // MPI knows that it is one host
+    EXPECT_EQ(facts.at("data"), rank / 2);
+    EXPECT_EQ(facts.at("tensor"), rank % 2);
+    EXPECT_EQ(facts.at("host"), rank < 2 ? "host0" : "host1");
+    EXPECT_TRUE(facts.at("versions").contains("program"));
+  }
+  // One clock after all.
+  const Json& other = report.at("hosts")[1];
+  EXPECT_LE(std::abs(other.at("clock_seconds").get<double>()),
+            other.at("clock_uncertainty_seconds").get<double>() + 1e-6);
+  for (const Json& axis : report.at("axes"))
+    EXPECT_EQ(axis.at("speeds").size(), axis.at("ranks") == 1 ? 0 : 4) << axis;
+  EXPECT_THAT(left(), IsEmpty());
+}
+
+TEST_F(Preflight, OnEightRanksWithTheExperiment) {
+  const Outcome outcome =
+      run_on_ranks(8, {"preflight", shop_.experiment(), "--set", "mesh={data: 2, pipe: 2, tensor: 2}"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("8 ranks on 1 host"), HasSubstr("no fault"), HasSubstr("fits into memory")));
+  EXPECT_FALSE(std::filesystem::exists(shop_.path("run/ranks")));
+}
+
+TEST_F(Preflight, RanksAreReplicasIfNothingIsSaid) {
+  const Outcome outcome = run_on_ranks(2, arguments());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("data 2 x pipe 1 x tensor 1"));
+}
+
+TEST_F(Preflight, AWrongSumNamesTheRankAndTheAxis) {
+  const Outcome outcome = run_faulty_on_ranks(4, "2 sum", arguments({"--set", "mesh={data: 2, pipe: 2}"}));
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("FIRST FAULT: rank 2 on " + host_name() +
+                                           ": values on data: all_reduce sum of 1000 "
+                                           "float32 on 'data' of ranks 0, 2: element 0 is "),
+                                 HasSubstr("WRONG")));
+}
+
+TEST_F(Preflight, VersionsThatDiffer) {
+  const Outcome outcome = run_faulty_on_ranks(4, "3 version", arguments());
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("FIRST FAULT: rank 3 on "),
+                                 HasSubstr("versions: trimtab is 9.9.9 on rank 3, but ")));
+}
+
+TEST_F(Preflight, AFolderThatIsNotShared) {
+  // The same relative name in two places.
+  std::vector<std::string> command;
+  std::istringstream words(TRIMTAB_MPIRUN);
+  for (std::string word; words >> word;) command.push_back(word);
+  const std::string count = command.back();
+  for (const char* place : {"one", "two"}) {
+    std::filesystem::create_directories(shop_.path(place));
+    const std::string script =
+        "cd '" + shop_.path(place) + "' && exec " TRIMTAB_PROGRAM " preflight --folder runs";
+    if (std::string(place) == "two") command.insert(command.end(), {":", count});
+    command.insert(command.end(), {"1", "sh", "-c", script});
+  }
+  const Outcome outcome = run_command(command);
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("FIRST FAULT: rank 0 on " + host_name() +
+                                           ": shared folder: " + shop_.path("one/runs") +
+                                           ": what rank 1 wrote there is not seen here"),
+                                 HasSubstr("also: rank 1"), HasSubstr("a file system that all hosts share")));
+}
+
+TEST_F(Preflight, ARankThatHangsIsNamed) {
+  const Outcome outcome = run_faulty_on_ranks(4, "1 stop", arguments({"--timeout", "4"}));
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("ends the job"), HasSubstr("rank 1 on " + host_name())));
+  EXPECT_THAT(processes_left(shop_.path("shared")), IsEmpty());
+}
+
+TEST_F(Preflight, RequestsThatCannotBeHad) {
+  Outcome outcome = run_on_ranks(2, arguments({"--set", "mesh.pipe=3"}));
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("mesh"));
+  outcome = run_program(arguments({"--set", "train.steps=3"}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("train"));
+}
+
+TEST_F(Preflight, AnExperimentThatDoesNotFitIntoTheMemoryOfOneRank) {
+  const Outcome outcome =
+      run_faulty_on_ranks(2, "1 memory", {"preflight", shop_.experiment(), "--set", "mesh.data=2"});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("no fault"));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("rank 1 of 2 on " + host_name()), HasSubstr("memory")));
+}
+
+}  // namespace
+}  // namespace trimtab::testing
