@@ -98,7 +98,8 @@ bool JointTraining::run(const std::function<bool()>& should_stop) {
       std::vector<Member*> stepping;
       bool stopped = false;
       for (Member* member : live_) {
-        const Trainer::Next next = member->trainer->next(should_stop);
+        Trainer::Next next = Trainer::Next::kFinished;
+        survives(*member, [&] { next = member->trainer->next(should_stop); });
         stopped = stopped || next == Trainer::Next::kStopped;
         if (next == Trainer::Next::kStep) stepping.push_back(member);
       }
@@ -113,9 +114,20 @@ bool JointTraining::run(const std::function<bool()>& should_stop) {
   return true;
 }
 
+bool JointTraining::survives(Member& member, const std::function<void()>& action) {
+  try {
+    action();
+    return true;
+  } catch (const Diverged& error) {
+    member.trainer->fail_run();
+    failures_.push_back(fmt::format("{}: {}", member.experiment->config().name, error.what()));
+    return false;
+  }
+}
+
 // One of them heard that it is to stop: so do those that would go on.
 bool JointTraining::stop_all() {
-  for (Member* member : live_) member->trainer->next([] { return true; });
+  for (Member* member : live_) survives(*member, [&] { member->trainer->next([] { return true; }); });
   return false;
 }
 
@@ -148,14 +160,11 @@ void JointTraining::make_step() {
     Member& member = *live_[i];
     const std::vector<MicroBatch>& own = steps[i].batches;
     const double share = member.positions(own) / all_positions;
-    try {
-      member.trainer->end_step(steps[i], totals_of(totals, begin, own),
-                               {seconds * share, part_of(traffic, share)});
+    if (survives(member, [&] {
+          member.trainer->end_step(steps[i], totals_of(totals, begin, own),
+                                   {seconds * share, part_of(traffic, share)});
+        }))
       left.push_back(&member);
-    } catch (const Diverged& error) {
-      member.trainer->fail_run();
-      failures_.push_back(fmt::format("{}: {}", member.experiment->config().name, error.what()));
-    }
     begin += own.size();
   }
   live_ = std::move(left);

@@ -32,6 +32,8 @@ class JointTraining {
  private:
   struct Member;
   void require_same_first_stage();
+  // Does it, unless it diverges: then the run is over. Whether it goes on.
+  bool survives(Member& member, const std::function<void()>& action);
   bool stop_all();
   void make_step();
 

@@ -36,8 +36,8 @@ std::vector<MicroBatch> first_rows(const std::vector<MicroBatch>& batches, std::
 }
 
 void verify_saved(const std::string& path, const CheckpointShare& share, ModelStage& stage,
-                  TuningMethod& method, const Parameters& parameters, const std::function<double()>& score) {
-  const double trained = score();
+                  TuningMethod& method, const Parameters& parameters, double trained,
+                  const std::function<double()>& score) {
   for (const Parameter& parameter : parameters)
     parameter.value().fill_(std::numeric_limits<float>::quiet_NaN());
   if (!parameters.empty()) Checkpoint(path).load_values(parameters, share);

@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <numeric>
 #include <utility>
@@ -322,12 +323,19 @@ void Trainer::save() {
 }
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
+  // Before the file that was good is replaced.
+  const double trained = train_step_.score(probe_);
+  if (!std::isfinite(trained))
+    throw Diverged(
+        fmt::format("after step {}: the loss is {}. The last saved checkpoint is as it was. A lower "
+                    "optimizer.learning_rate or model.compute=float32 usually helps",
+                    info_.step, trained));
   experiment_.world().activity().enter(Phase::kSaving);
   save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state,
                   experiment_.method().results());
   experiment_.world().all().barrier();
   verify_saved(path, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
-               experiment_.parameters(), [&] { return train_step_.score(probe_); });
+               experiment_.parameters(), trained, [&] { return train_step_.score(probe_); });
 }
 
 void Trainer::score_splits(const std::function<bool()>& should_stop) {

@@ -176,20 +176,22 @@ TEST_F(State, SavedFileIsProvedToBeUsed) {
   const auto score = [&] { return step.score(rows()); };
   save_checkpoint(path("a.h5"), info(), parameters_, nullptr);
   const at::Tensor before = parameters_[0].value().clone();
-  verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, score);
+  verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, score(), score);
   EXPECT_TRUE(at::equal(parameters_[0].value(), before));
 
   parameters_[0].value().add_(1.0);
-  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, score); }),
-              HasSubstr("not what was trained"));
+  EXPECT_THAT(
+      message_of([&] { verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, score(), score); }),
+      HasSubstr("not what was trained"));
 
   stage_->attach_input(nullptr);
   const auto detached = [&] {
     stage_->attach_input(nullptr);
     return step.score(rows());
   };
-  EXPECT_THAT(message_of([&] { verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, detached); }),
-              HasSubstr("not used by the model"));
+  EXPECT_THAT(
+      message_of([&] { verify_saved(path("a.h5"), {}, *stage_, *method_, parameters_, score(), detached); }),
+      HasSubstr("not used by the model"));
 }
 
 TEST_F(State, GradientsAreSumsWhateverTheMicroBatches) {
