@@ -22,6 +22,7 @@ struct Device {
   double operations = 1.0;  // of dense matrix products a second, of one rank
   double efficiency = 1.0;  // the share of it that a step reaches
   double bandwidth = 1.0;   // bytes of memory a second, of one rank
+  double launch = 0.0;      // seconds to begin an operation, of which a layer makes many
   std::int64_t memory = 0;  // bytes that a rank may use
   Link inside, between;     // of a node, of nodes
 };

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <string>
+#include <system_error>
 
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
@@ -80,6 +83,20 @@ std::int64_t communication_bytes(const ExperimentConfig& config, const StageLoad
   return copies * positions(plan.at_work) * width * plan.activation_bytes + replicas;
 }
 
+// Of the files that are mapped: safetensors and GGUF. Our own are read.
+std::int64_t mapped_bytes(const std::string& weights) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  if (weights.ends_with(".gguf"))
+    return fs::exists(weights, none) ? static_cast<std::int64_t>(fs::file_size(weights, none)) : 0;
+  std::int64_t bytes = 0;
+  if (fs::is_directory(weights, none))
+    for (const auto& entry : fs::directory_iterator(weights, none))
+      if (entry.path().extension() == ".safetensors")
+        bytes += static_cast<std::int64_t>(fs::file_size(entry.path(), none));
+  return bytes;
+}
+
 MemoryPlan plan_of(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method) {
   MemoryPlan plan;
   plan.tensor = config.mesh.tensor;
@@ -121,6 +138,7 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   memory.program = host ? kProgram : kCudaContext;
   memory.weights = step.weights;
   memory.trained = load.trained_bytes;
+  memory.file_pages = host ? mapped_bytes(model.weights().path()) : 0;
   memory.activations = host ? times(step.kept, kHeapOfKept) : step.kept;
   memory.working = host ? times(step.working, kHeapOfWorking) : step.working;
   memory.communication = communication_bytes(config, load, training, model.attention_shape().width);
@@ -132,7 +150,7 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   scoring.decoded = config.evaluate.answers == "rank" ? 0 : config.text.max_target;
   const StageBytes answers = model.planned_bytes(load.units, scoring);
   memory.caches = answers.caches * load.scored_at_once;
-  memory.decoding = host ? times(answers.working, kHeapOfWorking) : answers.working;
+  memory.decoding = answers.working;
   return memory;
 }
 

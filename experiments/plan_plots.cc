@@ -46,8 +46,9 @@ Picture memory_picture(const MeshPlan& mesh, const Device& device, const std::st
   double highest = static_cast<double>(device.memory) / kGiB;
   for (std::size_t stage = 0; stage < mesh.stages.size(); ++stage) {
     const PlannedStage& planned = mesh.stages[stage];
-    out.data +=
-        quoted(mesh.stages.size() == 1 ? planned.units : fmt::format("stage {}: {}", stage, planned.units));
+    // A data file has double quotes only.
+    out.data += mesh.stages.size() == 1 ? fmt::format("\"{}\"", planned.units)
+                                        : fmt::format("\"stage {}: {}\"", stage, planned.units);
     for (const MemoryPart& part : memory_parts())
       out.data += fmt::format(" {:.6f}", static_cast<double>(shown_bytes(planned.memory, part)) / kGiB);
     out.data += '\n';

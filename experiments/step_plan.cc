@@ -143,10 +143,13 @@ class MeshPlanner {
     return sum * rows / static_cast<double>(config_.mesh.tensor);
   }
 
-  // A pass reads every weight once.
-  double pass_seconds(double operations, std::int64_t weights) const {
-    return std::max(operations / (device_.operations * device_.efficiency),
-                    static_cast<double>(weights) / device_.bandwidth);
+  // A pass reads every weight once, and begins some operations for each layer and, since attention goes row
+  // by row on a device, for each row of it.
+  double pass_seconds(double operations, std::int64_t weights, int layers, const PassSize& size) const {
+    constexpr double kOfLayer = 30, kOfRow = 12;
+    const double launches = layers * (kOfLayer + kOfRow * static_cast<double>(size.rows));
+    return std::max({operations / (device_.operations * device_.efficiency),
+                     static_cast<double>(weights) / device_.bandwidth, launches * device_.launch});
   }
 
   const Link& link_along(Axis axis) const {
@@ -175,7 +178,8 @@ class MeshPlanner {
       // Forward is half of it; the gradients of trained weights are once more as much.
       double share = 0.5;
       if (work.compute == Compute::kBackward && method_.trains_base()) share = 1.0;
-      const double compute = pass_seconds(share * operations(stages, stage, size), planned.memory.weights);
+      const double compute = pass_seconds(share * operations(stages, stage, size), planned.memory.weights,
+                                          stages.end(stage) - stages.begin(stage), size);
       const TrafficCount& tensor = planned.traffic[Traffic::kTensor];
       const double part = static_cast<double>(size.input + size.target) / positions / kPlannedSteps /
                           (stage >= first ? 2.0 : 1.0);
@@ -219,7 +223,8 @@ class MeshPlanner {
     for (const PassSize& size : batches)
       for (int stage = 0; stage < stages.stages(); ++stage) {
         const auto weights = out.stages[static_cast<std::size_t>(stage)].memory.weights;
-        out.score += (pass_seconds(0.5 * operations(stages, stage, size), weights) +
+        out.score += (pass_seconds(0.5 * operations(stages, stage, size), weights,
+                                   stages.end(stage) - stages.begin(stage), size) +
                       static_cast<double>(config_.text.max_target * weights) / device_.bandwidth) /
                      ranks;
       }

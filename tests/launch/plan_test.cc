@@ -58,7 +58,7 @@ TEST(Plan, DrawsMemoryAndSchedule) {
       run_program({"plan", shop.experiment(), "--set", "mesh.pipe=2", "--set", "train.micro_batch_tokens=48",
                    "--device", "h100", "--picture", shop.path("pictures")});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(shop.read("pictures/memory.dat"), AllOf(HasSubstr("'stage 0: "), HasSubstr("'stage 1: ")));
+  EXPECT_THAT(shop.read("pictures/memory.dat"), AllOf(HasSubstr("\"stage 0: "), HasSubstr("\"stage 1: ")));
   EXPECT_THAT(shop.read("pictures/memory.gp"), HasSubstr("h100: 74.5 GiB"));
   EXPECT_THAT(shop.read("pictures/timeline.dat"), HasSubstr("\n\n# backward\n"));
   EXPECT_THAT(shop.read("pictures/timeline.gp"), HasSubstr("'stage 1' 1"));
