@@ -25,7 +25,7 @@ constexpr std::int64_t kCounts[] = {1, 1'000, 100'003};
 // bfloat16, too, in whatever order.
 constexpr int kMostExact = 60;
 at::Tensor numbers(int member, std::int64_t count, at::ScalarType type) {
-  return ((at::arange(count, at::kLong) + member) % 5).to(type);
+  return at::arange(count, at::kLong).add(member).remainder(5).to(type);
 }
 
 class ValueCheck {

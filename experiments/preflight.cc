@@ -82,7 +82,9 @@ Versions versions_of(const std::vector<RankFacts>& ranks) {
 }
 
 void compare_versions(PreflightReport& report) {
-  for (const auto& [what, all] : versions_of(report.ranks)) {
+  for (const auto& entry : versions_of(report.ranks)) {
+    const std::string& what = entry.first;
+    const std::vector<std::string>& all = entry.second;
     const auto other = std::ranges::find_if(all, [&](const auto& version) { return version != all[0]; });
     if (other == all.end()) continue;
     const auto rank = static_cast<std::size_t>(other - all.begin());

@@ -87,7 +87,7 @@ std::string own_path() {
   return error ? "trimtab" : path.string();
 }
 
-int run(Options options) {
+int run(const Options& options) {
   if (!options.print)
     fail_config("launch: trimtab starts nothing by itself; --print writes what does, for a shell or sbatch");
   const Wanted wanted = read_wanted(options.experiment);

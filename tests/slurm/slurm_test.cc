@@ -144,8 +144,9 @@ TEST_F(Slurm, APrintedFileIsTakenAndRuns) {
 }
 
 TEST_F(Slurm, PreflightKnowsTheNodes) {
-  const Outcome outcome = run_command({"srun", "-N2", "-n4", "--mpi=pmix", TRIMTAB_PROGRAM, "preflight",
-                                       "--folder", shop_.path(""), "--set", "mesh={data: 2, pipe: 2}"});
+  const Outcome outcome =
+      run_command({"srun", "-N2", "--ntasks-per-node=2", "--mpi=pmix", TRIMTAB_PROGRAM, "preflight",
+                   "--folder", shop_.path(""), "--set", "mesh={data: 2, pipe: 2}"});
   EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("4 ranks on 2 hosts"), HasSubstr("node1"), HasSubstr("node2"),
                                  HasSubstr("1 of 2"), HasSubstr("no fault")));
