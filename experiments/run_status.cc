@@ -42,7 +42,7 @@ void read_metrics(const RunFolder& folder, const std::string& dev_split, RunStat
       out.step = step;
       if (row.contains("loss") && row.at("loss").is_number()) out.losses.emplace_back(step, row.at("loss"));
       if (row.contains("seconds") && row.at("seconds").is_number()) seconds.push_back(row.at("seconds"));
-    } else if (kind == dev_split && row.contains("score")) {
+    } else if (kind == dev_split && row.contains("score") && row.at("score").is_number()) {
       out.scores.emplace_back(step, row.at("score"));
       if (step > 0 && (out.best_step < 0 || out.scores.back().second > out.best_score)) {
         out.best_step = step;
@@ -68,18 +68,20 @@ std::string state_text(const RunFolder& folder, RunStatus& out) {
   return record->status;
 }
 
-std::vector<std::string> read_ranks(const RunFolder& folder) {
+// Files of further ranks are left over from a larger mesh.
+std::vector<std::string> read_ranks(const RunFolder& folder, int ranks) {
   std::vector<std::string> out;
-  for (int rank = 0;; ++rank) {
+  for (int rank = 0; rank < ranks; ++rank) {
     std::ifstream file(Watchdog::file_of(folder.path() + "/ranks", rank));
     std::string line;
-    if (!std::getline(file, line)) return out;
+    if (!std::getline(file, line)) continue;
     const auto state = parse_rank_state(line);
     if (!state) continue;
     const char* doing[] = {"computing", "waiting", "ended"};
     out.push_back(fmt::format("rank {} on {}: {} for {:.0f} s in {}", state->rank, state->host,
                               doing[static_cast<std::size_t>(state->doing)], state->seconds, state->place));
   }
+  return out;
 }
 
 RunStatus status_of_run(const std::string& path) {
@@ -97,7 +99,7 @@ RunStatus status_of_run(const std::string& path) {
     const double age = age_of(folder.journal(turn));
     if (age >= 0 && (out.journal_age < 0 || age < out.journal_age)) out.journal_age = age;
   }
-  if (out.runs) out.ranks = read_ranks(folder);
+  if (out.runs) out.ranks = read_ranks(folder, mesh_of(config).size());
   return out;
 }
 

@@ -27,6 +27,10 @@ TEST(Status, OfARunThatEnded) {
               AllOf(HasSubstr("tiny: finished\n"), HasSubstr("step 6 of 6, loss "), HasSubstr("best score "),
                     HasSubstr("checkpoint: 0:0"), Not(HasSubstr("rank"))));
   const std::string page = shop.read("status.html");
+  // A score that is not a number is null in the log.
+  shop.write("run/metrics.jsonl",
+             shop.read("run/metrics.jsonl") + R"({"step":6,"kind":"validation","score":null})");
+  EXPECT_EQ(run_program({"status", shop.path("run")}).out.find("tiny: finished\n"), 0U);
   EXPECT_THAT(page, AllOf(HasSubstr("<polyline points=\""), HasSubstr("loss: "), HasSubstr("score: "),
                           HasSubstr("</html>"), Not(HasSubstr("http-equiv=\"refresh\"")),
                           Not(HasSubstr("src=")), Not(HasSubstr("href="))));
@@ -48,13 +52,15 @@ TEST(Status, OfARunThatRuns) {
                     shown = "'" + shop.path("shown") + "'";
   const Outcome both = run_command(
       {"bash", "-c",
-       TRIMTAB_MPIRUN " 2 " + program + " \"$@\" & job=$!; sleep 4; " + program + " status " + run +
+       TRIMTAB_MPIRUN " 2 " + program + " \"$@\" & job=$!; sleep 4; cd " + run +
+           "/ranks; sed s/rank=1/rank=2/ rank-1.txt > rank-2.txt; " + program + " status " + run +
            " --html '" + shop.path("status.html") + "' | tee " + shown +
            "; kill -USR1 $(sed -n 's/.*running (process \\([0-9]*\\).*/\\1/p' " + shown + "); wait $job",
        "bash", "train", shop.experiment(), "--set", "train.steps=100000", "--set", "mesh.data=2"});
   EXPECT_EQ(both.code, 75) << both.err;
   EXPECT_THAT(both.out, AllOf(HasSubstr("tiny: running (process "), HasSubstr("s a step, "),
-                              HasSubstr(" left"), HasSubstr("rank 0 on "), HasSubstr("rank 1 on ")));
+                              HasSubstr(" left"), HasSubstr("rank 0 on "), HasSubstr("rank 1 on "),
+                              Not(HasSubstr("rank 2 on "))));  // of a larger mesh, before
   EXPECT_THAT(shop.read("status.html"), HasSubstr("http-equiv=\"refresh\""));
 }
 
