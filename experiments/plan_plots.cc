@@ -43,7 +43,7 @@ constexpr std::array<const char*, 8> kColors = {"#777777", "#0072B2", "#CC79A7",
 Picture memory_picture(const MeshPlan& mesh, const Device& device, const std::string& path) {
   constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
   Picture out;
-  double highest = static_cast<double>(device.memory) / kGiB;
+  double highest = 0;
   for (std::size_t stage = 0; stage < mesh.stages.size(); ++stage) {
     const PlannedStage& planned = mesh.stages[stage];
     // A data file has double quotes only.
@@ -60,6 +60,9 @@ Picture memory_picture(const MeshPlan& mesh, const Device& device, const std::st
                                i == 0 ? quoted(path + ".dat") : "''", i + 2, quoted(memory_parts()[i].name),
                                kColors[i]));
   const double memory = static_cast<double>(device.memory) / kGiB;
+  // A device that is nearly empty is told by the legend, so that the bars can be seen.
+  constexpr double kNearlyEmpty = 4;
+  if (highest * kNearlyEmpty > memory) highest = std::max(highest, memory);
   bars.push_back(fmt::format("{} with lines dt 2 lw 2 lc rgb '#000000' title {}", memory,
                              quoted(fmt::format("{}: {:.1f} GiB", device.name, memory))));
   out.script = script_of(

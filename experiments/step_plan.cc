@@ -229,8 +229,8 @@ class MeshPlanner {
                      ranks;
       }
     const TrainConfig& train = config_.train;
-    const double scores =
-        2.0 + (train.evaluate_every > 0 ? static_cast<double>(train.steps / train.evaluate_every) : 0.0);
+    const std::int64_t between = train.evaluate_every > 0 ? train.steps / train.evaluate_every : 0;
+    const double scores = 2.0 + static_cast<double>(between);
     out.run = static_cast<double>(train.steps) * out.step() + scores * out.score;
   }
 
