@@ -37,7 +37,7 @@ constexpr const char* kCpu = "cpu";
 // time to begin an operation, and the time until a message begins to arrive.
 constexpr double kAssumedEfficiency = 0.35, kLaunchSeconds = 5e-6, kInsideSeconds = 10e-6,
                  kBetweenSeconds = 20e-6;
-// Of this program on processors: with it six measured steps are met within 14 % (docs/results.md, "Plans").
+// Of this program on processors: with it six measured steps are met within 11 % (docs/results.md, "Plans").
 constexpr double kHostEfficiency = 0.72;
 // Messages between processes of a machine, and 10 Gbit/s Ethernet between machines.
 constexpr Link kSharedMemory{20e-6, 2e9}, kEthernet{50e-6, 1.25e9};

@@ -12,6 +12,7 @@
 #include "experiments/run_lock.h"
 #include "experiments/run_record.h"
 #include "runtime/check.h"
+#include "runtime/config.h"
 #include "runtime/watchdog.h"
 
 namespace trimtab {
@@ -84,9 +85,28 @@ std::vector<std::string> read_ranks(const RunFolder& folder, int ranks) {
   return out;
 }
 
+// What status needs to know of an experiment. Not read strictly: a run of another kind, such as pretraining,
+// or of another version can be looked at as well.
+ExperimentConfig settings_of(const std::string& path) {
+  const ConfigNode config = read_yaml_file(path);
+  ExperimentConfig out;
+  const auto take = [&](const ConfigNode* section, std::string_view key, auto& value) {
+    const ConfigNode* node = section == nullptr ? nullptr : section->find(key);
+    std::string remedy;
+    if (node != nullptr) (void)parse_scalar(*node, value, remedy);
+  };
+  take(&config, "name", out.name);
+  take(config.find("train"), "steps", out.train.steps);
+  take(config.find("evaluate"), "split", out.evaluate.split);
+  for (const auto& [axis, ranks] : {std::pair("data", &out.mesh.data), std::pair("pipe", &out.mesh.pipe),
+                                    std::pair("tensor", &out.mesh.tensor)})
+    take(config.find("mesh"), axis, *ranks);
+  return out;
+}
+
 RunStatus status_of_run(const std::string& path) {
   const RunFolder folder(path);
-  const auto config = load_config<ExperimentConfig>(folder.config());
+  const ExperimentConfig config = settings_of(folder.config());
   RunStatus out;
   out.folder = path;
   out.name = config.name;

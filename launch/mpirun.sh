@@ -22,16 +22,18 @@ job=$!
 # mpirun ends its ranks a second after a SIGTERM, which is no time to save; SIGUSR1 it passes on, and trimtab then saves and
 # ends with 75. A second signal ends at once. SIGCONT, which batch systems send before a signal, must not be trapped: bash
 # loses one of two that arrive together.
-asked=false
+asked=false woken=''
 ask() {
-  if $asked; then kill -TERM "$job"; else kill -USR1 "$job"; fi
+  woken=1
+  if $asked; then kill -TERM "$job" || true; else kill -USR1 "$job" || true; fi
   asked=true
 }
 trap ask USR1 TERM INT
-# A trap ends `wait`; the job is still there then.
 status=0
-while kill -0 "$job" 2>/dev/null; do
-  status=0
-  wait "$job" || status=$?
+wait "$job" || status=$?
+while [[ -n $woken ]]; do   # a trap ends `wait` before the job has ended
+  woken='' again=0
+  wait "$job" 2>/dev/null || again=$?
+  ((again == 127)) || status=$again   # 127: it was the job's own status already
 done
 exit "$status"
