@@ -46,7 +46,8 @@ class TuningMethod {
   // What is put around each input: a text with `{input}` in it.
   virtual std::string input_template() const { return "{input}"; }
 
-  // Positions that each row has more at the input, for checking lengths and planning memory before any weight is read.
+  // Positions that each row has more at the input, for checking lengths and planning memory before any weight
+  // is read.
   virtual std::int64_t extra_positions() const { return 0; }
   // The same of each lane, the longest of which is extra_positions().
   virtual std::vector<std::int64_t> lane_positions() const { return {extra_positions()}; }
