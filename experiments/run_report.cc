@@ -16,10 +16,10 @@ double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-ProgressOptions progress_options(const Console& console, std::string label, std::int64_t done,
+ProgressOptions progress_options(const Console& console, const std::string& label, std::int64_t done,
                                  std::int64_t total) {
   ProgressOptions out;
-  out.label = console.run.empty() ? std::move(label) : console.run;
+  out.label = console.run.empty() ? label : console.run;
   out.first = done;
   out.total = total;
   out.terminal = console.terminal;
@@ -29,14 +29,14 @@ ProgressOptions progress_options(const Console& console, std::string label, std:
 
 }  // namespace
 
-RunReport::RunReport(const RunFolder& folder, Console& console, std::string label, std::int64_t done,
+RunReport::RunReport(const RunFolder& folder, Console& console, const std::string& label, std::int64_t done,
                      std::int64_t total, bool speaks)
     : console_(console) {
   if (!speaks) return;
-  output_.reset(new Output{
-      MetricsLog(folder.metrics()),
-      TensorBoardWriter(folder.tensorboard(), host_name(), unix_seconds, done == 0 ? 0 : done + 1),
-      Progress(progress_options(console, std::move(label), done, total), steady_seconds, console.out)});
+  output_.reset(
+      new Output{MetricsLog(folder.metrics()),
+                 TensorBoardWriter(folder.tensorboard(), host_name(), unix_seconds, done == 0 ? 0 : done + 1),
+                 Progress(progress_options(console, label, done, total), steady_seconds, console.out)});
   // A run that starts anew says again what it was before training, too.
   output_->log.truncate_after(done == 0 ? -1 : done);
 }

@@ -28,7 +28,7 @@ class RunReport {
  public:
   // `done` steps were made before; what earlier files say of later steps is dropped, since it will be said
   // again. Of many ranks one speaks; the others' reports write and print nothing.
-  RunReport(const RunFolder& folder, Console& console, std::string label, std::int64_t done,
+  RunReport(const RunFolder& folder, Console& console, const std::string& label, std::int64_t done,
             std::int64_t total, bool speaks = true);
 
   // Writes numbers after so many steps to metrics.jsonl and, under "<kind>/<key>", to TensorBoard.
