@@ -79,6 +79,9 @@ def run(args, folder, fault=None, at=0.0, rng=None):
     seconds = None
     if fault:
         time.sleep(at)
+        # Who is stopped while MPI starts is its launcher's matter: nothing of ours runs yet.
+        while FAULTS[fault] is stop_rank and job.poll() is None and len(list(folder.glob("ranks/*"))) < RANKS:
+            time.sleep(0.02)
         ranks = ranks_of(folder)
         if ranks and job.poll() is None:
             begin = time.monotonic()
