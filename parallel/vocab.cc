@@ -31,6 +31,7 @@ struct LocalIds {
 };
 LocalIds local_ids(const at::Tensor& ids, std::int64_t share, std::int64_t rank) {
   const at::Tensor shifted = ids - rank * share;
+  // Bitwise, since the logical forms know no tensors that have a shape only (experiments/rehearsal.h).
   const at::Tensor mine = shifted.ge(0).bitwise_and(shifted.lt(share));
   return {shifted.masked_fill(mine.bitwise_not(), 0), mine};
 }

@@ -13,6 +13,7 @@
 #include "experiments/checkpoint.h"
 #include "experiments/probe.h"
 #include "experiments/stage_weights.h"
+#include "experiments/step_journal.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/train_step.h"
 #include "models/t5/t5_init.h"
@@ -168,6 +169,34 @@ TEST_F(State, EveryFlippedByteIsFoundOrHarmless) {
   damaged[place + 5] = static_cast<char>(damaged[place + 5] ^ 1);
   std::ofstream(path("b.h5"), std::ios::binary) << damaged;
   EXPECT_THAT(message_of([&] { Checkpoint{path("b.h5")}; }), AllOf(HasSubstr("b.h5"), HasSubstr("prompt")));
+}
+
+// As a host leaves it that lost power: the newest file cut anywhere, also to nothing.
+TEST_F(State, JournalFilesThatAreCutArePassedOver) {
+  const RunFolder folder(folder_.string());
+  OptimizerState state;
+  state.step = 7;
+  const GatheredState gathered = gather_state(world_, parameters_, state);
+  CheckpointInfo older = info(), newer = info();
+  newer.step = older.step + 1;
+  write_state(folder.journal(0), older, gathered, Durability::kProcess);
+  write_state(folder.journal(1), newer, gathered, Durability::kProcess);
+  std::string passed_over;
+  EXPECT_EQ(newest_state(folder, world_, passed_over)->info().step, newer.step);
+  EXPECT_EQ(passed_over, "");
+  const auto whole = std::filesystem::file_size(folder.journal(1));
+  for (std::uintmax_t size = 0; size < whole; size += size < 64 ? 1 : 61) {
+    std::filesystem::resize_file(folder.journal(1), size);
+    passed_over.clear();
+    EXPECT_EQ(newest_state(folder, world_, passed_over)->info().step, older.step) << size;
+    EXPECT_THAT(passed_over, HasSubstr("journal-1.h5")) << size;
+    write_state(folder.journal(1), newer, gathered, Durability::kProcess);
+  }
+  // What the last checkpoint has, too, is not gone back to.
+  CheckpointInfo last = info();
+  last.step = newer.step + 1;
+  save_checkpoint(folder.last(), last, parameters_, &state);
+  EXPECT_EQ(newest_state(folder, world_, passed_over)->info().step, last.step);
 }
 
 TEST_F(State, SavedFileIsProvedToBeUsed) {

@@ -7,7 +7,7 @@
 Each run is the same experiment (a prompt for the small T5 of this repository, 2 x 2 x 2 ranks over MPI) in a new folder.
 A fault is drawn from FAULTS at a time drawn from the length of an undisturbed run. Then the same command is given again until
 it ends with 0. Counted: runs that end in the same last.h5 and best.h5 as the undisturbed one, steps made twice, seconds from the
-fault to the end of the job, processes left behind, files that cannot be read. Ends with 1 if anything of that is wrong.
+fault to the end of the job, processes left behind. Ends with 1 if a run cannot be ended, ends otherwise, or leaves a process.
 """
 import argparse
 import json
