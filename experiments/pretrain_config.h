@@ -52,6 +52,7 @@ struct PretrainTrain {
 struct PretrainExport {
   std::string path;
   std::string dtype = "float32";
+  std::int64_t every = 0;
 };
 
 struct PretrainConfig {
@@ -121,6 +122,8 @@ template <class V>
 void describe(V& v, PretrainExport& s) {
   v.field("path", s.path, "File of the trained model; empty: model.h5 in the output folder.");
   v.field("dtype", s.dtype, "Type of its weights.", {.choices = {"float32", "bfloat16"}});
+  v.field("every", s.every, "Steps between models kept on the way, model-STEP.h5 beside the last; 0: none.",
+          {.min = 0, .unit = "steps"});
 }
 
 template <class V>

@@ -85,11 +85,14 @@ Pretrainer::Pretrainer(PretrainConfig config, World& world, Console& console)
     : config_(std::move(config)), console_(console), folder_(config_.output) {
   check(optimizer_config());
   // Weights and optimizer state in float32, twice while the new file is written beside the old one, and the
-  // export.
+  // exports.
   check_writable_folder(config_.output, 1 << 20);
   prepare_threads(static_cast<int>(config_.model.threads));
   load_model(world);
-  check_writable_folder(config_.output, static_cast<std::uint64_t>(stage_->parameter_count()) * 4 * 4);
+  const std::int64_t every = config_.export_to.every;
+  const std::int64_t on_the_way = every > 0 ? (config_.train.steps - 1) / every : 0;
+  check_writable_folder(config_.output,
+                        static_cast<std::uint64_t>(stage_->parameter_count() * (4 + on_the_way)) * 4);
   if (!config_.data.cache.empty()) check_writable_folder(config_.data.cache, 1 << 20);
   data_ = std::make_unique<PretrainingData>(*tokenizer_, data_options(config_));
   parameters_ = stage_->trainable_base();
@@ -172,9 +175,11 @@ bool Pretrainer::run(const std::function<bool()>& should_stop) {
     if (last || (train.validate_every > 0 && info_.step % train.validate_every == 0)) validate(n);
     stopped = !last && should_stop && should_stop();
     if (last || stopped || info_.step % train.checkpoint_every == 0) save();
+    const std::int64_t every = config_.export_to.every;
+    if (!last && every > 0 && info_.step % every == 0) export_model(fmt::format("-{}", info_.step));
   }
   report_->finish();
-  if (!stopped) export_model();
+  if (!stopped) export_model("");
   record_.status = stopped ? "interrupted" : "finished";
   save_record(record_, folder_.record());
   if (stopped) {
@@ -232,12 +237,14 @@ void Pretrainer::save() {
   save_record(record_, folder_.record());
 }
 
-void Pretrainer::export_model() {
-  const std::string path =
-      config_.export_to.path.empty() ? config_.output + "/model.h5" : config_.export_to.path;
+void Pretrainer::export_model(const std::string& suffix) {
+  std::filesystem::path path(config_.export_to.path.empty() ? config_.output + "/model.h5"
+                                                            : config_.export_to.path);
+  path.replace_filename(path.stem().string() + suffix + path.extension().string());
   const StageWeights weights(*stage_);
-  save_t5(shape_, weights, read_bytes(tokenizer_->path()), path, dtype_named(config_.export_to.dtype));
-  report_->say(fmt::format("{}: {} parameters in {}, vocabulary inside, after {} steps ({})", path,
+  save_t5(shape_, weights, read_bytes(tokenizer_->path()), path.string(),
+          dtype_named(config_.export_to.dtype));
+  report_->say(fmt::format("{}: {} parameters in {}, vocabulary inside, after {} steps ({})", path.string(),
                            stage_->parameter_count(), config_.export_to.dtype, info_.step,
                            readable_duration(record_.seconds)));
 }

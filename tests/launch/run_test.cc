@@ -201,10 +201,14 @@ TEST(Pretrain, KilledAndResumedGivesTheSameModel) {
           shop.path("corpus.txt") +
           "}], input_length: 32, validation_percent: 10}\n"
           "train: {steps: 6, batch: 4, checkpoint_every: 2, log_seconds: 0}\n"
-          "optimizer: {learning_rate: 0.01}\n");
+          "optimizer: {learning_rate: 0.01}\nexport: {every: 4}\n");
   const Outcome outcome = run_program({"pretrain", recipe});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("held-out loss"));
+  const Outcome shorter =
+      run_program({"pretrain", recipe, "--set", "train.steps=4", "--set", "output=" + shop.path("four")});
+  ASSERT_EQ(shorter.code, 0) << shorter.err;
+  EXPECT_TRUE(shop.read("pre/model-4.h5") == shop.read("four/model.h5"));
   const std::string model = shop.read("pre/model.h5"), last = shop.read("pre/last.h5");
   std::filesystem::remove_all(shop.path("pre"));
   EXPECT_EQ(run_and_signal({"pretrain", recipe}, 4, SIGKILL).code, 128 + SIGKILL);
