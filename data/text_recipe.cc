@@ -26,19 +26,15 @@ TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
   if (options_.max_input < 2 || options_.max_target < 2)
     fail_config("max_input and max_target should be 2 or more (one token and eos), but are {} and {}",
                 options_.max_input, options_.max_target);
-  if (tokenizer_.encode(options_.text, SpecialText::kToken) != tokenizer_.encode(options_.text))
-    fail_config(
-        "the template '{}' holds the written form of a special token, which would be read as plain text: "
-        "leave it out",
-        options_.text);
   before_ids_ = fixed_ids(0, template_.input_segment());
-  back_ids_ = tokenizer_.encode(template_.back());
+  back_ids_ = tokenizer_.encode(template_.back(), SpecialText::kToken);
   behind_ids_ = fixed_ids(template_.input_segment() + 1, template_.segments().size());
   if (options_.one_text && template_.last() == ' ')
     fail_config("the template '{}' ends in a blank, but a blank belongs to the word behind it: take it away",
                 options_.text);
   if (options_.one_text && kWhite.find(template_.last()) == std::string_view::npos) blank_.push_back(' ');
-  const std::size_t fixed = before_ids_.size() + tokenizer_.encode(template_.front()).size() +
+  const std::size_t fixed = before_ids_.size() +
+                            tokenizer_.encode(template_.front(), SpecialText::kToken).size() +
                             back_ids_.size() + behind_ids_.size();
   if (fixed + 2 > static_cast<std::size_t>(options_.max_input))
     fail_config("the template '{}' takes {} tokens, which leaves no room for text in max_input = {}",
@@ -49,7 +45,7 @@ TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
 std::vector<TokenId> TextRecipe::fixed_ids(std::size_t first_segment, std::size_t end) const {
   std::vector<TokenId> ids;
   for (std::size_t i = first_segment; i < end; ++i) {
-    const std::vector<TokenId> more = tokenizer_.encode(template_.segments()[i]);
+    const std::vector<TokenId> more = tokenizer_.encode(template_.segments()[i], SpecialText::kToken);
     ids.insert(ids.end(), more.begin(), more.end());
   }
   return ids;
@@ -78,10 +74,12 @@ void TextRecipe::find_places() {
 std::vector<TokenId> TextRecipe::encode_input(const std::string& input, RecipeCounts& counts) const {
   const std::size_t most =
       static_cast<std::size_t>(options_.max_input - 1) - before_ids_.size() - behind_ids_.size();
-  std::vector<TokenId> middle = tokenizer_.encode(template_.front() + input + template_.back());
+  const std::size_t begin = template_.front().size();
+  const SpecialText around{begin, begin + input.size()};
+  std::vector<TokenId> middle = tokenizer_.encode(template_.front() + input + template_.back(), around);
   if (middle.size() > most) {
     ++counts.cut_inputs;
-    if (!back_ids_.empty()) middle = tokenizer_.encode(template_.front() + input);
+    if (!back_ids_.empty()) middle = tokenizer_.encode(template_.front() + input, around);
     middle.resize(std::min(middle.size(), most - back_ids_.size()));
     middle.insert(middle.end(), back_ids_.begin(), back_ids_.end());
   }

@@ -4,6 +4,7 @@
 // makes the one that a file holds. Const calls may be made from several threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -15,9 +16,20 @@ namespace trimtab {
 
 using TokenId = std::int32_t;
 
-// What the written form of a special token ("<|im_start|>") in a text becomes: text as any other, or that
-// token. Tokens are for templates that we wrote: text from elsewhere must not be able to end a turn.
-enum class SpecialText { kPlain, kToken };
+// What the written form of a special token ("<|im_start|>") in a text becomes: that token, or text as any
+// other where it touches the bytes [begin, end). Tokens are for templates that we wrote: text from elsewhere
+// must not be able to end a turn.
+struct SpecialText {
+  std::size_t begin = 0;
+  std::size_t end = std::string_view::npos;
+
+  static const SpecialText kPlain;  // text, all of it
+  static const SpecialText kToken;  // tokens, all of them
+
+  bool is_plain(std::size_t from, std::size_t to) const { return from < end && to > begin; }
+};
+inline constexpr SpecialText SpecialText::kPlain{};
+inline constexpr SpecialText SpecialText::kToken{0, 0};
 
 class Tokenizer {
  public:

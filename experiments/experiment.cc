@@ -2,6 +2,7 @@
 #include "experiments/experiment.h"
 
 #include <algorithm>
+#include <map>
 #include <sstream>
 
 #include "data/labels.h"
@@ -14,6 +15,7 @@
 #include "experiments/recipe.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
+#include "models/input_rows.h"
 #include "parallel/shared_by_stages.h"
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
@@ -335,6 +337,29 @@ std::string Experiment::train_row_name(std::int64_t step, std::uint64_t sample) 
   for (std::size_t row = 0; row < batch.rows(); ++row)
     if (batch.samples[row] == sample) return train_examples_.at(batch.examples[row]).id;
   return fmt::format("row {}", sample);
+}
+
+std::string Experiment::first_example() const {
+  if (train_store_.size() == 0) return "";
+  const std::span<const TokenId> input = train_store_.inputs.row(0), target = train_store_.targets.row(0);
+  std::map<std::int64_t, std::int64_t> trained;  // in front of a token of the input
+  const std::int64_t positions = method_->extra_positions(), length = std::ssize(input);
+  if (positions > 0) {
+    const std::vector<std::int64_t> rows = rows_of_places(places_, positions);
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      const std::int64_t tokens = places_[i].tokens;
+      trained[std::clamp<std::int64_t>(places_[i].from_end ? length - tokens : tokens, 0, length)] += rows[i];
+    }
+  }
+  std::vector<std::string> parts;
+  for (std::int64_t i = 0; i <= length; ++i) {
+    if (const auto found = trained.find(i); found != trained.end() && found->second > 0)
+      parts.push_back(fmt::format("[{} trained]", found->second));
+    if (i < length) parts.push_back(tokenizer_->piece(input[static_cast<std::size_t>(i)]));
+  }
+  parts.emplace_back("->");
+  for (const TokenId id : target) parts.push_back(tokenizer_->piece(id));
+  return fmt::format("{}", fmt::join(parts, " "));
 }
 
 void Experiment::load_trained(const std::string& checkpoint) {

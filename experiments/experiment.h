@@ -92,6 +92,10 @@ class Experiment {
   // Id of the example behind a row of that step.
   std::string train_row_name(std::int64_t step, std::uint64_t sample);
 
+  // The first example of the training split as the model reads it, as in "[20 trained] ▁it ▁goes </s> -> ▁yes
+  // </s>": pieces, and how many trained positions stand where; "" where nothing is trained.
+  std::string first_example() const;
+
   // Puts what a run trained into the model. Throws ConfigError when the checkpoint is of another base,
   // vocabulary or method.
   void load_trained(const std::string& checkpoint);

@@ -120,7 +120,8 @@ void describe(V& v, TextConfig& s) {
       "What the model reads, with {input} where the task's input goes; for decoder-only models with the cue "
       "that the target follows, as in '{input} Category:'. {prompt} says where trained positions go in place "
       "of the front, in several places as in '{prompt:10}{input}{prompt:5} Category:'; {shots} where "
-      "text.shots go.",
+      "text.shots go. The written form of a special token, as in '<|im_start|>user\\n{input}', is that "
+      "token.",
       {.min_size = 1});
   v.field(
       "prompt_place", s.prompt_place,

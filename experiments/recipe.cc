@@ -7,6 +7,20 @@
 #include "runtime/check.h"
 
 namespace trimtab {
+namespace {
+
+// Behind {shots} they are part of the template, whose special tokens are tokens.
+void check_plain(const std::vector<TextExample>& shots, const Tokenizer& tokenizer) {
+  for (const TextExample& shot : shots)
+    for (const std::string& text : {shot.input, shot.target})
+      if (tokenizer.encode(text, SpecialText::kToken) != tokenizer.encode(text))
+        fail_config(
+            "text.shots: the example '{}' of the training split holds the written form of a special token, "
+            "which would be read as that token: choose another train.seed",
+            shot.id);
+}
+
+}  // namespace
 
 // A decoder-only model reads input and target as one text.
 std::unique_ptr<TextRecipe> make_recipe(const ExperimentConfig& config, const BaseModel& model,
@@ -32,10 +46,12 @@ std::unique_ptr<TextRecipe> make_recipe(const ExperimentConfig& config, const Ba
     options.sentinel = t5->sentinel(0);
   }
   options.prompt_first = config.text.prompt_place == "first";
-  if (config.text.shots > 0)
-    options.shots = text_of_shots(drawn_shots(task.load("train"), task.labels(), config.text.shots,
-                                              static_cast<std::uint64_t>(config.train.seed)),
-                                  config.text.shot);
+  if (config.text.shots > 0) {
+    const std::vector<TextExample> shots = drawn_shots(task.load("train"), task.labels(), config.text.shots,
+                                                       static_cast<std::uint64_t>(config.train.seed));
+    check_plain(shots, tokenizer);
+    options.shots = text_of_shots(shots, config.text.shot);
+  }
   return std::make_unique<TextRecipe>(tokenizer, options);
 }
 

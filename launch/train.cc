@@ -32,6 +32,8 @@ int run_rank(const Options& options, const ExperimentConfig& config, World& worl
   if (options.dry_run) {
     if (world.rank() != 0) return kSuccess;
     for (const std::string& warning : experiment.warnings()) out.out << "warning: " << warning << '\n';
+    const std::string example = experiment.first_example();
+    if (!example.empty()) out.out << "first example: " << example << '\n';
     out.out << "dry run: everything was read and checked, nothing was trained\n";
     return kSuccess;
   }

@@ -38,7 +38,7 @@ std::optional<AddedTokenFinder::Found> AddedTokenFinder::next(std::string_view t
       continue;
     }
     std::size_t end = at + found->text.size();
-    if (found->special && special == SpecialText::kPlain) {
+    if (found->special && special.is_plain(at, end)) {
       at = end;
       continue;
     }
@@ -47,6 +47,17 @@ std::optional<AddedTokenFinder::Found> AddedTokenFinder::next(std::string_view t
     return Found{at - left, end, found->id};
   }
   return std::nullopt;
+}
+
+std::string_view valid_text(std::string_view text, SpecialText& special, std::string& made) {
+  if (!find_invalid_utf8(text)) return text;
+  const std::size_t begin = std::min(special.begin, text.size()), end = std::min(special.end, text.size());
+  made = replace_invalid_utf8(text.substr(0, begin));
+  special.begin = made.size();
+  made += replace_invalid_utf8(text.substr(begin, end - begin));
+  special.end = made.size();
+  made += replace_invalid_utf8(text.substr(end));
+  return made;
 }
 
 }  // namespace trimtab

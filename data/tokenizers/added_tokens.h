@@ -18,7 +18,7 @@ namespace trimtab {
 struct AddedToken {
   std::string text{};
   TokenId id = 0;
-  bool special = true;      // found only where SpecialText::kToken asks for it, and left out on decoding
+  bool special = true;      // found only where SpecialText lets it be, and left out on decoding
   bool strip_left = false;  // takes the white space on its left, or right, with it
   bool strip_right = false;
   bool normalized = false;  // looked for after the text was normalised, and normalised itself
@@ -42,5 +42,9 @@ class AddedTokenFinder {
   std::vector<AddedToken> tokens_;          // by first byte, longest first
   std::array<std::uint32_t, 257> begin_{};  // tokens_[begin_[b], begin_[b + 1]) begin with the byte b
 };
+
+// `text` without what is no UTF-8 (`made` holds it if there was any), and the part that stays plain moved
+// with it.
+std::string_view valid_text(std::string_view text, SpecialText& special, std::string& made);
 
 }  // namespace trimtab

@@ -93,16 +93,21 @@ void BpeTokenizer::find_whole_words() {
 }
 
 void BpeTokenizer::append_ids(std::string_view text, SpecialText special, std::vector<TokenId>& ids) const {
-  std::string valid;
-  if (find_invalid_utf8(text)) text = valid = replace_invalid_utf8(text);
+  std::string made;
+  text = valid_text(text, special, made);
   Call call{special, ids};
   std::size_t done = 0;
+  const auto append_until = [&](std::size_t end) {
+    // Normalised text has other places, so there it is all or nothing.
+    call.special = special.is_plain(done, end) ? SpecialText::kPlain : SpecialText::kToken;
+    append_normalized(text.substr(done, end - done), done == 0, call);
+  };
   while (const auto token = raw_added_.next(text, done, special)) {
-    append_normalized(text.substr(done, token->begin - done), done == 0, call);
+    append_until(token->begin);
     ids.push_back(token->id);
     done = token->end;
   }
-  append_normalized(text.substr(done), done == 0, call);
+  append_until(text.size());
 }
 
 void BpeTokenizer::append_normalized(std::string_view text, bool at_start, Call& call) const {

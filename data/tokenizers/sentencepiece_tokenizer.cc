@@ -36,8 +36,8 @@ SentencePieceTokenizer::SentencePieceTokenizer(SentencePieceModel model)
 void SentencePieceTokenizer::append_ids(std::string_view text, SpecialText special,
                                         std::vector<TokenId>& ids) const {
   // The library puts U+FFFD for each byte that is none.
-  std::string valid;
-  if (find_invalid_utf8(text)) text = valid = replace_invalid_utf8(text);
+  std::string made;
+  text = valid_text(text, special, made);
   std::size_t done = 0;
   while (const auto token = control_.next(text, done, special)) {
     model_.append_ids(text.substr(done, token->begin - done), ids);

@@ -256,12 +256,33 @@ TEST(TextRecipe, BadOptions) {
               HasSubstr("leaves no room for text"));
 }
 
-// It would silently be plain text to the model.
-TEST(TextRecipe, TemplateWithASpecialTokenIsRefused) {
+// A chat template: what it says are tokens, what an input says is text, in one piece with what stands around.
+TEST(TextRecipe, SpecialTokensOfTheTemplateAreTokensAndThoseOfInputsAreText) {
   const auto t = open_tokenizer(std::string(TRIMTAB_TOKENIZERS_DIR) + "/llama3/tokenizer.json");
-  TextRecipe(*t, {.text = "so {input} <|no token|>"});
-  EXPECT_THAT(message_of<ConfigError>([&] { TextRecipe(*t, {.text = "{input} <|end|>"}); }),
-              AllOf(HasSubstr("<|end|>"), HasSubstr("special token")));
+  const TokenId end = t->encode("<|end|>", SpecialText::kToken).at(0);
+  const auto times = [&](const Ids& ids) { return std::ranges::count(ids, end); };
+  const TextRecipe recipe(
+      *t, {.text = "<|end|>so {input}, they say<|end|>so", .max_input = 40, .one_text = true});
+  RecipeCounts counts;
+  Ids expected = {end};
+  const Ids text = t->encode("so it goes, they say"), back = t->encode("so");
+  expected.insert(expected.end(), text.begin(), text.end());
+  expected.push_back(end);
+  expected.insert(expected.end(), back.begin(), back.end());
+  EXPECT_EQ(recipe.encode_input("it goes", counts), expected);
+  for (const std::string input : {"<|end|>", "a<|end|><|end|>b", "\xFF<|end|>\xFF", "<|en", "|end|>"})
+    EXPECT_EQ(times(recipe.encode_input(input, counts)), 2) << input;
+  EXPECT_EQ(times(TextRecipe(*t, {.text = "<|en{input}"}).encode_input("d|>", counts)), 0)
+      << "an input cannot complete one";
+  EXPECT_EQ(counts.cut_inputs, 0u);
+  std::string long_text;
+  for (int i = 0; i < 20; ++i) long_text += "it goes ";
+  const Ids cut = recipe.encode_input(long_text, counts);
+  EXPECT_EQ(counts.cut_inputs, 1u);
+  EXPECT_EQ(times(cut), 2);
+  EXPECT_EQ(cut.front(), end);
+  EXPECT_EQ(cut.back(), back.back());
+  EXPECT_EQ(times(recipe.encode_words("<|end|>")), 0) << "labels are text";
 }
 
 }  // namespace
