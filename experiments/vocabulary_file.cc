@@ -9,7 +9,6 @@
 #include "data/tokenizers/open_tokenizer.h"
 #include "data/tokenizers/sentencepiece_tokenizer.h"
 #include "models/formats/gguf.h"
-#include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -65,9 +64,8 @@ std::string vocabulary_file(const std::string& named, const TokenizerFile& token
         "trained with",
         weights, tokenizer.name);
   std::filesystem::create_directories(folder);
-  const std::string path = folder + "/" + tokenizer.name;
-  write_file_atomically(path, tokenizer.bytes);
-  return path;
+  write_tokenizer(folder, tokenizer);
+  return folder + "/" + tokenizer.name;
 }
 
 std::unique_ptr<Tokenizer> open_vocabulary(const std::string& named, const BaseModel& model,

@@ -52,8 +52,8 @@ Verb add_import(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   app->add_option(
          "source", options->source,
-         "Folder with config.json, safetensors and spiece.model, or an .h5 of ours; a PEFT adapter's "
-         "folder; a prompt as .npy")
+         "Folder with config.json, safetensors and vocabulary, a GGUF, a T5X checkpoint or an .h5 of ours; a "
+         "PEFT adapter's folder; a prompt as .npy")
       ->required();
   app->add_option("out", options->out, "The .h5 to write")->required();
   app->add_option("--dtype", options->dtype, "Of a model: type of the weights in it (default float32)")

@@ -84,6 +84,7 @@ struct Gguf::HeaderReader {
       fail("{}: {} metadata pairs and {} tensors do not fit into {} bytes: the file is cut off or damaged",
            path, pairs, tensors, owner.file_.bytes().size());
     owner.metadata_ = GgufMetadata(cursor, pairs);
+    owner.metadata_end_ = cursor.place();
     if (owner.metadata_.has(kParts) && owner.metadata_.integer(kParts) > 1)
       fail("{}: this is one of {} parts: join them with `llama-gguf-split --merge`", path,
            owner.metadata_.integer(kParts));
@@ -189,6 +190,14 @@ bool is_gguf(const std::string& path) {
 
 Gguf::Gguf(const std::string& path) : file_(path) {
   HeaderReader{*this, file_.path(), GgufCursor(file_.bytes(), file_.path())}.read();
+}
+
+std::string Gguf::without_tensors() const {
+  const auto kept = file_.bytes().first(metadata_end_);
+  std::string bytes(reinterpret_cast<const char*>(kept.data()), kept.size());
+  // Behind magic and version stands the number of tensors.
+  std::fill_n(bytes.begin() + 2 * sizeof(std::uint32_t), sizeof(std::uint64_t), '\0');
+  return bytes;
 }
 
 std::vector<std::string> Gguf::names() const {

@@ -37,6 +37,8 @@ class Gguf : public TensorSource {
   void read(const std::string& name, const Slab& slab, DType type, void* out) const override;
 
   const GgufMetadata& metadata() const { return metadata_; }
+  // The bytes of a GGUF file with the same metadata, the vocabulary among it, and no tensor.
+  std::string without_tensors() const;
   // "Q4_1".
   std::string_view stored_type(const std::string& name) const { return find(name).type->name; }
 
@@ -52,6 +54,7 @@ class Gguf : public TensorSource {
 
   MappedFile file_;
   GgufMetadata metadata_;
+  std::size_t metadata_end_ = 0;  // in the file
   std::map<std::string, Entry> entries_;
 };
 

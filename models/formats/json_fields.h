@@ -33,6 +33,9 @@ void take_json(const Json& value, const std::string& name, const std::string& wh
     if (!value.is_boolean()) refuse("true or false");
   } else if constexpr (std::is_same_v<T, std::string>) {
     if (!value.is_string()) refuse("a text");
+  } else if constexpr (std::is_same_v<T, std::vector<float>>) {
+    if (!value.is_array() || !std::ranges::all_of(value, [](const Json& x) { return x.is_number(); }))
+      refuse("a list of numbers");
   } else if constexpr (std::is_integral_v<T>) {
     if (!value.is_number_integer()) refuse("a whole number");
   } else {

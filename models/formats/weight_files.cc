@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "models/formats/mapped_file.h"
 #include "models/formats/safetensors.h"
+#include "runtime/atomic_file.h"
 #include "runtime/check.h"
 #include "runtime/nearest.h"
 #include "runtime/shard.h"
@@ -19,10 +21,35 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTokenizerBytes = "tokenizer_bytes";
+constexpr const char* kTokenizerTensors[] = {"tokenizer.model", "tokenizer.config"};
+// How many bytes of each count.
+constexpr const char* kTokenizerBytes[] = {"tokenizer_bytes", "tokenizer_config_bytes"};
 
 // A store has no type of one byte, so four bytes go into an int32, little-endian as everything in it.
 constexpr std::size_t packed_words(std::size_t bytes) { return (bytes + 3) / 4; }
+
+void write_packed(TensorStoreWriter& writer, std::size_t which, const std::string& bytes) {
+  if (bytes.empty()) return;
+  std::vector<std::int32_t> words(packed_words(bytes.size()), 0);
+  std::memcpy(words.data(), bytes.data(), bytes.size());
+  writer.set(kTokenizerBytes[which], static_cast<std::int64_t>(bytes.size()));
+  writer.write(kTokenizerTensors[which], {DType::kInt32, {static_cast<std::int64_t>(words.size())}},
+               words.data());
+}
+
+std::string read_packed(const TensorStore& store, std::size_t which) {
+  const char* tensor = kTokenizerTensors[which];
+  if (!store.has(tensor)) return "";
+  std::vector<std::int32_t> words(static_cast<std::size_t>(element_count(store.info(tensor).shape)));
+  store.read(tensor, {}, DType::kInt32, words.data());
+  const std::int64_t bytes = store.integer(kTokenizerBytes[which]);
+  if (bytes < 0 || packed_words(static_cast<std::size_t>(bytes)) != words.size())
+    fail("{}: {} holds {} numbers, which is not what {} = {} bytes take", store.path(), tensor, words.size(),
+         kTokenizerBytes[which], bytes);
+  std::string text(static_cast<std::size_t>(bytes), '\0');
+  std::memcpy(text.data(), words.data(), text.size());
+  return text;
+}
 
 class WeightView final : public TensorSource {
  public:
@@ -162,25 +189,27 @@ void write_weights(TensorStoreWriter& writer, const TensorSource& weights, const
   }
 }
 
-void write_tokenizer(TensorStoreWriter& writer, const std::string& bytes) {
-  std::vector<std::int32_t> words(packed_words(bytes.size()), 0);
-  std::memcpy(words.data(), bytes.data(), bytes.size());
-  writer.set(kTokenizerBytes, static_cast<std::int64_t>(bytes.size()));
-  writer.write(kTokenizerTensor, {DType::kInt32, {static_cast<std::int64_t>(words.size())}}, words.data());
+std::set<std::string> tokenizer_tensors() {
+  return {std::begin(kTokenizerTensors), std::end(kTokenizerTensors)};
 }
 
-std::string read_tokenizer(const TensorStore& store) {
-  if (!store.has(kTokenizerTensor)) return "";
-  std::vector<std::int32_t> words(
-      static_cast<std::size_t>(element_count(store.info(kTokenizerTensor).shape)));
-  store.read(kTokenizerTensor, {}, DType::kInt32, words.data());
-  const std::int64_t bytes = store.integer(kTokenizerBytes);
-  if (bytes < 0 || packed_words(static_cast<std::size_t>(bytes)) != words.size())
-    fail("{}: {} holds {} numbers, which is not what {} = {} bytes take", store.path(), kTokenizerTensor,
-         words.size(), kTokenizerBytes, bytes);
-  std::string model(static_cast<std::size_t>(bytes), '\0');
-  std::memcpy(model.data(), words.data(), model.size());
-  return model;
+void write_tokenizer(TensorStoreWriter& writer, const TokenizerFile& tokenizer) {
+  write_packed(writer, 0, tokenizer.bytes);
+  write_packed(writer, 1, tokenizer.config);
+}
+
+TokenizerFile read_tokenizer(const TensorStore& store) {
+  TokenizerFile tokenizer;
+  tokenizer.bytes = read_packed(store, 0);
+  tokenizer.config = read_packed(store, 1);
+  return tokenizer;
+}
+
+void write_tokenizer(const std::string& folder, const TokenizerFile& tokenizer) {
+  if (!tokenizer.config.empty())
+    write_file_atomically((fs::path(folder) / kTokenizerConfig).string(), tokenizer.config);
+  if (!tokenizer.bytes.empty())
+    write_file_atomically((fs::path(folder) / tokenizer.name).string(), tokenizer.bytes);
 }
 
 void write_safetensors(const TensorSource& weights, const WeightShapes& list, const StoredNames& stored,

@@ -58,18 +58,24 @@ std::string file_text(const std::string& path);
 void write_weights(TensorStoreWriter& writer, const TensorSource& weights, const WeightShapes& list,
                    DType type);
 
-// The vocabulary inside a store: its bytes in the int32 tensor `tokenizer.model`, four an element,
-// `tokenizer_bytes` of them. Empty: none.
-inline constexpr const char* kTokenizerTensor = "tokenizer.model";
-void write_tokenizer(TensorStoreWriter& writer, const std::string& bytes);
-std::string read_tokenizer(const TensorStore& store);
-
 // The vocabulary that a model came with.
 struct TokenizerFile {
   std::string path;   // beside the weights; empty when there is none, or when it lies in the same file
   std::string bytes;  // wherever they were; empty when there is none
   std::string name = "spiece.model";  // what such a file is called
+  // Of the file kTokenizerConfig beside a tokenizer.json, which alone does not say what ends a text.
+  std::string config = {};
 };
+inline constexpr const char* kTokenizerConfig = "tokenizer_config.json";
+
+// The vocabulary inside a store: its bytes in the int32 tensor `tokenizer.model`, four an element,
+// `tokenizer_bytes` of them; its config in the same way in `tokenizer.config`. Empty: none. The name is the
+// caller's.
+std::set<std::string> tokenizer_tensors();
+void write_tokenizer(TensorStoreWriter& writer, const TokenizerFile& tokenizer);
+TokenizerFile read_tokenizer(const TensorStore& store);
+// As files in a folder that is there.
+void write_tokenizer(const std::string& folder, const TokenizerFile& tokenizer);
 
 // Writes the tensors of the list, largest types first, to `folder`/model.safetensors. `stored` names the
 // tensor of `weights` to take for those that are not in it.

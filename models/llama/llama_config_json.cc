@@ -26,6 +26,7 @@ constexpr auto kFields = [](auto& config, auto&& visit) {
   visit("rotary_low_frequency_factor", config.rotary_scaling.low_frequency_factor);
   visit("rotary_high_frequency_factor", config.rotary_scaling.high_frequency_factor);
   visit("rotary_original_positions", config.rotary_scaling.original_positions);
+  visit("rotary_divisors", config.rotary_scaling.divisors);
   visit("rotary_interleaved", config.rotary_interleaved);
   visit("qkv_bias", config.qkv_bias);
   visit("qk_norm", config.qk_norm);
@@ -153,6 +154,10 @@ std::string model_type(const LlamaConfig& config) {
   if (config.rotary_interleaved)
     fail_config(
         "columns that turn as neighbours cannot be written for Hugging Face, whose models turn halves");
+  if (config.rotary_scaling.kind == "divisors")
+    fail_config(
+        "a divisor for each pair of columns, as GGUF files scale rotary positions, cannot be written for "
+        "Hugging Face");
   return config.qkv_bias ? "qwen2" : config.qk_norm ? "qwen3" : "llama";
 }
 

@@ -22,6 +22,9 @@ constexpr const char* kHead = "lm_head.weight";
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
 constexpr const char* kKind = "Llama";
 constexpr const char* kTokenizerName = "tokenizer_name";
+constexpr const char* kTokenizerJson = "tokenizer.json";
+// A GGUF file without tensors, which llama.cpp has for vocabularies alone.
+constexpr const char* kVocabularyGguf = "tokenizer.gguf";
 
 // Some versions of transformers stored the frequencies of each layer, which follow from the config.
 std::set<std::string> unused_tensors(const LlamaConfig& config) {
@@ -32,11 +35,20 @@ std::set<std::string> unused_tensors(const LlamaConfig& config) {
 }
 
 TokenizerFile tokenizer_of_folder(const std::string& folder) {
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model"}) {
+  TokenizerFile tokenizer;
+  for (const char* name : {kTokenizerJson, "tokenizer.model", "spiece.model", kVocabularyGguf}) {
     const std::string path = (fs::path(folder) / name).string();
-    if (fs::exists(path)) return {path, file_text(path), name};
+    if (!fs::exists(path)) continue;
+    tokenizer = {path, file_text(path), name};
+    break;
   }
-  return {"", "", "tokenizer.json"};
+  if (tokenizer.bytes.empty()) return {"", "", kTokenizerJson};
+  if (tokenizer.name == kTokenizerJson)
+    for (const char* name : {kTokenizerConfig, "special_tokens_map.json"}) {  // the same keys in both
+      const std::string path = (fs::path(folder) / name).string();
+      if (tokenizer.config.empty() && fs::exists(path)) tokenizer.config = file_text(path);
+    }
+  return tokenizer;
 }
 
 LlamaFiles open_folder(const std::string& folder) {
@@ -62,9 +74,9 @@ LlamaFiles open_store(const std::string& path) {
                 kLlamaConfigAttribute);
   const LlamaConfig config = llama_config_from_json(store->text(kLlamaConfigAttribute),
                                                     fmt::format("{}: {}", path, kLlamaConfigAttribute));
-  check_weights(*store, llama_weights(config), {kTokenizerTensor}, {}, kKind);
-  TokenizerFile tokenizer{"", read_tokenizer(*store), "tokenizer.json"};
-  if (!tokenizer.bytes.empty()) tokenizer.name = store->text(kTokenizerName);
+  check_weights(*store, llama_weights(config), tokenizer_tensors(), {}, kKind);
+  TokenizerFile tokenizer = read_tokenizer(*store);
+  tokenizer.name = tokenizer.bytes.empty() ? kTokenizerJson : store->text(kTokenizerName);
   return {config, weight_view(std::move(store), llama_weights(config), {}), std::move(tokenizer)};
 }
 
@@ -102,10 +114,10 @@ LlamaFiles open_gguf(const std::string& path) {
   return {config, weight_view(std::move(source), llama_weights(config), {}), {path, "", ""}};
 }
 
-void refuse_gguf(const LlamaFiles& files) {
-  if (is_gguf(files.weights->path()))
-    fail_config("{}: a GGUF file cannot be written in another form: give it as it is, as model.weights",
-                files.weights->path());
+// As a file of its own.
+TokenizerFile tokenizer_to_write(const LlamaFiles& files) {
+  if (!is_gguf(files.tokenizer.path)) return files.tokenizer;
+  return {"", Gguf(files.tokenizer.path).without_tensors(), kVocabularyGguf};
 }
 
 }  // namespace
@@ -121,24 +133,20 @@ void save_llama(const LlamaFiles& files, const std::string& path, DType type) {
   if (!is_weight_type(type))
     fail_config("{}: weights are stored as float32 or bfloat16, not as {}", path, name_of(type));
   check(files.config);
-  refuse_gguf(files);
   TensorStoreWriter writer(path);
   writer.set(kLlamaConfigAttribute, llama_config_to_json(files.config));
   write_weights(writer, *files.weights, llama_weights(files.config), type);
-  if (!files.tokenizer.bytes.empty()) {
-    write_tokenizer(writer, files.tokenizer.bytes);
-    writer.set(kTokenizerName, files.tokenizer.name);
-  }
+  const TokenizerFile tokenizer = tokenizer_to_write(files);
+  write_tokenizer(writer, tokenizer);
+  if (!tokenizer.bytes.empty()) writer.set(kTokenizerName, tokenizer.name);
   writer.commit();
 }
 
 void export_llama_hf(const LlamaFiles& files, const std::string& folder) {
-  refuse_gguf(files);
   const DType type = files.weights->info(kEmbedding).dtype;
   const std::string config = llama_config_to_hf(files.config, type);
   write_safetensors(*files.weights, llama_weights(files.config), {}, folder);
-  if (!files.tokenizer.bytes.empty())
-    write_file_atomically((fs::path(folder) / files.tokenizer.name).string(), files.tokenizer.bytes);
+  write_tokenizer(folder, tokenizer_to_write(files));
   write_file_atomically((fs::path(folder) / "config.json").string(), config);
 }
 

@@ -30,12 +30,12 @@ struct LlamaFiles {
 LlamaFiles open_llama(const std::string& path);
 
 // Writes (b). `type` is float32 or bfloat16. The file is there in full or not at all; at most some megabytes
-// are in memory at a time. Throws ConfigError for what came from a GGUF: its vocabulary is no file of its
-// own.
+// are in memory at a time.
 void save_llama(const LlamaFiles& files, const std::string& path, DType type);
 
 // Writes (a). `folder` is made if need be; a model that is there already is replaced file by file,
-// config.json last. Throws ConfigError as save_llama does.
+// config.json last. The vocabulary of a GGUF goes into tokenizer.gguf, which is read here but not by
+// transformers. Throws ConfigError for a scaling of positions that config.json cannot say.
 void export_llama_hf(const LlamaFiles& files, const std::string& folder);
 
 }  // namespace trimtab

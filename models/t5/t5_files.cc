@@ -84,8 +84,8 @@ T5Files open_store(const std::string& path) {
         kT5ConfigAttribute);
   const T5Config config =
       t5_config_from_json(store->text(kT5ConfigAttribute), fmt::format("{}: {}", path, kT5ConfigAttribute));
-  check_weights(*store, t5_weights(config), {kTokenizerTensor}, {}, kKind);
-  std::string tokenizer = read_tokenizer(*store);
+  check_weights(*store, t5_weights(config), tokenizer_tensors(), {}, kKind);
+  std::string tokenizer = read_tokenizer(*store).bytes;
   return {config, weight_view(std::move(store), t5_weights(config), {}), "", std::move(tokenizer)};
 }
 
@@ -107,7 +107,7 @@ void save_t5(const T5Config& config, const TensorSource& weights, const std::str
   TensorStoreWriter writer(path);
   writer.set(kT5ConfigAttribute, t5_config_to_json(config));
   write_weights(writer, weights, t5_weights(config), type);
-  if (!tokenizer_model.empty()) write_tokenizer(writer, tokenizer_model);
+  write_tokenizer(writer, {"", tokenizer_model});
   writer.commit();
 }
 

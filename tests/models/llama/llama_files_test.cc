@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/file_checks.h"
+#include "models/formats/gguf.h"
 #include "models/llama/llama_config_json.h"
 #include "models/llama/llama_model.h"
 #include "runtime/shard.h"
@@ -177,18 +178,20 @@ TEST(LlamaFiles, OneFileHoldsAllOfItAndComesBack) {
   for (const char* name : kCases) {
     const Folder folder;
     LlamaFiles files = open_llama(kGolden + "/" + name);
-    files.tokenizer = {"", tokenizer, "tokenizer.json"};
+    files.tokenizer = {"", tokenizer, "tokenizer.json", "{\"eos_token\": \"</s>\"}"};
     save_llama(files, folder / "m.h5", DType::kFloat32);
     EXPECT_EQ(family_of(folder / "m.h5"), "llama");
     const LlamaFiles stored = open_llama(folder / "m.h5");
     EXPECT_EQ(stored.config, files.config);
     EXPECT_EQ(stored.tokenizer.bytes, tokenizer);
     EXPECT_EQ(stored.tokenizer.name, "tokenizer.json");
+    EXPECT_EQ(stored.tokenizer.config, files.tokenizer.config);
     expect_same_weights(*stored.weights, *files.weights);
     export_llama_hf(stored, folder / "hf");
     const LlamaFiles again = open_llama(folder / "hf");
     EXPECT_EQ(again.config, files.config);
     EXPECT_EQ(again.tokenizer.path, folder / "hf/tokenizer.json");
+    EXPECT_EQ(again.tokenizer.config, files.tokenizer.config) << "of tokenizer_config.json";
     expect_same_weights(*again.weights, *files.weights);
   }
 }
@@ -268,10 +271,29 @@ TEST(LlamaFiles, GgufIsAModelAsItIs) {
     for (const auto& [weight, shape] : llama_weights(files.config))
       EXPECT_EQ(files.weights->info(weight).shape, shape) << name << " " << weight;
     const Folder folder;
-    EXPECT_THAT(error_of<ConfigError>([&] { save_llama(files, folder / "x.h5", DType::kFloat32); }),
-                AllOf(HasSubstr(path), HasSubstr("as it is, as model.weights")));
-    EXPECT_THAT(error_of<ConfigError>([&] { export_llama_hf(files, folder / "x"); }), HasSubstr(path));
+    save_llama(files, folder / "x.h5", DType::kFloat32);
+    export_llama_hf(files, folder / "x");
+    for (const std::string& copy : {folder / "x.h5", folder / "x"}) {
+      const LlamaFiles copied = open_llama(copy);
+      EXPECT_EQ(copied.config, files.config) << copy;
+      EXPECT_EQ(copied.tokenizer.name, "tokenizer.gguf");
+      EXPECT_EQ(copied.tokenizer.bytes, Gguf(path).without_tensors());
+      expect_same_weights(*copied.weights, *files.weights);
+    }
+    const std::string vocabulary = folder / "x/tokenizer.gguf";
+    EXPECT_TRUE(Gguf(vocabulary).names().empty());
   }
+}
+
+TEST(LlamaFiles, ScalingOfAGgufIsKept) {
+  const Folder folder;
+  LlamaFiles files = open_llama(kGolden + "/gguf/llama.gguf");
+  files.config.rotary_scaling.kind = "divisors";
+  files.config.rotary_scaling.divisors.assign(static_cast<std::size_t>(files.config.head_dim / 2), 1.5F);
+  save_llama(files, folder / "x.h5", DType::kFloat32);
+  EXPECT_EQ(open_llama(folder / "x.h5").config, files.config);
+  EXPECT_THAT(error_of<ConfigError>([&] { export_llama_hf(files, folder / "x"); }),
+              HasSubstr("cannot be written for Hugging Face"));
 }
 
 TEST(LlamaConfig, DivisorsSlowEachPairDown) {
