@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config_tree.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -90,11 +91,43 @@ class Converter {
   std::size_t count_ = 0;
 };
 
+// Hears only where documents begin. yaml-cpp does not pass a stray ',' or ']', but finds an empty document in
+// front of it again and again.
+class DocumentsGoOn final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (mark.pos == last_) throw YAML::ParserException(mark, "nothing can stand here");
+    last_ = mark.pos;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+
+ private:
+  int last_ = -1;
+};
+
+std::vector<YAML::Node> load_all(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentsGoOn handler;
+  while (parser.HandleNextDocument(handler)) {
+  }
+  return YAML::LoadAll(text);
+}
+
 // yaml-cpp takes a last line feed for the end of an open quote, which has then swallowed all sections behind
 // it. A document mark inside quotes is an error to it, so one more document at the end tells.
 bool closes_its_quotes(const std::string& text) {
   try {
-    YAML::LoadAll(text + "\n---\nend\n");
+    load_all(text + "\n---\nend\n");
     return true;
   } catch (const YAML::Exception&) {
     return false;
@@ -114,7 +147,7 @@ std::size_t line_of_open_quote(const std::string& text) {
 std::vector<YAML::Node> documents(const std::string& text, const std::string& file) {
   std::vector<YAML::Node> all;
   try {
-    all = YAML::LoadAll(text);
+    all = load_all(text);
   } catch (const YAML::Exception& reason) {
     fail_config("{}: malformed YAML at column {}: {}", Converter(file).place_of(reason.mark),
                 reason.mark.column + 1, reason.msg);
@@ -226,7 +259,7 @@ Assignment parse_assignment(std::string_view text, const std::string& place) {
   const std::string value(text.substr(equals + 1));
   std::vector<YAML::Node> all;
   try {
-    all = YAML::LoadAll(value);
+    all = load_all(value);
   } catch (const YAML::Exception& reason) {
     fail_config("{}: {}: malformed YAML at column {} of '{}': {}; put text in quotes", place, out.key,
                 reason.mark.column + 1, value, reason.msg);

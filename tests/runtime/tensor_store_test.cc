@@ -23,6 +23,19 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::ThrowsMessage;
 
+// tests/fuzz/make_store_corpus.py writes it with h5py, from docs/formats.md.
+TEST(TensorStore, OpensWhatAnotherProgramWrote) {
+  const TensorStore store(std::string(TRIMTAB_FUZZ_CORPUS) + "/tensor_store/store");
+  EXPECT_THAT(store.names(), ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(store.integer("step"), 12);
+  EXPECT_EQ(store.real("rate"), 0.3);
+  EXPECT_EQ(store.text("note"), "five words");
+  std::array<float, 4> values{};
+  store.read("b", {}, DType::kFloat32, values.data());
+  EXPECT_THAT(values, ElementsAre(0, 1, 2, 3));
+  EXPECT_NO_THROW(store.verify());
+}
+
 TEST_F(TensorStoreTest, KeepsEverythingThatWasWritten) {
   write_small(file());
   EXPECT_THAT(files(), ElementsAre("store.h5"));
