@@ -121,6 +121,7 @@ bool share_model(const ExperimentConfig& a, const ExperimentConfig& b) {
 ExperimentConfig resolved(ExperimentConfig config) {
   const auto method = make_method(config.method);
   make_task(config.task);
+  for (TransferConfig& transfer : config.evaluate.transfer) make_task(transfer.task);
   config.optimizer.learning_rate = config.optimizer.resolved(method->suggested_learning_rate()).learning_rate;
   return config;
 }
@@ -153,6 +154,7 @@ void Experiment::open_model() {
   recipe_->encode_labels(task_->labels());
   if (config_.evaluate.answers == "rank")
     ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->labels());
+  open_transfer();
   check_lengths(config_, *model_, *method_);
   const std::int64_t longest =
       config_.text.max_input + method_->attention_positions() + config_.text.max_target;
@@ -173,7 +175,7 @@ void Experiment::load_training_rows() {
   keep_first(train_examples_, config_.text.train_rows);
   for (const std::string& label : labels_without_example(task_->labels(), train_examples_))
     warnings_.push_back(fmt::format("no training row has the label '{}'", label));
-  TokenisedExamples rows = tokenised("train", train_examples_);
+  TokenisedExamples rows = tokenised(*task_, "train", train_examples_);
   train_store_ = std::move(rows.store);
   const RecipeCounts& counts = rows.counts;
   for (TextExample& example : train_examples_) example.input = {};  // what is left is what a row is called
@@ -191,10 +193,10 @@ void Experiment::load_training_rows() {
                                        static_cast<std::uint64_t>(config_.train.seed));
 }
 
-TokenisedExamples Experiment::tokenised(const std::string& split,
+TokenisedExamples Experiment::tokenised(const Task& task, const std::string& split,
                                         const std::vector<TextExample>& examples) const {
   const std::string folder = config_.text.cache.empty() ? config_.output + "/cache" : config_.text.cache;
-  return tokenise(folder, task_->name() + "-" + split, *recipe_, examples);
+  return tokenise(folder, task.name() + "-" + split, *recipe_, examples);
 }
 
 void Experiment::check_memory() {
@@ -375,13 +377,54 @@ void Experiment::find_scored_splits() {
   const auto has = [&](const std::string& split) { return std::ranges::find(splits, split) != splits.end(); };
   const std::string& dev = config_.evaluate.split;
   if (has(dev)) scored_splits_.push_back(dev);
-  if (dev == "test" || !has("test")) return;
-  try {
-    if (has_targets(task_->load("test"))) scored_splits_.push_back("test");
-  } catch (const Error& error) {
-    // Many data sets come without it.
-    warnings_.push_back(fmt::format("the test split will not be scored: {}", error.what()));
+  if (dev != "test" && has("test")) {
+    try {
+      if (has_targets(task_->load("test"))) scored_splits_.push_back("test");
+    } catch (const Error& error) {
+      // Many data sets come without it.
+      warnings_.push_back(fmt::format("the test split will not be scored: {}", error.what()));
+    }
   }
+  for (const TransferConfig& transfer : config_.evaluate.transfer) {
+    load_scored(transfer.name);  // what is wrong with its files is to be known now, not after the training
+    scored_splits_.push_back(transfer.name);
+  }
+}
+
+void Experiment::open_transfer() {
+  for (TransferConfig& transfer : config_.evaluate.transfer) {
+    const std::string where = transfer.task.where();
+    const auto own = task_->splits();
+    if (scored_.contains(transfer.name) || std::ranges::find(own, transfer.name) != own.end())
+      fail_config(
+          "{}: evaluate.transfer: the name '{}' is already taken, by another entry or by a split of {}",
+          where, transfer.name, task_->name());
+    const Task& task = *transfer_tasks_.emplace_back(make_task(transfer.task));
+    const auto splits = task.splits();
+    if (std::ranges::find(splits, transfer.split) == splits.end())
+      fail_config("{}: evaluate.transfer: the task {} has no split '{}' but {}", where, task.name(),
+                  transfer.split, fmt::join(splits, ", "));
+    recipe_->encode_labels(task.labels());
+    const LabelRanking* ranking = nullptr;
+    if (ranking_)
+      ranking =
+          transfer_rankings_.emplace_back(std::make_unique<LabelRanking>(*recipe_, task.labels())).get();
+    scored_[transfer.name] = {&task, transfer.split, ranking};
+  }
+}
+
+const Experiment::Scored& Experiment::scored(const std::string& name) {
+  return scored_.try_emplace(name, Scored{task_.get(), name, ranking_.get()}).first->second;
+}
+
+std::vector<TextExample> Experiment::load_scored(const std::string& name) {
+  const Scored& of = scored(name);
+  std::vector<TextExample> examples = of.task->load(of.split);
+  if (!has_targets(examples))
+    fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", of.split,
+                of.task->name());
+  keep_first(examples, config_.evaluate.max_examples);
+  return examples;
 }
 
 AnswerOptions Experiment::answer_options() const {
@@ -396,13 +439,13 @@ AnswerOptions Experiment::answer_options() const {
 const Evaluator& Experiment::evaluator(const std::string& split) {
   std::unique_ptr<Evaluator>& evaluator = evaluators_[split];
   if (evaluator) return *evaluator;
-  std::vector<TextExample> examples = task_->load(split);
-  keep_first(examples, config_.evaluate.max_examples);
+  const Scored& of = scored(split);
+  std::vector<TextExample> examples = load_scored(split);
   if (split == config_.evaluate.split) keep_first(examples, config_.text.dev_rows);
-  if (!has_targets(examples))
-    fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", split, task_->name());
-  const TokenisedExamples rows = tokenised(split, examples);
-  evaluator = std::make_unique<Evaluator>(*task_, *recipe_, std::move(examples), rows, answer_options());
+  const TokenisedExamples rows = tokenised(*of.task, of.split, examples);
+  AnswerOptions options = answer_options();
+  options.ranking = of.ranking;
+  evaluator = std::make_unique<Evaluator>(*of.task, *recipe_, std::move(examples), rows, options);
   return *evaluator;
 }
 

@@ -100,12 +100,12 @@ class Experiment {
   // vocabulary or method.
   void load_trained(const std::string& checkpoint);
 
-  // What a trained run is scored on at its end: evaluate.split, and the test split if it is there with its
-  // targets.
+  // What a trained run is scored on at its end: evaluate.split, the test split if it is there with its
+  // targets, and the names of evaluate.transfer.
   const std::vector<std::string>& scored_splits() const { return scored_splits_; }
   // How the model answers: generates or ranks, through the lanes of the method.
   AnswerOptions answer_options() const;
-  // Read on first use. `max_examples` 0: all.
+  // Of a split, or of an entry of evaluate.transfer. Read on first use.
   const Evaluator& evaluator(const std::string& split);
 
  private:
@@ -114,11 +114,22 @@ class Experiment {
     std::unique_ptr<ModelStage> stage;
     TuningMethod* active = nullptr;
   };
+  // What a name of scores stands for: a split of the task, or another task's.
+  struct Scored {
+    const Task* task;
+    std::string split;
+    const LabelRanking* ranking;
+  };
   void build(TrainingData training, const Experiment* beside, const std::function<bool()>& should_stop);
   void open_model();
   void load_training_rows();
   void find_scored_splits();
-  TokenisedExamples tokenised(const std::string& split, const std::vector<TextExample>& examples) const;
+  void open_transfer();
+  const Scored& scored(const std::string& name);
+  // Throws ConfigError if some have no target.
+  std::vector<TextExample> load_scored(const std::string& name);
+  TokenisedExamples tokenised(const Task& task, const std::string& split,
+                              const std::vector<TextExample>& examples) const;
   void check_memory();
   void check_same_settings();
   void check_same_files();
@@ -139,6 +150,9 @@ class Experiment {
   std::unique_ptr<TextRecipe> recipe_;
   std::vector<PromptPlace> places_;
   std::unique_ptr<LabelRanking> ranking_;
+  std::vector<std::unique_ptr<Task>> transfer_tasks_;
+  std::vector<std::unique_ptr<LabelRanking>> transfer_rankings_;
+  std::map<std::string, Scored> scored_;
   std::vector<TextExample> train_examples_;
   ExampleStore train_store_;
   std::unique_ptr<Batcher> batcher_;

@@ -65,11 +65,19 @@ struct TrainConfig {
   double log_seconds = 30.0;
 };
 
+// A task that is scored and never trained on.
+struct TransferConfig {
+  std::string name;
+  std::string split = "validation";
+  Subtree task;
+};
+
 struct EvaluateConfig {
   std::string split = "validation";
   std::string answers = "generate";
   std::int64_t max_examples = 0;
   std::int64_t batch_tokens = 16384;
+  std::vector<TransferConfig> transfer;
 };
 
 struct ExperimentConfig {
@@ -179,6 +187,14 @@ void describe(V& v, TrainConfig& s) {
 }
 
 template <class V>
+void describe(V& v, TransferConfig& s) {
+  v.field("name", s.name, "What its scores are called, in the place of a split's name.",
+          {.required = true, .min_size = 1});
+  v.field("split", s.split, "Split that is scored.", {.min_size = 1});
+  v.field("task", s.task, "The task, by `name`, and its options.", {.required = true});
+}
+
+template <class V>
 void describe(V& v, EvaluateConfig& s) {
   v.field("split", s.split, "Split that is scored while training and chooses the best checkpoint.",
           {.min_size = 1});
@@ -192,6 +208,9 @@ void describe(V& v, EvaluateConfig& s) {
   v.field("batch_tokens", s.batch_tokens,
           "Most positions (inputs, prompts and targets) generated from at once.",
           {.min = 1, .unit = "tokens"});
+  v.field(
+      "transfer", s.transfer,
+      "Other tasks that the best checkpoint is scored on at the end, without having been trained on them.");
 }
 
 template <class V>

@@ -38,6 +38,37 @@ TEST(Train, LeavesARecordAndCanBeScoredAndAsked) {
   EXPECT_EQ(std::ranges::count(answers.out, '\n'), 2);
 }
 
+TEST(Train, ScoresOtherTasksWithoutTrainingOnThem) {
+  const Workshop shop;
+  const std::string task = "task: {name: jsonl, train: " + shop.path("train.jsonl") +
+                           ", validation: " + shop.path("dev.jsonl") + ", labels: [good, bad]}";
+  const auto transfer = [&](const std::string& entries) {
+    return std::vector<std::string>{"train", shop.experiment(), "--set",
+                                    "evaluate.transfer=[" + entries + "]"};
+  };
+  const Outcome run =
+      run_program(transfer("{name: same, " + task + "}, {name: seen, split: train, " + task + "}"));
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto scores = nlohmann::json::parse(shop.read("run/record.json"))["scores"];
+  EXPECT_EQ(scores["same"], scores["validation"]);
+  EXPECT_EQ(scores["seen"]["examples"], 16);
+  const Outcome report = run_program({"report", shop.path("run"), "--no-pictures"});
+  EXPECT_THAT(report.out, AllOf(HasSubstr("same accuracy"), HasSubstr("seen accuracy")));
+  const Outcome again = run_program({"evaluate", shop.path("run/config.yaml"), "--split", "seen"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("examples             16"));
+
+  const auto refusal = [&](const std::string& entries) {
+    const Outcome outcome = run_program(transfer(entries));
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(refusal("{name: validation, " + task + "}"), HasSubstr("'validation' is already taken"));
+  EXPECT_THAT(refusal("{name: a, " + task + "}, {name: a, " + task + "}"), HasSubstr("'a' is already taken"));
+  EXPECT_THAT(refusal("{name: a, split: dev, " + task + "}"), HasSubstr("has no split 'dev' but"));
+  EXPECT_THAT(refusal("{name: a, task: {name: jsnl}}"), HasSubstr("jsonl"));
+}
+
 TEST(Train, KilledAndResumedGivesTheSameBytes) {
   const Workshop shop;
   ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
