@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <string>
 #include <system_error>
 
@@ -83,20 +82,6 @@ std::int64_t communication_bytes(const ExperimentConfig& config, const StageLoad
   return copies * positions(plan.at_work) * width * plan.activation_bytes + replicas;
 }
 
-// Of the files that are mapped: safetensors and GGUF. Our own are read.
-std::int64_t mapped_bytes(const std::string& weights) {
-  namespace fs = std::filesystem;
-  std::error_code none;
-  if (weights.ends_with(".gguf"))
-    return fs::exists(weights, none) ? static_cast<std::int64_t>(fs::file_size(weights, none)) : 0;
-  std::int64_t bytes = 0;
-  if (fs::is_directory(weights, none))
-    for (const auto& entry : fs::directory_iterator(weights, none))
-      if (entry.path().extension() == ".safetensors")
-        bytes += static_cast<std::int64_t>(fs::file_size(entry.path(), none));
-  return bytes;
-}
-
 MemoryPlan plan_of(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method) {
   MemoryPlan plan;
   plan.tensor = config.mesh.tensor;
@@ -138,7 +123,6 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   memory.program = host ? kProgram : kCudaContext;
   memory.weights = step.weights;
   memory.trained = load.trained_bytes;
-  memory.file_pages = host ? mapped_bytes(model.weights().path()) : 0;
   memory.activations = host ? times(step.kept, kHeapOfKept) : step.kept;
   memory.working = host ? times(step.working, kHeapOfWorking) : step.working;
   memory.communication = communication_bytes(config, load, training, model.attention_shape().width);

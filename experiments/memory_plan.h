@@ -26,16 +26,12 @@ struct RankMemory {
   std::int64_t communication = 0;  // sent, received and summed up
   std::int64_t caches = 0;         // of decoding
   std::int64_t decoding = 0;       // of the micro-batch that is being scored
-  // Of a mapped file of weights, which stay with the process until memory is short: no rank needs them.
-  std::int64_t file_pages = 0;
 
   std::int64_t training() const {
     return program + weights + trained + activations + working + communication;
   }
   std::int64_t scoring() const { return program + weights + trained + caches + decoding; }
   std::int64_t peak() const { return training() > scoring() ? training() : scoring(); }
-  // What the system then says of the process (VmHWM).
-  std::int64_t resident() const { return peak() + file_pages; }
 };
 
 // What a stage runs.

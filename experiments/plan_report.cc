@@ -75,8 +75,6 @@ std::string memory_table(const MeshPlan& mesh) {
   };
   total("while training", &RankMemory::training);
   total("while scoring", &RankMemory::scoring);
-  if (std::ranges::any_of(mesh.stages, [](const PlannedStage& stage) { return stage.memory.file_pages > 0; }))
-    total("as the system counts it, with the mapped file", &RankMemory::resident);
   return write_table(lines, 1, TableFormat::kText);
 }
 
@@ -190,7 +188,6 @@ nlohmann::ordered_json plan_json(const StepPlan& plan, const PlanRequest& reques
       nlohmann::ordered_json memory, traffic;
       for (const MemoryPart& part : memory_parts()) memory[part.key] = stage.memory.*part.bytes;
       memory["peak"] = stage.memory.peak();
-      memory["resident"] = stage.memory.resident();
       for (const Traffic purpose : kPurposes)
         traffic[std::string(name_of(purpose))] = {{"messages", stage.traffic[purpose].messages},
                                                   {"bytes", stage.traffic[purpose].bytes}};

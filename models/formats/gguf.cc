@@ -230,6 +230,7 @@ void Gguf::read(const std::string& name, const Slab& slab, DType type, void* out
       decode_run(*entry.type, entry.bytes.data(), first, count, reinterpret_cast<std::uint16_t*>(place));
     place += static_cast<std::size_t>(count) * size_of(type);
   });
+  forget_pages(entry.bytes);
 }
 
 }  // namespace trimtab

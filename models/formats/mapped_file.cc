@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -31,6 +32,16 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   ::close(descriptor);  // the mapping stays
   if (address == MAP_FAILED) fail("cannot map {} ({} bytes): {}", path, size_, std::strerror(reason));
   data_ = static_cast<const std::byte*>(address);
+}
+
+void forget_pages(std::span<const std::byte> bytes) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t first = (begin + page - 1) / page * page, last = (begin + bytes.size()) / page * page;
+  // What it costs to fault small parts in again is more than they take.
+  constexpr std::uintptr_t kLeast = 1 << 20;
+  if (last < first + kLeast) return;
+  ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);  // that it may fail changes nothing
 }
 
 MappedFile::~MappedFile() {

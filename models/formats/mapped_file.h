@@ -29,4 +29,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// For bytes of a mapped file that were copied: those of their pages that they fill count to this process no
+// longer. Whoever touches them again finds them as before.
+void forget_pages(std::span<const std::byte> bytes);
+
 }  // namespace trimtab

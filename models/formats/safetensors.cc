@@ -324,6 +324,7 @@ void Safetensors::read(const std::string& name, const Slab& slab, DType type, vo
     }
     place += size;
   });
+  forget_pages(entry.bytes);
 }
 
 }  // namespace trimtab

@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <numeric>
 
@@ -53,6 +54,33 @@ void write_floats(const std::string& path, const std::string& name, const std::v
   SafetensorsWriter writer(path, {{name, {DType::kFloat32, {static_cast<std::int64_t>(values.size())}}}});
   writer.append(values.data(), values.size() * sizeof(float));
   writer.commit();
+}
+
+// Kilobytes of mapped files that count to this process.
+std::int64_t mapped_kib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "RssFile:") {
+      std::int64_t kib = 0;
+      status >> kib;
+      return kib;
+    }
+  return -1;
+}
+
+TEST(Safetensors, WhatWasReadDoesNotStayInMemory) {
+  constexpr std::size_t kCount = 16 << 20;  // 64 MiB
+  const Folder folder;
+  std::vector<float> floats(kCount);
+  std::iota(floats.begin(), floats.end(), 0.0f);
+  write_floats(folder / "m.safetensors", "x", floats);
+  const Safetensors file(folder / "m.safetensors");
+  const std::int64_t before = mapped_kib();
+  ASSERT_GT(before, 0);
+  for (int time = 0; time < 2; ++time) {
+    EXPECT_EQ(all<float>(file, "x", DType::kFloat32, kCount), floats) << "time " << time;
+    EXPECT_LT(mapped_kib(), before + (8 << 10));
+  }
 }
 
 TEST(Safetensors, ComesBackAsWritten) {
