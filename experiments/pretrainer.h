@@ -40,7 +40,8 @@ class Pretrainer {
   void make_step(std::int64_t n);
   void validate(std::int64_t n);
   void save();
-  // Writes the model as it is now to export.path, or model.h5 in the run folder, with `suffix` behind its stem.
+  // Writes the model as it is now to export.path, or model.h5 in the run folder, with `suffix` behind its
+  // stem.
   void export_model(const std::string& suffix);
 
   PretrainConfig config_;
