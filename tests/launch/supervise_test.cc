@@ -68,6 +68,19 @@ TEST(Supervise, GoesOnOnFewerRanks) {
   EXPECT_THAT(outcome.err, HasSubstr("going on after step"));
 }
 
+TEST(Supervise, OldRestartsAreForgotten) {
+  const Workshop shop;
+  // Ends with 1 in its first four starts.
+  const std::string job = "echo x >> '" + shop.path("starts") + "'; sleep 1.1; [ $(wc -l < '" +
+                          shop.path("starts") + "') -gt 4 ]";
+  const Outcome all = supervise({"--restarts", "2", "--window", "2"}, {"bash", "-c", job});
+  EXPECT_EQ(all.code, 0) << all.err;
+  std::filesystem::remove(shop.path("starts"));
+  const Outcome few = supervise({"--restarts", "2"}, {"bash", "-c", job});
+  EXPECT_EQ(few.code, 1);
+  EXPECT_THAT(few.err, HasSubstr("2 restarts in 86400 s are all that"));
+}
+
 TEST(Supervise, KnowsWhatIsNoFaultOfAMachine) {
   const Workshop shop;
   const Outcome asked =
@@ -82,7 +95,7 @@ TEST(Supervise, KnowsWhatIsNoFaultOfAMachine) {
                               Not(HasSubstr("restart 3"))));
   const Outcome limit = supervise({"--restarts", "1"}, {"false"});
   EXPECT_EQ(limit.code, 1);
-  EXPECT_THAT(limit.err, HasSubstr("1 restarts were all"));
+  EXPECT_THAT(limit.err, HasSubstr("1 restarts in 86400 s are all"));
   EXPECT_EQ(supervise({"--restart", "1"}, {"true"}).code, 2);
 }
 
