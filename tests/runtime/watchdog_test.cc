@@ -70,6 +70,15 @@ TEST(LateRanks, TheSilentComeFirstThenThoseThatCompute) {
   EXPECT_THAT(late_ranks(std::vector(11, computes), 5), HasSubstr("; and 3 more"));
 }
 
+TEST(LateRanks, WhereAllWaitOnSeveralHostsTheNetworkIsNamed) {
+  const Sighting here{state(0, Doing::kWaiting, 30), 0.5};
+  Sighting there = here;
+  there.state.host = "node-c";
+  EXPECT_THAT(late_ranks(std::vector{here, there, here}, 5),
+              ::testing::EndsWith("; does the network between node-b, node-c carry their messages?"));
+  EXPECT_THAT(late_ranks(std::vector{here, here}, 5), ::testing::Not(HasSubstr("network")));
+}
+
 // Two ranks, of which rank 1 makes rank 0 wait until rank 0's watchdog has said something.
 struct Watched {
   std::string said;
