@@ -240,9 +240,9 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   const bool over = limit > 0 && waited > limit;
   if (!over && waited < std::max(seconds_of(options_.late), 2 * mentioned_)) return;
   mentioned_ = waited;
-  const std::string text =
-      fmt::format("waiting for {:.0f} s in {}: {}", waited, snapshot.operations.back().text(),
-                  late_ranks(ranks, silent_limit) + unseen);
+  const std::string known = ranks.empty() ? "nobody can be asked" : late_ranks(ranks, silent_limit);
+  const std::string text = fmt::format("waiting for {:.0f} s in {}: {}", waited,
+                                       snapshot.operations.back().text(), known + unseen);
   if (!over) return options_.warn(text);
   options_.give_up(fmt::format("{}; that is over mesh.{} = {:.0f} s. What each rank did last is in {}", text,
                                starts ? "startup_timeout" : "timeout", limit, options_.folder));

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A job on several hosts (hosts.py): it trains what it does elsewhere, and what happens when a cable or a host is lost.
+"""A job on several hosts (hosts.py): it trains what it does elsewhere, and what happens when a cable or a host is lost, or the disk
+is full or the run folder gone.
 
     cluster_test.py CASE --program build/release/launch/trimtab --undisturbed FOLDER
 
@@ -59,7 +60,7 @@ class Job:
     def __init__(self, args, hosts, folder, wrapper=()):
         self.args, self.hosts, self.folder = args, hosts, folder
         self.ranks = len(hosts.names)
-        self.log = folder / "log"
+        self.log = folder.parent / "log"
         self.command = [*wrapper, ROOT / "launch/mpirun.sh", *training(args, self.ranks)]
         self.process = None
 
@@ -118,12 +119,12 @@ def trains_the_same(args, job):
     require_alike(losses(job.folder / "run"), losses(args.undisturbed / "1"))
 
 
-def lose(job, harm, host, named=True):
-    """Harms a host in the middle of the job; returns what was said until the job had ended."""
+def suffer(job, harm):
+    """Harms the job in the middle; returns what was said until it had ended."""
     job.start()
     job.wait_for_step(5)
     begin = time.monotonic()
-    harm(host)
+    harm()
     code = job.end()
     seconds = time.monotonic() - begin
     text = job.log.read_text()
@@ -131,6 +132,12 @@ def lose(job, harm, host, named=True):
     print(f"ended with {code}, {seconds:.1f} s after the fault, no process is left")
     require(code != 0, "the job ended with 0")
     require(seconds < 60, "that took too long")
+    return text
+
+
+def lose(job, harm, host, named=True):
+    """The same to a host, which something must name."""
+    text = suffer(job, lambda: harm(host))
     if named:
         require(f"on node {host}" in text or f"host-shell: {host}: ended" in text, f"nothing names {host}")
     return text
@@ -164,6 +171,37 @@ def first_host_killed(args, job):
     goes_on(job)
 
 
+def disk_full(args, job):
+    filler = job.folder / "filler"
+
+    def fill():
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(1 << 16)):
+                    pass
+            except OSError:
+                pass  # it is full
+
+    text = suffer(job, fill)
+    require("last.h5: cannot create the tensor store: No space left on device; make room" in text, "nothing says what to do")
+    require("The run goes on without its journal" in text, "the journal is not warned of")
+    filler.unlink()
+    goes_on(job)
+
+
+def folder_removed(args, job):
+    """What the run kept is gone with it: it begins anew."""
+    def remove():
+        while (job.folder / "run").exists():  # a file may come in the meantime
+            shutil.rmtree(job.folder / "run", ignore_errors=True)
+
+    text = suffer(job, remove)
+    require("run/last.h5: cannot create the file: No such file or directory" in text, "nothing names the folder")
+    job.start()
+    require(job.end() == 0, job.log.read_text())
+    job.require_bytes()
+
+
 def supervised(args, job):
     """The host stays away, and the job ends on the one that is left."""
     job.command = [ROOT / "launch/supervise", "--run", "run", "--pause", "0", "--then", "ranks=1 --set mesh.data=1", "--", *job.command]
@@ -178,7 +216,16 @@ def supervised(args, job):
 
 
 CASES = {"trains_the_same": trains_the_same, "cut_link": cut_link, "host_killed": host_killed,
-         "first_host_killed": first_host_killed, "supervised": supervised}
+         "first_host_killed": first_host_killed, "supervised": supervised, "disk_full": disk_full,
+         "folder_removed": folder_removed}
+
+
+def own_mounts():
+    """The disk of this program goes with it."""
+    if os.geteuid() == 0 and shutil.which("unshare") and os.environ.get("TRIMTAB_CLUSTER") != "own mounts":
+        os.environ["TRIMTAB_CLUSTER"] = "own mounts"
+        if subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode == 0:
+            os.execvp("unshare", ["unshare", "-m", sys.executable, *sys.argv])
 
 
 def main():
@@ -189,17 +236,21 @@ def main():
     p.add_argument("--hosts", type=int, default=2)
     args = p.parse_args()
     args.program, args.undisturbed = args.program.resolve(), args.undisturbed.resolve()
+    own_mounts()
     with tempfile.TemporaryDirectory(prefix="trimtab-cluster-") as folder:
         folder = pathlib.Path(folder)
         try:
+            disk = cluster.small_disk(folder / "disk", 32)
             with cluster.Hosts(args.hosts, folder / "net") as hosts:
                 if args.case == "undisturbed":
                     undisturbed(args)
                 else:
-                    CASES[args.case](args, Job(args, hosts, folder))
+                    CASES[args.case](args, Job(args, hosts, disk))
         except cluster.Unavailable as reason:
             print(f"skipped: {reason}")
             sys.exit(SKIPPED)
+        finally:
+            subprocess.run(["umount", "-l", folder / "disk"], stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,15 @@ def _call(*words, inputs=None):
     return done.stdout
 
 
+def small_disk(folder, mebibytes):
+    """A file system of so many MiB, which the caller unmounts."""
+    if os.geteuid() != 0:
+        raise Unavailable("only root can mount a small disk")
+    folder.mkdir()
+    _call("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder))
+    return folder
+
+
 class Hosts:
     """`count` hosts named h1, h2, ... with the addresses 10.77.0.1, ...; files go to `folder`."""
 

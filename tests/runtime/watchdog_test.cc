@@ -131,6 +131,14 @@ TEST(Watchdog, EndsTheJobAtTheLimit) {
                     HasSubstr(folder.file("ranks"))));
 }
 
+TEST(Watchdog, EndsTheJobAlsoWhereTheFolderIsGone) {
+  const TempFolder folder;
+  std::ofstream(folder.file("ranks")) << "a file where the folder should be";
+  EXPECT_THAT(watch_a_late_rank(folder.file("ranks"), 60ms).said,
+              AllOf(HasSubstr(": nobody can be asked; nothing is known of rank 0 on node-a"),
+                    HasSubstr("; nothing is known of rank 1"), HasSubstr("mesh.timeout")));
+}
+
 TEST(Watchdog, SaysOnceThatItCannotWrite) {
   const TempFolder folder;
   std::ofstream(folder.file("ranks")) << "a file where the folder should be";
