@@ -144,7 +144,10 @@ void check_request(const LaunchRequest& r) {
 
 std::string mpirun_command(const LaunchRequest& r) {
   std::vector<std::string> command = {"mpirun", "-n", std::to_string(r.ranks()), "--bind-to", "none"};
-  if (!r.hosts.empty()) command.insert(command.end(), {"--host", r.hosts});
+  // Open MPI would take eight minutes to end a job whose host does not answer.
+  if (!r.hosts.empty())
+    command.insert(command.end(), {"--host", r.hosts, "--mca", "oob_tcp_keepalive_time", "15", "--mca",
+                                   "oob_tcp_keepalive_intvl", "5", "--mca", "oob_tcp_keepalive_probes", "3"});
   command.push_back(r.program);
   command.insert(command.end(), r.arguments.begin(), r.arguments.end());
   return fmt::format("cd {} && {}\n", shell_word(r.folder), words(command));

@@ -9,11 +9,18 @@ set -euo pipefail
 ranks=${ranks:-4}
 hosts=${hosts:-}                    # node-a:8,node-b:8 (ranks of each); empty: this machine, or the batch system's nodes
 trimtab=${trimtab:-$(dirname "${BASH_SOURCE[0]}")/../build/release/launch/trimtab}
+lost=${lost:-30}                    # seconds after which a host that does not answer ends the job
 options=${options:-}                # further options of mpirun, such as: --mca btl_tcp_if_include eth0
 # -----------------------------------------------------------------------------------------------------------------------
 
 command=(mpirun -n "$ranks" --bind-to none)   # the ranks share the cores of their host by themselves
-if [[ -n $hosts ]]; then command+=(--host "$hosts"); fi
+if [[ -n $hosts ]]; then
+  command+=(--host "$hosts")
+  export OMPI_MCA_plm_rsh_agent=${OMPI_MCA_plm_rsh_agent:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/host-shell}
+fi
+# Open MPI's daemons ask those that are silent for a sign of life: left alone after 300 s, then nine times every 20 s.
+export OMPI_MCA_oob_tcp_keepalive_time=$((lost > 3 ? lost / 2 : 1)) OMPI_MCA_oob_tcp_keepalive_probes=3
+export lost OMPI_MCA_oob_tcp_keepalive_intvl=$((lost > 6 ? lost / 6 : 1))
 # shellcheck disable=SC2206
 command+=($options "$trimtab" "$@")
 "${command[@]}" &

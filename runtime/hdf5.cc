@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "runtime/check.h"
@@ -51,6 +54,20 @@ std::pair<Handle, Handle> spaces(const TensorInfo& info, const Slab& slab, const
   return {std::move(file), std::move(memory)};
 }
 
+// Of a call to the system that failed HDF5 tells every detail but what to do; "" if there was none.
+std::string system_reason(const std::vector<std::string>& texts) {
+  constexpr std::string_view kBegin = "error message = '";
+  for (const std::string& text : texts) {
+    const std::size_t begin = text.find(kBegin);
+    if (begin == std::string::npos) continue;
+    const std::size_t start = begin + kBegin.size();
+    const std::string reason = text.substr(start, text.find('\'', start) - start);
+    const bool full = reason == std::strerror(ENOSPC) || reason == std::strerror(EDQUOT);
+    return reason + (full ? "; make room or choose another folder" : "");
+  }
+  return "";
+}
+
 // HDF5 has no string type of length 0.
 Handle text_type(std::size_t length, const std::string& what) {
   Handle type(H5Tcopy(H5T_C_S1), H5Tclose, what);
@@ -74,6 +91,7 @@ std::string error_text() {
   std::vector<std::string> texts;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, note, &texts);
   if (texts.empty()) return "";
+  if (const std::string reason = system_reason(texts); !reason.empty()) return ": " + reason;
   return fmt::format(" (HDF5: {})", fmt::join(texts, "; "));
 }
 

@@ -101,7 +101,7 @@ std::optional<RankState> parse_rank_state(const std::string& line) {
 }
 
 std::string late_ranks(std::span<const Sighting> ranks, double silent_limit) {
-  std::vector<std::string> silent, computing, waiting;
+  std::vector<std::string> silent, computing, waiting, hosts;
   for (const auto& [state, silence] : ranks) {
     const std::string who = fmt::format("rank {} on {}", state.rank, state.host);
     if (state.doing == Doing::kEnded)
@@ -113,12 +113,20 @@ std::string late_ranks(std::span<const Sighting> ranks, double silent_limit) {
       computing.push_back(fmt::format("{} has computed for {:.0f} s in {}", who, state.seconds, state.place));
     else
       waiting.push_back(fmt::format("{} in {} ({})", who, state.call, state.place));
+    if (std::ranges::find(hosts, state.host) == hosts.end()) hosts.push_back(state.host);
   }
   std::vector<std::string>& late = !silent.empty() ? silent : !computing.empty() ? computing : waiting;
   const std::size_t more = late.size() - std::min(late.size(), kNamed);
   late.resize(late.size() - more);
-  return fmt::format("{}{}{}", &late == &waiting ? "ranks wait for each other: " : "", fmt::join(late, "; "),
-                     more > 0 ? fmt::format("; and {} more", more) : "");
+  const std::string text =
+      fmt::format("{}{}", fmt::join(late, "; "), more > 0 ? fmt::format("; and {} more", more) : "");
+  if (&late != &waiting) return text;
+  // Files still come through where messages do not.
+  hosts.resize(std::min(hosts.size(), kNamed));
+  return fmt::format("ranks wait for each other: {}{}", text,
+                     hosts.size() > 1 ? fmt::format("; does the network between {} carry their messages?",
+                                                    fmt::join(hosts, ", "))
+                                      : "");
 }
 
 Watchdog::Watchdog(Communicator& all, const Activity& activity, const std::string& host, WatchOptions options)
@@ -232,9 +240,9 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   const bool over = limit > 0 && waited > limit;
   if (!over && waited < std::max(seconds_of(options_.late), 2 * mentioned_)) return;
   mentioned_ = waited;
-  const std::string text =
-      fmt::format("waiting for {:.0f} s in {}: {}", waited, snapshot.operations.back().text(),
-                  late_ranks(ranks, silent_limit) + unseen);
+  const std::string known = ranks.empty() ? "nobody can be asked" : late_ranks(ranks, silent_limit);
+  const std::string text = fmt::format("waiting for {:.0f} s in {}: {}", waited,
+                                       snapshot.operations.back().text(), known + unseen);
   if (!over) return options_.warn(text);
   options_.give_up(fmt::format("{}; that is over mesh.{} = {:.0f} s. What each rank did last is in {}", text,
                                starts ? "startup_timeout" : "timeout", limit, options_.folder));

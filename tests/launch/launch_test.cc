@@ -49,8 +49,10 @@ TEST_F(Launch, MpirunOnTheHosts) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(
       words_of(outcome.out, "mpirun"),
-      ElementsAre("-n", "4", "--bind-to", "none", "--host", "a:2,b:2", "/opt/my programs/trimtab", "train",
-                  shop_.experiment(), "--set", "mesh={data: 2, pipe: 2}", "--set", "name=it's $HOME"));
+      ElementsAre("-n", "4", "--bind-to", "none", "--host", "a:2,b:2", "--mca", "oob_tcp_keepalive_time",
+                  "15", "--mca", "oob_tcp_keepalive_intvl", "5", "--mca", "oob_tcp_keepalive_probes", "3",
+                  "/opt/my programs/trimtab", "train", shop_.experiment(), "--set", "mesh={data: 2, pipe: 2}",
+                  "--set", "name=it's $HOME"));
 }
 
 TEST_F(Launch, SlurmOneRun) {

@@ -70,6 +70,15 @@ TEST(LateRanks, TheSilentComeFirstThenThoseThatCompute) {
   EXPECT_THAT(late_ranks(std::vector(11, computes), 5), HasSubstr("; and 3 more"));
 }
 
+TEST(LateRanks, WhereAllWaitOnSeveralHostsTheNetworkIsNamed) {
+  const Sighting here{state(0, Doing::kWaiting, 30), 0.5};
+  Sighting there = here;
+  there.state.host = "node-c";
+  EXPECT_THAT(late_ranks(std::vector{here, there, here}, 5),
+              ::testing::EndsWith("; does the network between node-b, node-c carry their messages?"));
+  EXPECT_THAT(late_ranks(std::vector{here, here}, 5), ::testing::Not(HasSubstr("network")));
+}
+
 // Two ranks, of which rank 1 makes rank 0 wait until rank 0's watchdog has said something.
 struct Watched {
   std::string said;
@@ -120,6 +129,14 @@ TEST(Watchdog, EndsTheJobAtTheLimit) {
   EXPECT_THAT(watch_a_late_rank(folder.file("ranks"), 60ms).said,
               AllOf(HasSubstr("rank 1 on node-a has computed for "), HasSubstr("mesh.timeout"),
                     HasSubstr(folder.file("ranks"))));
+}
+
+TEST(Watchdog, EndsTheJobAlsoWhereTheFolderIsGone) {
+  const TempFolder folder;
+  std::ofstream(folder.file("ranks")) << "a file where the folder should be";
+  EXPECT_THAT(watch_a_late_rank(folder.file("ranks"), 60ms).said,
+              AllOf(HasSubstr(": nobody can be asked; nothing is known of rank 0 on node-a"),
+                    HasSubstr("; nothing is known of rank 1"), HasSubstr("mesh.timeout")));
 }
 
 TEST(Watchdog, SaysOnceThatItCannotWrite) {
