@@ -165,11 +165,12 @@ class DeafCommunicator : public Communicator {
   void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override {
     if (!deaf) inner_.all_reduce(buffer, op, traffic);
   }
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
-    inner_.reduce_scatter(in, out, op, traffic);
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override {
+    inner_.reduce_scatter(in, out, parts, op, traffic);
   }
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
-    inner_.all_gather(in, out, traffic);
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override {
+    inner_.all_gather(in, out, parts, traffic);
   }
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override {
     inner_.broadcast(buffer, root, traffic);
