@@ -48,8 +48,8 @@ class CountingCommunicator final : public Communicator {
 
  private:
   void do_all_reduce(const Buffer&, ReduceOp, Traffic) override {}
-  void do_reduce_scatter(const ConstBuffer&, const Buffer&, ReduceOp, Traffic) override {}
-  void do_all_gather(const ConstBuffer&, const Buffer&, Traffic) override {}
+  void do_reduce_scatter(const ConstBuffer&, const Buffer&, const Parts&, ReduceOp, Traffic) override {}
+  void do_all_gather(const ConstBuffer&, const Buffer&, const Parts&, Traffic) override {}
   void do_broadcast(const Buffer&, int, Traffic) override {}
   void do_exchange(std::span<const Send>, std::span<const Receive>, Traffic) override {}
   void do_barrier(Traffic) override {}

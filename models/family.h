@@ -43,7 +43,8 @@ struct PassSize {
 
 // What a rank is to hold and compute at the moment that needs most, for a count of its memory.
 struct MemoryPlan {
-  std::int64_t tensor = 1;  // the rank holds one part in so many of each layer
+  std::int64_t tensor = 1;         // the rank holds one part in so many of each layer
+  bool sequence_parallel = false;  // and of the tokens between sharded work
   bool trains_base = false;
   bool trains_layers = false;  // something is attached to maps or attentions
   bool dropout = false;
@@ -73,6 +74,9 @@ struct StageOptions {
       DType::kFloat32;       // of weights and activations; norms, softmax and losses are float32 always
   std::int64_t eos_id = -1;  // ends a target; -1: as the model's files have it
   at::Device device = at::kCPU;
+  // Between sharded work each tensor rank holds a share of the tokens (TokenSplit). Decoding, which has a
+  // token a row, goes without.
+  bool sequence_parallel = false;
 };
 
 // The attentions of a model, for formats that describe them.

@@ -38,18 +38,18 @@ std::vector<std::int64_t> rows_of_places(const std::vector<PromptPlace>& places,
   return out;
 }
 
-at::Tensor put_lane_rows(const at::Tensor& text_td, const RowLayout& text,
-                         const std::vector<std::int32_t>& lanes, const std::vector<at::Tensor>& lane_rows,
-                         const std::vector<PromptPlace>& places, const std::vector<std::int64_t>& inputs) {
-  std::vector<at::Tensor> parts;
-  std::vector<std::int64_t> lane_begin = {0};
+namespace {
+
+// Where each position comes from: i, the i-th of the rows of all lanes behind each other, or
+// lane_begin.back()
+// + token.
+std::vector<std::int64_t> sources(const RowLayout& text, const std::vector<std::int32_t>& lanes,
+                                  const std::vector<std::int64_t>& lane_begin,
+                                  const std::vector<PromptPlace>& places,
+                                  const std::vector<std::int64_t>& inputs) {
   std::vector<std::vector<std::int64_t>> counts;  // of each lane at each place
-  for (const at::Tensor& rows : lane_rows) {
-    parts.push_back(rows.to(text_td.scalar_type()));
-    lane_begin.push_back(lane_begin.back() + rows.size(0));
-    counts.push_back(rows_of_places(places, rows.size(0)));
-  }
-  parts.push_back(text_td);
+  for (std::size_t lane = 0; lane + 1 < lane_begin.size(); ++lane)
+    counts.push_back(rows_of_places(places, lane_begin[lane + 1] - lane_begin[lane]));
   std::vector<std::int64_t> index;
   for (std::int64_t row = 0; row < text.rows(); ++row) {
     const auto lane = static_cast<std::size_t>(lanes[static_cast<std::size_t>(row)]);
@@ -67,23 +67,78 @@ at::Tensor put_lane_rows(const at::Tensor& text_td, const RowLayout& text,
     }
     take_text(text.begin(row + 1));
   }
-  return at::cat(parts).index_select(0, at::tensor(index, at::kLong).to(text_td.device()));
+  return index;
+}
+
+at::Tensor picked(const std::vector<at::Tensor>& parts, const std::vector<std::int64_t>& index) {
+  return at::cat(parts).index_select(0, at::tensor(index, at::kLong).to(parts.front().device()));
+}
+
+// The lanes of a micro-batch: of many prompts that are there, it uses a few.
+struct UsedLanes {
+  UsedLanes(const std::vector<std::int32_t>& lanes, const InputAdapter& adapter) : used(lanes) {
+    std::ranges::sort(used);
+    used.erase(std::unique(used.begin(), used.end()), used.end());
+    for (const std::int32_t lane : lanes)
+      place.push_back(static_cast<std::int32_t>(std::ranges::lower_bound(used, lane) - used.begin()));
+    for (const std::int32_t lane : used) begin.push_back(begin.back() + adapter.positions(lane));
+  }
+  std::vector<at::Tensor> rows(const InputAdapter& adapter) const {
+    std::vector<at::Tensor> all;
+    for (const std::int32_t lane : used) all.push_back(adapter.rows(lane));
+    return all;
+  }
+
+  std::vector<std::int32_t> used;         // sorted
+  std::vector<std::int32_t> place;        // of each row's lane among them
+  std::vector<std::int64_t> begin = {0};  // of each one's positions, and their number
+};
+
+}  // namespace
+
+at::Tensor put_lane_rows(const at::Tensor& text_td, const RowLayout& text,
+                         const std::vector<std::int32_t>& lanes, const std::vector<at::Tensor>& lane_rows,
+                         const std::vector<PromptPlace>& places, const std::vector<std::int64_t>& inputs) {
+  std::vector<at::Tensor> parts;
+  std::vector<std::int64_t> lane_begin = {0};
+  for (const at::Tensor& rows : lane_rows) {
+    parts.push_back(rows.to(text_td.scalar_type()));
+    lane_begin.push_back(lane_begin.back() + rows.size(0));
+  }
+  parts.push_back(text_td);
+  return picked(parts, sources(text, lanes, lane_begin, places, inputs));
 }
 
 at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
                        const std::vector<std::int64_t>& inputs) {
   if (!adapter || lanes.empty()) return text_td;
-  // Of many prompts that are there, a micro-batch uses a few.
-  std::vector<std::int32_t> used = lanes;
-  std::ranges::sort(used);
-  used.erase(std::unique(used.begin(), used.end()), used.end());
-  std::vector<at::Tensor> lane_rows;
-  for (const std::int32_t lane : used) lane_rows.push_back(adapter->rows(lane));
-  std::vector<std::int32_t> place;
-  for (const std::int32_t lane : lanes)
-    place.push_back(static_cast<std::int32_t>(std::ranges::lower_bound(used, lane) - used.begin()));
-  return put_lane_rows(text_td, text, place, lane_rows, adapter->places(), inputs);
+  const UsedLanes used(lanes, *adapter);
+  return put_lane_rows(text_td, text, used.place, used.rows(*adapter), adapter->places(), inputs);
+}
+
+at::Tensor with_gaps(const at::Tensor& part_td, const RowLayout& text, const std::vector<std::int32_t>& lanes,
+                     const InputAdapter* adapter, const std::vector<std::int64_t>& inputs) {
+  if (!adapter || lanes.empty()) return part_td;
+  const UsedLanes used(lanes, *adapter);
+  std::vector<std::int64_t> index = sources(text, used.place, used.begin, adapter->places(), inputs);
+  for (std::int64_t& from : index)
+    from = from < used.begin.back() ? part_td.size(0) : from - used.begin.back();
+  return picked({part_td, at::zeros({1, part_td.size(1)}, part_td.options().requires_grad(false))}, index);
+}
+
+at::Tensor fill_gaps(const at::Tensor& x_td, const RowLayout& text, const std::vector<std::int32_t>& lanes,
+                     const InputAdapter* adapter, const std::vector<std::int64_t>& inputs,
+                     const TokenSplit& tokens) {
+  if (!adapter || lanes.empty()) return x_td;
+  const UsedLanes used(lanes, *adapter);
+  const std::vector<std::int64_t> all = sources(text, used.place, used.begin, adapter->places(), inputs);
+  std::vector<std::int64_t> index;
+  for (std::int64_t own = 0; own < tokens.share().count; ++own) {
+    const std::int64_t from = all[static_cast<std::size_t>(tokens.share().begin + own)];
+    index.push_back(from < used.begin.back() ? from : used.begin.back() + own);
+  }
+  return picked({tokens.weight(at::cat(used.rows(*adapter))).to(x_td.scalar_type()), x_td}, index);
 }
 
 }  // namespace trimtab

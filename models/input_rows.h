@@ -11,6 +11,7 @@
 
 #include "models/model.h"
 #include "parallel/row_layout.h"
+#include "parallel/token_split.h"
 
 namespace trimtab {
 
@@ -32,5 +33,22 @@ at::Tensor put_lane_rows(const at::Tensor& text_td, const RowLayout& text,
 at::Tensor put_prompts(const at::Tensor& text_td, const RowLayout& text,
                        const std::vector<std::int32_t>& lanes, const InputAdapter* adapter,
                        const std::vector<std::int64_t>& inputs);
+
+// The same for a stream that tensor ranks share (TokenSplit), in two steps with the sum over the ranks
+// between them, so that nothing of a prompt is sent in the forward pass. First, what this rank's vocabulary
+// adds to each position, with zeros where prompts stand, [positions, d].
+at::Tensor with_gaps(const at::Tensor& part_td, const RowLayout& text, const std::vector<std::int32_t>& lanes,
+                     const InputAdapter* adapter, const std::vector<std::int64_t>& inputs);
+// Then the rows of prompts among own positions, [own positions, d]. Each rank holds whole prompts and sees a
+// part of what becomes of them: their gradient is summed over the ranks.
+at::Tensor fill_gaps(const at::Tensor& x_td, const RowLayout& text, const std::vector<std::int32_t>& lanes,
+                     const InputAdapter* adapter, const std::vector<std::int64_t>& inputs,
+                     const TokenSplit& tokens);
+
+// Embedded text as layers take it: activations are float32 on the host, whose fused kernels are float32, and
+// of the weights' type on other devices.
+inline at::Tensor as_activations(const at::Tensor& x_td) {
+  return x_td.is_cpu() ? x_td.to(at::kFloat) : x_td;
+}
 
 }  // namespace trimtab

@@ -87,12 +87,16 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
 }  // namespace
 
 at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& ids, Communicator& tensor) {
+  return leave_tensor_region(vocab_parallel_embedding_part(table, ids, tensor), tensor);
+}
+
+at::Tensor vocab_parallel_embedding_part(const at::Tensor& table, const at::Tensor& ids,
+                                         const Communicator& tensor) {
   check_ids(ids, table.size(0) * tensor.size());
   const at::Tensor here = ids.to(table.device());
   if (tensor.size() == 1) return at::embedding(table, here);
   const LocalIds local = local_ids(here, table.size(0), tensor.rank());
-  const at::Tensor rows = at::embedding(table, local.rows) * local.mine.to(table.scalar_type()).unsqueeze(1);
-  return leave_tensor_region(rows, tensor);
+  return at::embedding(table, local.rows) * local.mine.to(table.scalar_type()).unsqueeze(1);
 }
 
 at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,

@@ -14,6 +14,9 @@ namespace trimtab {
 // table [v, d] (this rank's rows), ids int64 [t] over the whole vocabulary -> [t, d], the same on all tensor
 // ranks. Collective over them. Throws Error that names the id when one lies outside the vocabulary.
 at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& ids, Communicator& tensor);
+// What this rank adds to it, zeros for ids of others: it has not left the tensor region. Nothing is sent.
+at::Tensor vocab_parallel_embedding_part(const at::Tensor& table, const at::Tensor& ids,
+                                         const Communicator& tensor);
 
 // Sum over tokens of  log Z - logit[target] + z_loss * (log Z)^2  as a float32 scalar (t5x/losses.py:
 // cross_entropy_with_logits). logits float32 [t, v], targets int64 [t]. Collective over the tensor ranks in

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/communicator.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -25,6 +28,18 @@ std::string_view name_of(Traffic traffic) {
   }
   fail("no traffic has number {}", static_cast<int>(traffic));
 }
+
+Parts::Parts(std::vector<std::int64_t> counts) : counts_(std::move(counts)), begins_(1, 0) {
+  for (const std::int64_t count : counts_) begins_.push_back(begins_.back() + count);
+}
+
+std::int64_t Parts::longest() const { return counts_.empty() ? 0 : *std::ranges::max_element(counts_); }
+
+bool Parts::even() const {
+  return std::ranges::adjacent_find(counts_, std::not_equal_to<>()) == counts_.end();
+}
+
+std::string Parts::text() const { return fmt::format("parts of {}", fmt::join(counts_, ", ")); }
 
 TrafficCounters& TrafficCounters::operator+=(const TrafficCounters& other) {
   for (std::size_t i = 0; i < kTrafficKinds; ++i) {
@@ -64,16 +79,25 @@ void Communicator::all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic
 }
 
 void Communicator::reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) {
-  check_parts(out, in, "reduce_scatter");
+  reduce_scatter(in, out, Parts::of_same(out.count, size()), op, traffic);
+}
+
+void Communicator::reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                                  Traffic traffic) {
+  check_parts(out, in, parts, "reduce_scatter");
   const NotedOperation operation = noted("reduce_scatter", traffic, in.bytes());
-  do_reduce_scatter(in, out, op, traffic);
+  do_reduce_scatter(in, out, parts, op, traffic);
   count(traffic, 1, in.bytes() - out.bytes());
 }
 
 void Communicator::all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) {
-  check_parts(in, out, "all_gather");
+  all_gather(in, out, Parts::of_same(in.count, size()), traffic);
+}
+
+void Communicator::all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) {
+  check_parts(in, out, parts, "all_gather");
   const NotedOperation operation = noted("all_gather", traffic, in.bytes());
-  do_all_gather(in, out, traffic);
+  do_all_gather(in, out, parts, traffic);
   count(traffic, 1, in.bytes());
 }
 
@@ -129,7 +153,7 @@ void Communicator::check_buffer(const ConstBuffer& buffer, std::string_view call
          name_of(buffer.device), name_of(device_));
 }
 
-void Communicator::check_parts(const ConstBuffer& small, const ConstBuffer& large,
+void Communicator::check_parts(const ConstBuffer& small, const ConstBuffer& large, const Parts& parts,
                                std::string_view call) const {
   check_buffer(small, call);
   check_buffer(large, call);
@@ -139,12 +163,17 @@ void Communicator::check_parts(const ConstBuffer& small, const ConstBuffer& larg
   if (small.device != large.device)
     fail("{} on '{}': one buffer is {} memory, the other {}", call, name_, name_of(small.device),
          name_of(large.device));
-  if (large.count % size() != 0 || large.count / size() != small.count)
-    fail("{} on '{}': {} elements are not {} parts of {}", call, name_, large.count, size(), small.count);
+  if (parts.ranks() != size()) fail("{} on '{}': {} for {} ranks", call, name_, parts.text(), size());
+  for (int member = 0; member < size(); ++member)
+    if (parts.count(member) < 0) fail("{} on '{}': {}: one is negative", call, name_, parts.text());
+  if (large.count != parts.total())
+    fail("{} on '{}': {} elements are not {}", call, name_, large.count, parts.text());
+  if (small.count != parts.count(rank_))
+    fail("{} on '{}': {} elements are not part {} of {}", call, name_, small.count, rank_, parts.text());
   if (small.count == 0) return;
   const auto* part = static_cast<const std::byte*>(small.data);
   const auto* all = static_cast<const std::byte*>(large.data);
-  if (part == all + static_cast<std::size_t>(rank_) * small.bytes()) return;
+  if (part == all + static_cast<std::size_t>(parts.begin(rank_)) * size_of(small.dtype)) return;
   // std::less orders pointers into unrelated memory, too.
   const std::less<> before;
   if (before(part, all + large.bytes()) && before(all, part + small.bytes()))
@@ -167,6 +196,13 @@ void Communicator::count(Traffic traffic, std::size_t messages, std::size_t byte
 
 std::string describe_call(std::string_view call, const ConstBuffer& buffer, Traffic traffic) {
   return fmt::format("{} of {} {} ({})", call, buffer.count, name_of(buffer.dtype), name_of(traffic));
+}
+
+std::string describe_call(std::string_view call, const ConstBuffer& buffer, const Parts& parts,
+                          Traffic traffic) {
+  if (parts.even()) return describe_call(call, buffer, traffic);
+  return fmt::format("{} of {} {} in {} ({})", call, parts.total(), name_of(buffer.dtype), parts.text(),
+                     name_of(traffic));
 }
 
 }  // namespace trimtab

@@ -70,6 +70,30 @@ struct Receive {
   Buffer buffer;
 };
 
+// How a buffer of all ranks is cut: part r, of counts[r] elements, is rank r's, and parts lie in order.
+class Parts {
+ public:
+  // Any counts >= 0, the same on every rank.
+  explicit Parts(std::vector<std::int64_t> counts);
+  // As many elements for each.
+  static Parts of_same(std::int64_t count, int ranks) {
+    return Parts(std::vector<std::int64_t>(static_cast<std::size_t>(ranks), count));
+  }
+
+  int ranks() const { return static_cast<int>(counts_.size()); }
+  std::int64_t count(int rank) const { return counts_[static_cast<std::size_t>(rank)]; }
+  std::int64_t begin(int rank) const { return begins_[static_cast<std::size_t>(rank)]; }
+  std::int64_t total() const { return begins_.back(); }
+  std::int64_t longest() const;
+  bool even() const;
+  // "parts of 5, 4, 3".
+  std::string text() const;
+
+ private:
+  std::vector<std::int64_t> counts_;
+  std::vector<std::int64_t> begins_;  // one more than there are ranks
+};
+
 // What this rank did for one purpose. Only what other ranks need of it is counted as messages and bytes, so a
 // communicator of size 1 has calls alone. `bytes` is payload (an all_reduce counts its buffer once), whatever
 // the algorithm underneath moves.
@@ -136,11 +160,14 @@ class Communicator {
   // In place. Sums are taken in rank order, bfloat16 in float32 and rounded once, so all ranks get the same
   // bits. NaN wins in max and min.
   void all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic);
-  // `in` holds size() parts of out.count elements; `out` becomes the reduction of the rank()-th parts. In
-  // place if `out` is the rank()-th part of `in`.
+  // `in` holds size() parts of out.count elements, or the `parts` given, which may differ; `out` becomes the
+  // reduction of the rank()-th parts. In place if `out` is the rank()-th part of `in`.
   void reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic);
+  void reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                      Traffic traffic);
   // `out` becomes the `in` of all ranks in order. In place if `in` is the rank()-th part of `out`.
   void all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic);
+  void all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic);
   // `buffer` becomes the one of `root`.
   void broadcast(const Buffer& buffer, int root, Traffic traffic);
   // Sends and receives at once and returns when all are done: no order of the lists can deadlock. Not
@@ -166,8 +193,10 @@ class Communicator {
  private:
   // Arguments are checked, and count may be 0. A communicator of size 1 gets these calls, too.
   virtual void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) = 0;
-  virtual void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) = 0;
-  virtual void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) = 0;
+  virtual void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                                 Traffic traffic) = 0;
+  virtual void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts,
+                             Traffic traffic) = 0;
   virtual void do_broadcast(const Buffer& buffer, int root, Traffic traffic) = 0;
   virtual void do_exchange(std::span<const Send> sends, std::span<const Receive> receives,
                            Traffic traffic) = 0;
@@ -176,9 +205,10 @@ class Communicator {
   virtual bool takes(DeviceKind device) const { return device == device_; }
 
   void check_buffer(const ConstBuffer& buffer, std::string_view call) const;
-  // The checks that reduce_scatter and all_gather share: `large` is size() times `small`, which is either
-  // outside of it or exactly the rank()-th part of it.
-  void check_parts(const ConstBuffer& small, const ConstBuffer& large, std::string_view call) const;
+  // The checks that reduce_scatter and all_gather share: `large` is all `parts`, `small` the rank()-th of
+  // them, which is either outside of it or exactly that part of it.
+  void check_parts(const ConstBuffer& small, const ConstBuffer& large, const Parts& parts,
+                   std::string_view call) const;
   void check_peer(int peer, std::string_view call) const;
   // Whoever has no peers waits for nobody.
   NotedOperation noted(std::string_view call, Traffic traffic, std::size_t bytes) const {
@@ -199,5 +229,9 @@ class Communicator {
 // "all_reduce sum of 12 float32 (gradient)": what a call is, for messages and for comparing the calls of two
 // ranks.
 std::string describe_call(std::string_view call, const ConstBuffer& buffer, Traffic traffic);
+// The same for a call on parts: of `buffer` where they are even, else "all_gather of 12 float32 in parts of
+// 5, 4, 3 (tensor)".
+std::string describe_call(std::string_view call, const ConstBuffer& buffer, const Parts& parts,
+                          Traffic traffic);
 
 }  // namespace trimtab

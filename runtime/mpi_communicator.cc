@@ -36,6 +36,14 @@ const std::byte* at(const void* data, std::size_t offset) {
 }
 std::byte* at(void* data, std::size_t offset) { return static_cast<std::byte*>(data) + offset; }
 
+// What tells uneven parts from even ones and from others: 0 for even ones.
+std::int32_t mark_of(const Parts& parts) {
+  return parts.even() ? 0 : static_cast<std::int32_t>(hash(parts.text()) >> 33) | 1;
+}
+std::string parts_of(const MessageHeader& header) {
+  return header.root == 0 ? "" : fmt::format(" in uneven parts ({:08x})", header.root);
+}
+
 // As describe_call() and the other communicators say it.
 std::string describe(const MessageHeader& header) {
   const ConstBuffer buffer(nullptr, header.count, header.dtype);
@@ -43,9 +51,10 @@ std::string describe(const MessageHeader& header) {
     case CallKind::kAllReduce:
       return describe_call(fmt::format("all_reduce {}", name_of(header.op)), buffer, header.traffic);
     case CallKind::kReduceScatter:
-      return describe_call(fmt::format("reduce_scatter {}", name_of(header.op)), buffer, header.traffic);
+      return describe_call(fmt::format("reduce_scatter {}{}", name_of(header.op), parts_of(header)), buffer,
+                           header.traffic);
     case CallKind::kAllGather:
-      return describe_call("all_gather", buffer, header.traffic);
+      return describe_call(fmt::format("all_gather{}", parts_of(header)), buffer, header.traffic);
     case CallKind::kBroadcast:
       return describe_call(fmt::format("broadcast from {}", header.root), buffer, header.traffic);
     case CallKind::kBarrier:
@@ -79,8 +88,9 @@ class MpiCommunicator : public Communicator {
   };
 
   void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override;
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override;
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override;
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override;
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override;
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override;
   void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override;
   void do_barrier(Traffic traffic) override;
@@ -246,44 +256,55 @@ void MpiCommunicator::reduce_segment(Call& call, const Buffer& segment, ReduceOp
   step(call);
 }
 
-void MpiCommunicator::do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op,
-                                        Traffic traffic) {
+void MpiCommunicator::do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts,
+                                        ReduceOp op, Traffic traffic) {
   Call call = begin(CallKind::kReduceScatter, in, traffic);
   call.header.op = op;
+  call.header.root = mark_of(parts);
   const std::size_t element = size_of(out.dtype);
   const auto segment = std::max<std::int64_t>(
       1, static_cast<std::int64_t>(options_.segment_bytes / element / members().size()));
   std::int64_t begin = 0;
   do {  // also for no elements: then the calls are compared
-    const std::int64_t count = std::min(segment, out.count - begin);
-    const std::size_t bytes = static_cast<std::size_t>(count) * element;
-    const auto part_of = [&](int member) {
-      return at(in.data, static_cast<std::size_t>(member * out.count + begin) * element);
+    // Of a part that ends before the longest one does, nothing is left.
+    const auto count_of = [&](int member) {
+      return std::clamp<std::int64_t>(parts.count(member) - begin, 0, segment);
     };
-    std::byte* received = staging(bytes * members().size());
-    std::vector<const void*> parts(members().size(), part_of(rank()));
+    const auto bytes_of = [&](int member) { return static_cast<std::size_t>(count_of(member)) * element; };
+    const auto part_of = [&](int member) {
+      const std::int64_t skipped = std::min(begin, parts.count(member));
+      return at(in.data, static_cast<std::size_t>(parts.begin(member) + skipped) * element);
+    };
+    const std::size_t mine = bytes_of(rank());
+    std::byte* received = staging(mine * members().size());
+    std::vector<const void*> ins(members().size(), part_of(rank()));
     for (const int other : others()) {
-      std::byte* part = received + bytes * static_cast<std::size_t>(other);
-      parts[static_cast<std::size_t>(other)] = part;
-      send(call, other, part_of(other), bytes);
-      receive(call, other, part, bytes);
+      std::byte* part = received + mine * static_cast<std::size_t>(other);
+      ins[static_cast<std::size_t>(other)] = part;
+      send(call, other, part_of(other), bytes_of(other));
+      receive(call, other, part, mine);
     }
     step(call);
-    void* const outs[] = {at(out.data, static_cast<std::size_t>(begin) * element)};
-    reduce_in_order(parts, outs, 0, count, out.dtype, op);
-    begin += count;
-  } while (begin < out.count);
+    if (mine > 0) {
+      void* const outs[] = {at(out.data, static_cast<std::size_t>(begin) * element)};
+      reduce_in_order(ins, outs, 0, count_of(rank()), out.dtype, op);
+    }
+    begin += segment;
+  } while (begin < parts.longest());
 }
 
-void MpiCommunicator::do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) {
-  Call call = begin(CallKind::kAllGather, in, traffic);
+void MpiCommunicator::do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts,
+                                    Traffic traffic) {
+  Call call = begin(CallKind::kAllGather, parts.even() ? in : ConstBuffer(out), traffic);
+  call.header.root = mark_of(parts);
+  const std::size_t element = size_of(out.dtype);
   const auto part_of = [&](int member) {
-    return at(out.data, static_cast<std::size_t>(member) * in.bytes());
+    return at(out.data, static_cast<std::size_t>(parts.begin(member)) * element);
   };
   if (in.count > 0 && in.data != part_of(rank())) std::memmove(part_of(rank()), in.data, in.bytes());
   for (const int other : others()) {
     send(call, other, in.data, in.bytes());
-    receive(call, other, part_of(other), in.bytes());
+    receive(call, other, part_of(other), static_cast<std::size_t>(parts.count(other)) * element);
   }
   step(call);
 }

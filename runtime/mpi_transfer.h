@@ -41,8 +41,8 @@ struct MessageHeader {
   std::int64_t operation = 0;  // its calls so far, or messages between two ranks
   std::int64_t count = 0;      // elements of the call's buffer
   std::int64_t bytes = 0;      // of this message
-  std::int32_t root = 0;
-  std::int32_t step = 0;  // a call takes several messages between two ranks
+  std::int32_t root = 0;       // of a broadcast; or what tells apart the sizes of uneven parts
+  std::int32_t step = 0;       // a call takes several messages between two ranks
   CallKind kind = CallKind::kMessage;
   ReduceOp op = ReduceOp::kSum;
   DType dtype = DType::kFloat32;

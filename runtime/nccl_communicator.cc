@@ -83,18 +83,44 @@ class NcclCommunicator : public Communicator {
     });
   }
 
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
-    if (in.device == DeviceKind::kHost) return control_->reduce_scatter(in, out, op, traffic);
-    queue(describe_call("reduce_scatter", in, traffic), [&] {
-      return ncclReduceScatter(in.data, out.data, elements(out), type_of(out.dtype), operation_of(op), comm_,
-                               stream_);
+  // NCCL's own calls know even parts only; uneven ones are reduced to, or sent by, one rank after the other
+  // in one group.
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override {
+    if (in.device == DeviceKind::kHost) return control_->reduce_scatter(in, out, parts, op, traffic);
+    queue(describe_call("reduce_scatter", in, parts, traffic), [&] {
+      if (parts.even())
+        return ncclReduceScatter(in.data, out.data, elements(out), type_of(out.dtype), operation_of(op),
+                                 comm_, stream_);
+      return for_parts(parts, in.dtype, [&](int root, std::size_t offset, std::size_t count) {
+        return ncclReduce(static_cast<const std::byte*>(in.data) + offset, out.data, count, type_of(in.dtype),
+                          operation_of(op), root, comm_, stream_);
+      });
     });
   }
 
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
-    if (in.device == DeviceKind::kHost) return control_->all_gather(in, out, traffic);
-    queue(describe_call("all_gather", in, traffic),
-          [&] { return ncclAllGather(in.data, out.data, elements(in), type_of(in.dtype), comm_, stream_); });
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override {
+    if (in.device == DeviceKind::kHost) return control_->all_gather(in, out, parts, traffic);
+    queue(describe_call("all_gather", in, parts, traffic), [&] {
+      if (parts.even())
+        return ncclAllGather(in.data, out.data, elements(in), type_of(in.dtype), comm_, stream_);
+      return for_parts(parts, out.dtype, [&](int root, std::size_t offset, std::size_t count) {
+        std::byte* part = static_cast<std::byte*>(out.data) + offset;
+        return ncclBroadcast(root == rank() ? in.data : part, part, count, type_of(out.dtype), root, comm_,
+                             stream_);
+      });
+    });
+  }
+
+  // call(rank, its part's offset in bytes, its elements) of each part that has any, as one group.
+  template <class Call>
+  ncclResult_t for_parts(const Parts& parts, DType dtype, const Call& call) {
+    return grouped([&](const auto& keep) {
+      for (int member = 0; member < size(); ++member)
+        if (parts.count(member) > 0)
+          keep(call(member, static_cast<std::size_t>(parts.begin(member)) * size_of(dtype),
+                    static_cast<std::size_t>(parts.count(member))));
+    });
   }
 
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override {
@@ -114,18 +140,25 @@ class NcclCommunicator : public Communicator {
     for (const Receive& receive : receives) require_like(first, receive.buffer);
     if (first.device == DeviceKind::kHost) return control_->exchange(sends, receives, traffic);
     queue(describe_call("exchange", first, traffic), [&] {
-      ncclGroupStart();
-      ncclResult_t result = ncclSuccess;
-      const auto keep = [&](ncclResult_t status) {
-        if (status != ncclSuccess && status != ncclInProgress) result = status;
-      };
-      for (const auto& [to, buffer] : sends)
-        keep(ncclSend(buffer.data, elements(buffer), type_of(buffer.dtype), to, comm_, stream_));
-      for (const auto& [from, buffer] : receives)
-        keep(ncclRecv(buffer.data, elements(buffer), type_of(buffer.dtype), from, comm_, stream_));
-      const ncclResult_t ended = ncclGroupEnd();
-      return result != ncclSuccess ? result : ended;
+      return grouped([&](const auto& keep) {
+        for (const auto& [to, buffer] : sends)
+          keep(ncclSend(buffer.data, elements(buffer), type_of(buffer.dtype), to, comm_, stream_));
+        for (const auto& [from, buffer] : receives)
+          keep(ncclRecv(buffer.data, elements(buffer), type_of(buffer.dtype), from, comm_, stream_));
+      });
     });
+  }
+
+  // Calls that NCCL takes as one; `calls` gives the result of each to what it is handed.
+  template <class Calls>
+  ncclResult_t grouped(const Calls& calls) {
+    ncclGroupStart();
+    ncclResult_t result = ncclSuccess;
+    calls([&](ncclResult_t status) {
+      if (status != ncclSuccess && status != ncclInProgress) result = status;
+    });
+    const ncclResult_t ended = ncclGroupEnd();
+    return result != ncclSuccess ? result : ended;
   }
 
   // The device has done all that was queued, and every rank says so.

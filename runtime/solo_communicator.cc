@@ -19,11 +19,14 @@ SoloCommunicator::SoloCommunicator(std::string name, int world_rank)
 
 void SoloCommunicator::do_all_reduce(const Buffer&, ReduceOp, Traffic) {}
 
-void SoloCommunicator::do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp, Traffic) {
+void SoloCommunicator::do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts&, ReduceOp,
+                                         Traffic) {
   copy(in, out);
 }
 
-void SoloCommunicator::do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic) { copy(in, out); }
+void SoloCommunicator::do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts&, Traffic) {
+  copy(in, out);
+}
 
 void SoloCommunicator::do_broadcast(const Buffer&, int, Traffic) {}
 

@@ -15,8 +15,9 @@ class SoloCommunicator : public Communicator {
 
  private:
   void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override;
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override;
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override;
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override;
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override;
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override;
   void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override;
   void do_barrier(Traffic traffic) override;

@@ -165,8 +165,9 @@ class ThreadCommunicator : public Communicator {
   using Work = std::function<void(const std::vector<const Arrival*>&)>;
 
   void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override;
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override;
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override;
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override;
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override;
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override;
   void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override;
   void do_barrier(Traffic traffic) override;
@@ -248,29 +249,31 @@ void ThreadCommunicator::do_all_reduce(const Buffer& buffer, ReduceOp op, Traffi
   });
 }
 
-void ThreadCommunicator::do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op,
-                                           Traffic traffic) {
+void ThreadCommunicator::do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts,
+                                           ReduceOp op, Traffic traffic) {
   const std::string call = fmt::format("reduce_scatter {}", name_of(op));
-  meet({describe_call(call, in, traffic), in, out}, [&](const std::vector<const Arrival*>& all) {
+  meet({describe_call(call, in, parts, traffic), in, out}, [&](const std::vector<const Arrival*>& all) {
     if (out.count == 0) return;
-    std::vector<const void*> parts;
+    std::vector<const void*> ins;
     for (const Arrival* arrival : all)
-      parts.push_back(static_cast<const std::byte*>(arrival->in.data) +
-                      static_cast<std::size_t>(rank()) * out.bytes());
+      ins.push_back(static_cast<const std::byte*>(arrival->in.data) +
+                    static_cast<std::size_t>(parts.begin(rank())) * size_of(in.dtype));
     void* const outs[] = {out.data};
-    reduce_in_order(parts, outs, 0, out.count, out.dtype, op);
+    reduce_in_order(ins, outs, 0, out.count, out.dtype, op);
   });
 }
 
-void ThreadCommunicator::do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) {
-  meet({describe_call("all_gather", in, traffic), in, out}, [&](const std::vector<const Arrival*>& all) {
-    if (in.count == 0) return;
-    auto* to = static_cast<std::byte*>(out.data);
-    for (const Arrival* arrival : all) {
-      if (arrival->in.data != to) std::memcpy(to, arrival->in.data, in.bytes());
-      to += in.bytes();
-    }
-  });
+void ThreadCommunicator::do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts,
+                                       Traffic traffic) {
+  meet({describe_call("all_gather", in, parts, traffic), in, out},
+       [&](const std::vector<const Arrival*>& all) {
+         auto* to = static_cast<std::byte*>(out.data);
+         for (const Arrival* arrival : all) {
+           const ConstBuffer& from = arrival->in;
+           if (from.count > 0 && from.data != to) std::memcpy(to, from.data, from.bytes());
+           if (from.count > 0) to += from.bytes();
+         }
+       });
 }
 
 void ThreadCommunicator::do_broadcast(const Buffer& buffer, int root, Traffic traffic) {

@@ -44,8 +44,9 @@ LlamaAttention::LlamaAttention(const std::string& name, const LlamaConfig& confi
       epsilon(config.norm_epsilon),
       tensor(&tensor_ranks) {}
 
-at::Tensor LlamaAttention::project(const at::Tensor& x_td, const AdapterPass* pass) const {
-  const at::Tensor all = qkv(rms_norm(x_td, norm, epsilon), pass);
+at::Tensor LlamaAttention::project(const at::Tensor& x_td, const TokenSplit& tokens,
+                                   const AdapterPass* pass) const {
+  const at::Tensor all = qkv.of_entered(tokens.enter(rms_norm(x_td, tokens.weight(norm), epsilon)), pass);
   if (!q_norm.defined()) return all;
   const std::int64_t w = q_norm.size(0), q = heads.queries * w, k = heads.keys * w;
   // Where these norms are trained, each rank's heads give a part of their gradient.
@@ -56,15 +57,19 @@ at::Tensor LlamaAttention::project(const at::Tensor& x_td, const AdapterPass* pa
 }
 
 LlamaFeedForward::LlamaFeedForward(const std::string& prefix, const LlamaConfig& config, WeightLoader& loader,
-                                   Communicator& tensor)
+                                   Communicator& tensor_ranks)
     : norm(loader.whole(prefix + "post_attention_layernorm.weight", DType::kFloat32)),
-      gate_up(loader.row_shares({prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight"}), tensor),
-      down(loader.column_share(prefix + "mlp.down_proj.weight"), tensor),
-      epsilon(config.norm_epsilon) {}
+      gate_up(loader.row_shares({prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight"}),
+              tensor_ranks),
+      down(loader.column_share(prefix + "mlp.down_proj.weight"), tensor_ranks),
+      epsilon(config.norm_epsilon),
+      tensor(&tensor_ranks) {}
 
-at::Tensor LlamaFeedForward::operator()(const at::Tensor& x_td, const AdapterPass* pass) const {
-  const RowLayout one_row({x_td.size(0)});
-  return down(gated_silu(gate_up(rms_norm(x_td, norm, epsilon), pass), {}, one_row), pass);
+at::Tensor LlamaFeedForward::operator()(const at::Tensor& x_td, const TokenSplit& tokens,
+                                        const AdapterPass* pass) const {
+  const at::Tensor normed = tokens.enter(rms_norm(x_td, tokens.weight(norm), epsilon));
+  const at::Tensor active = gated_silu(gate_up.of_entered(normed, pass), {}, tokens.layout());
+  return tokens.leave(down.part_of(active, pass));
 }
 
 LlamaLayer load_llama_layer(std::int64_t layer, const LlamaConfig& config, WeightLoader& loader,

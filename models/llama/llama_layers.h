@@ -15,14 +15,22 @@
 #include "models/ops/self_attention.h"
 #include "models/weight_loader.h"
 #include "parallel/linear.h"
+#include "parallel/token_split.h"
 
 namespace trimtab {
+
+// Tokens of which it does not matter where rows begin, whole on every tensor rank.
+inline TokenSplit unsplit(const at::Tensor& x_td, Communicator& tensor) {
+  return {RowLayout({x_td.size(0)}), tensor, /*split=*/false};
+}
 
 struct LlamaAttention {
   LlamaAttention(const std::string& name, const LlamaConfig& config, WeightLoader& loader,
                  Communicator& tensor);
-  // [t, d] -> [t, (q + 2 k) w]: queries, keys and values as attention takes them, not yet turned.
-  at::Tensor project(const at::Tensor& x_td, const AdapterPass* pass = nullptr) const;
+  // [t, d] -> [t, (q + 2 k) w]: queries, keys and values as attention takes them, not yet turned. Of own
+  // tokens those of all, or without a split, as in decoding, of whole rows.
+  at::Tensor project(const at::Tensor& x_td, const TokenSplit& tokens, const AdapterPass* pass) const;
+  at::Tensor project(const at::Tensor& x_td) const { return project(x_td, unsplit(x_td, *tensor), nullptr); }
 
   at::Tensor norm;
   ColumnParallelLinear qkv;   // [(q + 2 k) w, d], with a bias in Qwen2
@@ -38,12 +46,16 @@ struct LlamaFeedForward {
   LlamaFeedForward(const std::string& prefix, const LlamaConfig& config, WeightLoader& loader,
                    Communicator& tensor);
   // [t, d] -> [t, d], to be added to x: down(silu(gate(norm(x))) * up(norm(x)))
-  at::Tensor operator()(const at::Tensor& x_td, const AdapterPass* pass = nullptr) const;
+  at::Tensor operator()(const at::Tensor& x_td, const TokenSplit& tokens, const AdapterPass* pass) const;
+  at::Tensor operator()(const at::Tensor& x_td) const {
+    return (*this)(x_td, unsplit(x_td, *tensor), nullptr);
+  }
 
   at::Tensor norm;
   ColumnParallelLinear gate_up;  // [2 f, d]
   RowParallelLinear down;        // [d, f]
   double epsilon;
+  Communicator* tensor;
 };
 
 struct LlamaLayer {

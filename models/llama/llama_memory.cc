@@ -32,6 +32,7 @@ std::int64_t positions(const PassSize& size) {
 StageBytes planned_bytes(const LlamaConfig& config, const UnitRange& layers, const MemoryPlan& plan) {
   const std::int64_t kv_inner = config.kv_heads * config.head_dim / plan.tensor;
   const LayerWidths layer{config.d_model,
+                          stream_width(config.d_model, plan),
                           config.inner() / plan.tensor,
                           2 * kv_inner,
                           config.d_ff / plan.tensor,
@@ -46,7 +47,7 @@ StageBytes planned_bytes(const LlamaConfig& config, const UnitRange& layers, con
   kept += (count - (ends ? 1 : 0)) * kept_of_feed_forward(layer, waiting.rows, positions(waiting), plan);
   if (ends)
     kept += kept_of_feed_forward(layer, waiting.rows, waiting.target, plan) +
-            waiting.target * (config.d_model + vocabulary);
+            waiting.target * (layer.stream + vocabulary);
   // Norms of heads keep what they were given beside what they made of it.
   if (config.qk_norm) kept += count * positions(waiting) * (layer.inner + layer.keys_values);
 

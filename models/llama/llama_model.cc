@@ -38,8 +38,9 @@ class LlamaModel final : public BaseModel {
   std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const override {
     LlamaConfig config = files_.config;
     if (options.eos_id >= 0) config.eos_id = options.eos_id;
-    return make_llama_stage(config, weights(), world,
-                            {options.units.begin, options.units.end, options.compute, options.device});
+    return make_llama_stage(
+        config, weights(), world,
+        {options.units.begin, options.units.end, options.compute, options.device, options.sequence_parallel});
   }
   void save(const std::string& path, DType type) const override { save_llama(files_, path, type); }
   void wrap_weights(const WeightWrapper& wrap) override { files_.weights = wrap(std::move(files_.weights)); }

@@ -12,7 +12,6 @@
 #include "models/ops/dropout.h"
 #include "models/ops/rms_norm.h"
 #include "models/prefix_rows.h"
-#include "parallel/collectives.h"
 #include "parallel/vocab.h"
 #include "runtime/check.h"
 
@@ -77,11 +76,12 @@ class LlamaStage final : public ModelStage {
     return options_.begin + static_cast<std::int64_t>(i) + 1 == config_.layers;
   }
   at::Tensor embed(const at::Tensor& ids) const;
-  at::Tensor embed_rows(const JointRows& rows, const MicroBatch& batch) const;
+  at::Tensor embed_rows(const JointRows& rows, const MicroBatch& batch, const TokenSplit& tokens) const;
   at::Tensor attend(const LlamaAttention& attention, const at::Tensor& columns, const RowLayout& layout,
                     const std::vector<std::int32_t>& lanes);
   at::Tensor head(const at::Tensor& x_td) const;
-  StageShape shape_of(const JointRows& rows) const;
+  StageShape shape_of(std::int64_t tokens) const;
+  TokenSplit split(const RowLayout& layout) const { return {layout, tensor_, options_.sequence_parallel}; }
 
   LlamaConfig config_;
   LlamaStageOptions options_;
@@ -112,15 +112,17 @@ LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, W
   head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"}), tensor_);
 }
 
-// Activations are float32 on the host, whose fused kernels are float32, and of the weights' type on other
-// devices.
 at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
-  const at::Tensor x = vocab_parallel_embedding(embedding_, ids, tensor_);
-  return x.is_cpu() ? x.to(at::kFloat) : x;
+  return as_activations(vocab_parallel_embedding(embedding_, ids, tensor_));
 }
 
-at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch) const {
-  return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, batch.encoder.lengths());
+at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch,
+                                  const TokenSplit& tokens) const {
+  const std::vector<std::int64_t> inputs = batch.encoder.lengths();
+  if (!tokens.splits()) return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, inputs);
+  const at::Tensor part = with_gaps(vocab_parallel_embedding_part(embedding_, rows.ids, tensor_), rows.text,
+                                    batch.lanes, adapter_, inputs);
+  return fill_gaps(as_activations(tokens.leave(part)), rows.text, batch.lanes, adapter_, inputs, tokens);
 }
 
 // Rows of `columns` (LlamaAttention::project) behind the layer's prefix.
@@ -141,43 +143,48 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
                             : at::Tensor();
   };
   const JointRows rows = joint_rows(batch, adapter_);
-  RowLayout layout = rows.layout;  // of what is left behind the last attention, from there on
-  const AdapterPass pass{layout, batch.samples, context.training, context.seed, context.step};
+  TokenSplit tokens = split(rows.layout);  // of what is left behind the last attention, from there on
+  const AdapterPass pass{tokens.layout(), batch.samples, context.training, context.seed, context.step};
   at::Tensor& x = io.decoder;
-  if (embeds_input()) x = dropout_rows(embed_rows(rows, batch), mask(kEmbeddingSite), layout);
+  if (embeds_input()) x = dropout_rows(embed_rows(rows, batch, tokens), mask(kEmbeddingSite), tokens.own());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LlamaLayer& layer = layers_[i];
     const std::int64_t number = options_.begin + static_cast<std::int64_t>(i);
     const auto site = static_cast<std::uint32_t>(number) * kSitesOfALayer;
-    at::Tensor mixed = attend(layer.attention, layer.attention.project(x, &pass), layout, batch.lanes);
+    at::Tensor mixed =
+        attend(layer.attention, layer.attention.project(x, tokens, &pass), tokens.layout(), batch.lanes);
     if (is_last_layer(i)) {
-      const at::Tensor scored = scored_positions(rows, batch.decoder).to(x.device());
-      mixed = mixed.index_select(0, scored);
-      x = x.index_select(0, scored);
-      layout = batch.decoder;
+      const at::Tensor scored = scored_positions(rows, batch.decoder);
+      const TokenSplit left = split(batch.decoder);
+      mixed = mixed.index_select(0, scored.to(mixed.device()));
+      x = tokens.select(x, scored, left);
+      tokens = left;
     }
-    x = add_dropout(x, layer.attention.o(mixed, &pass), mask(site + kAttentionSite), layout);
-    x = add_dropout(x, layer.feed_forward(x, &pass), mask(site + kFeedForwardSite), layout);
-    if (context.observe) context.observe(fmt::format("layer.{}", number), x, layout);
+    x = add_dropout(x, tokens.leave(layer.attention.o.part_of(mixed, &pass)), mask(site + kAttentionSite),
+                    tokens.own());
+    x = add_dropout(x, layer.feed_forward(x, tokens, &pass), mask(site + kFeedForwardSite), tokens.own());
+    if (context.observe) context.observe(fmt::format("layer.{}", number), tokens.all_of(x), tokens.layout());
   }
   if (!ends()) return io;
-  x = rms_norm(x, norm_, config_.norm_epsilon);
-  if (context.observe) context.observe("final", x, layout);
+  x = rms_norm(x, tokens.weight(norm_), config_.norm_epsilon);
+  if (context.observe) context.observe("final", tokens.all_of(x), tokens.layout());
+  x = tokens.enter(x);  // for the head
   return io;
 }
 
-// Logits of this rank's share of the vocabulary, float32 [t, vocab / ranks].
-at::Tensor LlamaStage::head(const at::Tensor& x_td) const { return (*head_)(x_td).to(at::kFloat); }
+// Logits of this rank's share of the vocabulary, float32 [t, vocab / ranks], of states that have entered the
+// tensor region.
+at::Tensor LlamaStage::head(const at::Tensor& x_td) const { return head_->of_entered(x_td).to(at::kFloat); }
 
 LossSums LlamaStage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
   return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, tensor_),
           batch.decoder.tokens()};
 }
 
-StageShape LlamaStage::shape_of(const JointRows& rows) const {
+StageShape LlamaStage::shape_of(std::int64_t tokens) const {
   const at::Tensor& any = layers_.front().attention.qkv.weight();
   StageShape shape;
-  if (!embeds_input()) shape.decoder_tokens = rows.layout.tokens();
+  if (!embeds_input()) shape.decoder_tokens = tokens;
   shape.width = config_.d_model;
   shape.options = any.options().requires_grad(false);
   if (any.is_cpu()) shape.options = shape.options.dtype(at::kFloat);
@@ -185,18 +192,18 @@ StageShape LlamaStage::shape_of(const JointRows& rows) const {
 }
 
 StageShape LlamaStage::receive_shape(const MicroBatch& batch) const {
-  return shape_of(joint_rows(batch, adapter_));
+  return shape_of(split(joint_rows(batch, adapter_).layout).share().count);
 }
 
 StageShape LlamaStage::prefill_shape(const MicroBatch& batch) const {
-  return shape_of(prefix_rows(batch, adapter_));
+  return shape_of(prefix_rows(batch, adapter_).layout.tokens());
 }
 
 Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
   const JointRows rows = prefix_rows(batch, adapter_);
   at::Tensor& x = io.decoder;
-  if (embeds_input()) x = embed_rows(rows, batch);
+  if (embeds_input()) x = embed_rows(rows, batch, TokenSplit(rows.layout, tensor_, /*split=*/false));
   LlamaDecoding model{layers_, rotary_, {}, {}, {}};
   std::vector<KvCache> caches;
   for (std::size_t i = 0; i < layers_.size(); ++i) {

@@ -20,6 +20,7 @@ struct LlamaStageOptions {
   DType compute =
       DType::kFloat32;  // of weights and activations; norms, softmax and losses are float32 always
   at::Device device = at::kCPU;
+  bool sequence_parallel = false;
 };
 
 // Throws ConfigError when the tensor ranks cannot share the model evenly, Error when a weight is missing or

@@ -69,13 +69,15 @@ T5FeedForward::T5FeedForward(const std::string& prefix, const T5Config& config, 
       epsilon(config.norm_epsilon),
       gated(config.gated_gelu) {}
 
-at::Tensor T5FeedForward::operator()(const at::Tensor& x_td, const RowLayout& layout, const T5Pass& pass,
+at::Tensor T5FeedForward::operator()(const at::Tensor& x_td, const TokenSplit& tokens, const T5Pass& pass,
                                      std::int64_t site) const {
+  const RowLayout& layout = tokens.layout();
   const AdapterPass rows = pass.rows(layout);
-  const at::Tensor inner = wi(rms_norm(x_td, norm, epsilon), &rows);
+  const at::Tensor inner = wi.of_entered(tokens.enter(rms_norm(x_td, tokens.weight(norm), epsilon)), &rows);
   const at::Tensor mask = pass.feed_forward(site + kInner);
   const at::Tensor active = gated ? gated_gelu(inner, mask, layout) : relu_dropout(inner, mask, layout);
-  return add_dropout(x_td, wo(active, &rows), pass.residual(site + kFeedForwardOut), layout);
+  return add_dropout(x_td, tokens.leave(wo.part_of(active, &rows)), pass.residual(site + kFeedForwardOut),
+                     tokens.own());
 }
 
 T5SelfAttention::T5SelfAttention(const std::string& name, const T5Config& config, WeightLoader& loader,
@@ -89,16 +91,18 @@ T5SelfAttention::T5SelfAttention(const std::string& name, const T5Config& config
       heads(config.heads / tensor.size()) {}
 
 at::Tensor T5SelfAttention::operator()(const at::Tensor& x_td, const at::Tensor& bias_table,
-                                       const RelativeBias& bias, const RowLayout& layout, const T5Pass& pass,
+                                       const RelativeBias& bias, const TokenSplit& tokens, const T5Pass& pass,
                                        std::int64_t site) const {
+  const RowLayout& layout = tokens.layout();
   const AdapterPass rows = pass.rows(layout);
-  at::Tensor columns = qkv(rms_norm(x_td, norm, epsilon), &rows);
+  at::Tensor columns = qkv.of_entered(tokens.enter(rms_norm(x_td, tokens.weight(norm), epsilon)), &rows);
   const RowLayout seen = with_prefix(layout, pass.lanes(), prefix);
   if (prefix) columns = put_prefix(columns, layout, pass.lanes(), *prefix);
   at::Tensor mixed =
       self_attention(columns, bias_table, bias, seen, heads, pass.keys(site + kSelfKeys, seen));
   if (prefix) mixed = without_prefix(mixed, layout, seen);
-  return add_dropout(x_td, o(mixed, &rows), pass.residual(site + kSelfOut), layout);
+  return add_dropout(x_td, tokens.leave(o.part_of(mixed, &rows)), pass.residual(site + kSelfOut),
+                     tokens.own());
 }
 
 T5CrossAttention::T5CrossAttention(const std::string& name, const T5Config& config, WeightLoader& loader,
@@ -135,12 +139,13 @@ at::Tensor T5CrossAttention::attend(const at::Tensor& q_ti, const at::Tensor& en
 }
 
 at::Tensor T5CrossAttention::operator()(const at::Tensor& x_td, const at::Tensor& encoder_td,
-                                        const RowLayout& decoder, const RowLayout& encoder,
+                                        const TokenSplit& decoder, const RowLayout& encoder,
                                         const T5Pass& pass, std::int64_t site) const {
-  const AdapterPass rows = pass.rows(decoder);
-  const at::Tensor q_ti = q(rms_norm(x_td, norm, epsilon), &rows);
-  const at::Tensor mixed = attend(q_ti, encoder_td, decoder, encoder, pass, site);
-  return add_dropout(x_td, o(mixed, &rows), pass.residual(site + kCrossOut), decoder);
+  const AdapterPass rows = pass.rows(decoder.layout());
+  const at::Tensor q_ti = q.of_entered(decoder.enter(rms_norm(x_td, decoder.weight(norm), epsilon)), &rows);
+  const at::Tensor mixed = attend(q_ti, encoder_td, decoder.layout(), encoder, pass, site);
+  return add_dropout(x_td, decoder.leave(o.part_of(mixed, &rows)), pass.residual(site + kCrossOut),
+                     decoder.own());
 }
 
 T5EncoderLayer load_encoder_layer(std::int64_t layer, const T5Config& config, WeightLoader& loader,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The layers of T5 as plain structs over tensors. Pre-norm, no biases, attention not scaled by 1/sqrt(d_kv),
-// dropout broadcast along the length of a row (flaxformer's t5_architecture). Shapes: t = tokens, d =
+// dropout broadcast along the length of a row (flaxformer's t5_architecture). Shapes: t = tokens (of the
+// residual stream x_td: own tokens of a TokenSplit), d =
 // d_model, i = this rank's heads * d_kv, f = this rank's share of d_ff, h = this rank's heads, r = rows.
 #pragma once
 
@@ -17,6 +18,7 @@
 #include "models/weight_loader.h"
 #include "parallel/linear.h"
 #include "parallel/row_layout.h"
+#include "parallel/token_split.h"
 
 namespace trimtab {
 
@@ -51,7 +53,7 @@ struct T5FeedForward {
   T5FeedForward(const std::string& prefix, const T5Config& config, WeightLoader& loader,
                 Communicator& tensor);
   // [t, d] -> [t, d]: dropout(x + wo(act(wi(norm(x)))))
-  at::Tensor operator()(const at::Tensor& x_td, const RowLayout& layout, const T5Pass& pass,
+  at::Tensor operator()(const at::Tensor& x_td, const TokenSplit& tokens, const T5Pass& pass,
                         std::int64_t site) const;
 
   at::Tensor norm;
@@ -65,7 +67,7 @@ struct T5SelfAttention {
   T5SelfAttention(const std::string& name, const T5Config& config, WeightLoader& loader,
                   Communicator& tensor);
   at::Tensor operator()(const at::Tensor& x_td, const at::Tensor& bias_table, const RelativeBias& bias,
-                        const RowLayout& layout, const T5Pass& pass, std::int64_t site) const;
+                        const TokenSplit& tokens, const T5Pass& pass, std::int64_t site) const;
 
   at::Tensor norm;
   ColumnParallelLinear qkv;  // [3i, d]
@@ -79,7 +81,7 @@ struct T5CrossAttention {
   T5CrossAttention(const std::string& name, const T5Config& config, WeightLoader& loader,
                    Communicator& tensor);
   // `encoder_td` has entered the tensor region already, once for all layers of the stage.
-  at::Tensor operator()(const at::Tensor& x_td, const at::Tensor& encoder_td, const RowLayout& decoder,
+  at::Tensor operator()(const at::Tensor& x_td, const at::Tensor& encoder_td, const TokenSplit& decoder,
                         const RowLayout& encoder, const T5Pass& pass, std::int64_t site) const;
   // Of the encoder's rows, with everything attached.
   KeysAndValues keys_and_values(const at::Tensor& encoder_td, const RowLayout& encoder,

@@ -34,6 +34,7 @@ class T5Memory {
         ends_encoder_(encoder_layers_ > 0 && range.encoder_end == config.encoder_layers),
         ends_decoder_(decoder_layers_ > 0 && range.decoder_end == config.decoder_layers),
         layer_{config.d_model,
+               stream_width(config.d_model, plan),
                config.inner() / plan.tensor,
                2 * (config.inner() / plan.tensor),
                config.d_ff / plan.tensor,
@@ -41,18 +42,18 @@ class T5Memory {
                config.gated_gelu ? 2 : 1} {}
 
   std::int64_t kept(const PassSize& size) const {
-    const std::int64_t d = layer_.width, inner = layer_.inner;
+    const std::int64_t d = layer_.width, stream = layer_.stream, inner = layer_.inner;
     std::int64_t numbers = encoder_layers_ * kept_of_layer(layer_, size.rows, size.input, plan_);
     numbers += decoder_layers_ * kept_of_layer(layer_, size.rows, size.target, plan_);
     // Cross-attention: its norm's input, queries and output; weights of the targets to the inputs, or where
     // something of them is trained the keys and values themselves.
     const std::int64_t pairs = size.rows > 0 ? size.target * size.input / size.rows : 0;
-    numbers += decoder_layers_ * (size.target * (d + 2 * inner) + pairs * layer_.heads);
+    numbers += decoder_layers_ * (size.target * (stream + 2 * inner) + pairs * layer_.heads);
     if (projects()) numbers += decoder_layers_ * (size.input * 2 * inner + size.target * d);
     if (plan_.dropout) numbers += decoder_layers_ * (size.rows * d + size.input * layer_.heads);
     // The input of the last norm and the states that all decoder layers read.
-    if (ends_encoder_) numbers += size.input * 2 * d;
-    if (ends_decoder_) numbers += size.target * (d + vocabulary_);
+    if (ends_encoder_) numbers += size.input * (stream + (decoder_layers_ > 0 ? d : stream));
+    if (ends_decoder_) numbers += size.target * (stream + vocabulary_);
     return numbers * plan_.activation_bytes;
   }
 

@@ -38,8 +38,9 @@ class T5Model final : public BaseModel {
   std::unique_ptr<ModelStage> make_stage(World& world, const StageOptions& options) const override {
     T5Config config = files_.config;
     if (options.eos_id >= 0) config.eos_id = options.eos_id;
-    return make_t5_stage(config, weights(), world,
-                         {t5_stage_range(config, options.units), options.compute, options.device});
+    return make_t5_stage(
+        config, weights(), world,
+        {t5_stage_range(config, options.units), options.compute, options.device, options.sequence_parallel});
   }
   void save(const std::string& path, DType type) const override {
     save_t5(config(), weights(), files_.tokenizer_model, path, type);

@@ -12,7 +12,6 @@
 #include "models/ops/rms_norm.h"
 #include "models/t5/t5_decoding.h"
 #include "models/t5/t5_layers.h"
-#include "parallel/collectives.h"
 #include "parallel/tensor.h"
 #include "parallel/vocab.h"
 #include "runtime/check.h"
@@ -79,16 +78,20 @@ class T5Stage : public ModelStage {
     return range_.decoder_begin < range_.decoder_end && range_.decoder_end == config_.decoder_layers;
   }
   RowLayout encoder_layout(const MicroBatch& batch) const;
-  at::Tensor embed_encoder(const MicroBatch& batch) const;
+  at::Tensor embed_encoder(const MicroBatch& batch, const TokenSplit& tokens) const;
+  at::Tensor embed_decoder(const MicroBatch& batch, const TokenSplit& tokens) const;
   at::Tensor embed(const at::Tensor& ids) const;
   at::Tensor head(const at::Tensor& decoder_td) const;
-  void run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+  void run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit& tokens,
                    const ForwardContext& context, const T5Pass& pass) const;
-  void run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+  void run_decoder(StageIO& io, const MicroBatch& batch, const TokenSplit& encoder_tokens,
                    const ForwardContext& context, const T5Pass& pass) const;
+  TokenSplit split(const RowLayout& layout) const { return {layout, tensor_, sequence_parallel_}; }
+  StageShape shape_of(const MicroBatch& batch) const;
 
   T5Config config_;
   T5StageRange range_;
+  bool sequence_parallel_;
   Communicator& tensor_;
   WeightLoader loader_;
   at::Tensor embedding_, encoder_bias_, decoder_bias_, encoder_norm_, decoder_norm_;
@@ -102,6 +105,7 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
                  const T5StageOptions& options)
     : config_(config),
       range_(options.range),
+      sequence_parallel_(options.sequence_parallel),
       tensor_(world.along(Axis::kTensor)),
       loader_(weights, tensor_, options.compute, options.device) {
   check_divisible(config, tensor_.size());
@@ -120,11 +124,8 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
   }
 }
 
-// Activations are float32 on the host, whose fused kernels are float32, and of the weights' type on other
-// devices.
 at::Tensor T5Stage::embed(const at::Tensor& ids) const {
-  const at::Tensor x = vocab_parallel_embedding(embedding_, ids, tensor_);
-  return x.is_cpu() ? x.to(at::kFloat) : x;
+  return as_activations(vocab_parallel_embedding(embedding_, ids, tensor_));
 }
 
 RowLayout T5Stage::encoder_layout(const MicroBatch& batch) const {
@@ -132,62 +133,79 @@ RowLayout T5Stage::encoder_layout(const MicroBatch& batch) const {
 }
 
 // Text tokens from the table with the rows of the lane's prompt (prompts.py: prefix_prompt).
-at::Tensor T5Stage::embed_encoder(const MicroBatch& batch) const {
-  return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, batch.encoder.lengths());
+at::Tensor T5Stage::embed_encoder(const MicroBatch& batch, const TokenSplit& tokens) const {
+  const std::vector<std::int64_t> inputs = batch.encoder.lengths();
+  if (!tokens.splits())
+    return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, inputs);
+  const at::Tensor part = with_gaps(vocab_parallel_embedding_part(embedding_, batch.encoder_ids, tensor_),
+                                    batch.encoder, batch.lanes, adapter_, inputs);
+  return fill_gaps(as_activations(tokens.leave(part)), batch.encoder, batch.lanes, adapter_, inputs, tokens);
 }
 
-void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+at::Tensor T5Stage::embed_decoder(const MicroBatch& batch, const TokenSplit& tokens) const {
+  return as_activations(tokens.leave(vocab_parallel_embedding_part(embedding_, batch.decoder_ids, tensor_)));
+}
+
+void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit& tokens,
                           const ForwardContext& context, const T5Pass& pass) const {
+  const auto observe = [&](const std::string& name) {
+    if (context.observe) context.observe(name, tokens.all_of(io.encoder), tokens.layout());
+  };
   if (embeds_encoder())
-    io.encoder = dropout_rows(embed_encoder(batch), pass.residual(encoder_site(-1, 0)), layout);
+    io.encoder = dropout_rows(embed_encoder(batch, tokens), pass.residual(encoder_site(-1, 0)), tokens.own());
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/true, /*causal=*/false};
   for (std::size_t i = 0; i < encoder_.size(); ++i) {
     const std::int64_t layer = range_.encoder_begin + static_cast<std::int64_t>(i);
     const std::int64_t site = encoder_site(layer, 0);
-    io.encoder = encoder_[i].attention(io.encoder, encoder_bias_, bias, layout, pass, site);
-    io.encoder = encoder_[i].feed_forward(io.encoder, layout, pass, site);
-    if (context.observe) context.observe(fmt::format("encoder.layer.{}", layer), io.encoder, layout);
+    io.encoder = encoder_[i].attention(io.encoder, encoder_bias_, bias, tokens, pass, site);
+    io.encoder = encoder_[i].feed_forward(io.encoder, tokens, pass, site);
+    observe(fmt::format("encoder.layer.{}", layer));
   }
   if (!ends_encoder()) return;
-  io.encoder = dropout_rows(rms_norm(io.encoder, encoder_norm_, config_.norm_epsilon),
-                            pass.residual(encoder_site(-1, 1)), layout);
-  if (context.observe) context.observe("encoder.final", io.encoder, layout);
+  io.encoder = dropout_rows(rms_norm(io.encoder, tokens.weight(encoder_norm_), config_.norm_epsilon),
+                            pass.residual(encoder_site(-1, 1)), tokens.own());
+  observe("encoder.final");
 }
 
-void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const RowLayout& layout,
+void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const TokenSplit& encoder_tokens,
                           const ForwardContext& context, const T5Pass& pass) const {
   if (decoder_.empty()) return;
+  const TokenSplit tokens = split(batch.decoder);
+  const auto observe = [&](const std::string& name) {
+    if (context.observe) context.observe(name, tokens.all_of(io.decoder), tokens.layout());
+  };
   if (embeds_decoder())
-    io.decoder = dropout_rows(embed(batch.decoder_ids), pass.residual(decoder_site(-1, 0)), batch.decoder);
-  const at::Tensor encoder = enter_tensor_region(io.encoder, tensor_);
+    io.decoder = dropout_rows(embed_decoder(batch, tokens), pass.residual(decoder_site(-1, 0)), tokens.own());
+  const at::Tensor encoder = encoder_tokens.enter(io.encoder);
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/false, /*causal=*/true};
   for (std::size_t i = 0; i < decoder_.size(); ++i) {
     const std::int64_t layer = range_.decoder_begin + static_cast<std::int64_t>(i);
     const std::int64_t site = decoder_site(layer, 0);
-    io.decoder = decoder_[i].attention(io.decoder, decoder_bias_, bias, batch.decoder, pass, site);
-    io.decoder = decoder_[i].cross(io.decoder, encoder, batch.decoder, layout, pass, site);
-    io.decoder = decoder_[i].feed_forward(io.decoder, batch.decoder, pass, site);
-    if (context.observe) context.observe(fmt::format("decoder.layer.{}", layer), io.decoder, batch.decoder);
+    io.decoder = decoder_[i].attention(io.decoder, decoder_bias_, bias, tokens, pass, site);
+    io.decoder = decoder_[i].cross(io.decoder, encoder, tokens, encoder_tokens.layout(), pass, site);
+    io.decoder = decoder_[i].feed_forward(io.decoder, tokens, pass, site);
+    observe(fmt::format("decoder.layer.{}", layer));
   }
   if (!ends_decoder()) return;
-  io.decoder = dropout_rows(rms_norm(io.decoder, decoder_norm_, config_.norm_epsilon),
-                            pass.residual(decoder_site(-1, 1)), batch.decoder);
-  if (context.observe) context.observe("decoder.final", io.decoder, batch.decoder);
+  io.decoder = dropout_rows(rms_norm(io.decoder, tokens.weight(decoder_norm_), config_.norm_epsilon),
+                            pass.residual(decoder_site(-1, 1)), tokens.own());
+  observe("decoder.final");
+  io.decoder = tokens.enter(io.decoder);  // for the head
 }
 
 StageIO T5Stage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
-  const RowLayout layout = encoder_layout(batch);
+  const TokenSplit tokens = split(encoder_layout(batch));
   const T5Pass pass(context, batch, config_, tensor_);
-  run_encoder(io, batch, layout, context, pass);
-  run_decoder(io, batch, layout, context, pass);
+  run_encoder(io, batch, tokens, context, pass);
+  run_decoder(io, batch, tokens, context, pass);
   return io;
 }
 
-// Logits of this rank's share of the vocabulary, float32 [decoder tokens, vocab / ranks].
+// Logits of this rank's share of the vocabulary, float32 [decoder tokens, vocab / ranks], of states that have
+// entered the tensor region.
 at::Tensor T5Stage::head(const at::Tensor& decoder_td) const {
-  const at::Tensor entered = enter_tensor_region(decoder_td, tensor_);
   const double scale = 1.0 / std::sqrt(static_cast<double>(config_.d_model));
-  return head_->of_entered(config_.scale_decoder_output ? entered * scale : entered).to(at::kFloat);
+  return head_->of_entered(config_.scale_decoder_output ? decoder_td * scale : decoder_td).to(at::kFloat);
 }
 
 LossSums T5Stage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
@@ -195,30 +213,32 @@ LossSums T5Stage::loss(const StageIO& out, const MicroBatch& batch, double z_los
           batch.decoder.tokens()};
 }
 
-// Every stage but the first receives encoder states, for its encoder layers or to attend to.
-StageShape T5Stage::receive_shape(const MicroBatch& batch) const {
+StageShape T5Stage::shape_of(const MicroBatch& batch) const {
   const ColumnParallelLinear& any = encoder_.empty() ? decoder_[0].attention.qkv : encoder_[0].attention.qkv;
   StageShape shape;
   if (range_.encoder_begin > 0) shape.encoder_tokens = encoder_layout(batch).tokens();
-  if (range_.decoder_begin > 0) shape.decoder_tokens = batch.decoder.tokens();
   shape.width = config_.d_model;
   shape.options = any.weight().options().requires_grad(false);
   if (any.weight().is_cpu()) shape.options = shape.options.dtype(at::kFloat);
   return shape;
 }
 
-StageShape T5Stage::prefill_shape(const MicroBatch& batch) const {
-  StageShape shape = receive_shape(batch);
-  shape.decoder_tokens = -1;
+// Every stage but the first receives encoder states, for its encoder layers or to attend to.
+StageShape T5Stage::receive_shape(const MicroBatch& batch) const {
+  StageShape shape = shape_of(batch);
+  if (range_.encoder_begin > 0) shape.encoder_tokens = split(encoder_layout(batch)).share().count;
+  if (range_.decoder_begin > 0) shape.decoder_tokens = split(batch.decoder).share().count;
   return shape;
 }
+
+StageShape T5Stage::prefill_shape(const MicroBatch& batch) const { return shape_of(batch); }
 
 Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
   const ForwardContext context;
   const T5Pass pass(context, batch, config_, tensor_);
   const RowLayout layout = encoder_layout(batch);
-  run_encoder(io, batch, layout, context, pass);
+  run_encoder(io, batch, TokenSplit(layout, tensor_, /*split=*/false), context, pass);
   io.decoder = at::Tensor();
   if (decoder_.empty()) return {io, nullptr};
   T5Decoding model{config_, decoder_, decoder_bias_, {}, {}};

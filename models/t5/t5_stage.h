@@ -28,6 +28,7 @@ struct T5StageOptions {
   DType compute =
       DType::kFloat32;  // of weights and activations; norms, softmax and losses are float32 always
   at::Device device = at::kCPU;
+  bool sequence_parallel = false;
 };
 
 // Collective over nothing; throws Error when a weight is missing or has another shape (file, name and

@@ -14,7 +14,10 @@ const std::vector<Layout>& layouts() {
                                           {"tp2_pp2", Mesh(1, 2, 2), in_decoder},
                                           {"dp2", Mesh(2, 1, 1), whole},
                                           {"dp2_pp2", Mesh(2, 2, 1), in_encoder},
-                                          {"dp2_pp2_tp2", Mesh(2, 2, 2), in_decoder}};
+                                          {"dp2_pp2_tp2", Mesh(2, 2, 2), in_decoder},
+                                          {"tp2_sp", Mesh(1, 1, 2), whole, "1f1b", true},
+                                          {"tp2_pp2_sp", Mesh(1, 2, 2), between, "gpipe", true},
+                                          {"dp2_pp2_tp2_sp", Mesh(2, 2, 2), in_decoder, "1f1b", true}};
   return all;
 }
 
@@ -31,7 +34,9 @@ std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& lay
       std::ranges::count_if(units, [](const CostUnit& unit) { return unit.name.starts_with("encoder"); }));
   const int before = encoder > 0 ? encoder : all / 2;
   const StagePlan plan(units, layout.sizes(before, all - before));
-  return golden.model().make_stage(world, {units_of(plan, world.here().pipe)});
+  StageOptions options{units_of(plan, world.here().pipe)};
+  options.sequence_parallel = layout.sequence_parallel;
+  return golden.model().make_stage(world, options);
 }
 
 at::Tensor share_of(const at::Tensor& whole_tensor, const at::Tensor& share, int rank) {

@@ -22,6 +22,7 @@ struct Layout {
   // all.
   std::function<std::vector<int>(int e, int d)> sizes;
   std::string schedule = "1f1b";
+  bool sequence_parallel = false;
 
   // In the names of tests.
   friend void PrintTo(const Layout& it, std::ostream* out) { *out << it.name; }

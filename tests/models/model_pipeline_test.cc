@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Models of all families over meshes of ranks against one rank: loss, the gradient of everything that is
-// trained, and greedy predictions, for a prompt and for the whole model, without and with dropout. And three
-// faults that must show.
+// trained, and greedy predictions, for a prompt and for the whole model, without and with dropout. And faults
+// that must show.
 #include <ATen/Parallel.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 #include <map>
@@ -165,11 +165,12 @@ class DeafCommunicator : public Communicator {
   void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override {
     if (!deaf) inner_.all_reduce(buffer, op, traffic);
   }
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
-    inner_.reduce_scatter(in, out, op, traffic);
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override {
+    inner_.reduce_scatter(in, out, parts, op, traffic);
   }
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
-    inner_.all_gather(in, out, traffic);
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override {
+    inner_.all_gather(in, out, parts, traffic);
   }
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override {
     inner_.broadcast(buffer, root, traffic);
@@ -203,10 +204,19 @@ class HookedPass : public ModelPass {
   std::function<void()> after_;
 };
 
-// Without the sum over tensor ranks in backward the loss is right and the gradient is not.
-TEST(PipelineFault, BackwardAllReduceRemoved) {
-  const GoldenCase golden("t5_11");
-  const Setting setting;
+const Layout& layout_named(const std::string& name) {
+  return *std::ranges::find(layouts(), name, &Layout::name);
+}
+
+// Without the sum over tensor ranks in backward the loss is right and the gradient is not. Where ranks share
+// the tokens, that is the sum of what their tokens give a prompt, and in model tuning the norms.
+class BackwardFault : public testing::TestWithParam<std::tuple<std::string, std::string, bool>> {};
+
+TEST_P(BackwardFault, AllReduceRemoved) {
+  const GoldenCase golden(std::get<0>(GetParam()));
+  const Layout& layout = layout_named(std::get<1>(GetParam()));
+  const bool whole_model = std::get<2>(GetParam());
+  const Setting setting{whole_model};
   const Expected expected = on_one_rank(golden, setting);
   for (const bool fault : {false, true})
     run_ranks(Mesh(1, 1, 2), [&](World& good) {
@@ -218,18 +228,81 @@ TEST(PipelineFault, BackwardAllReduceRemoved) {
         return made;
       });
       ASSERT_NE(tensor, nullptr);
-      const RankResult result = run_rank(golden, layouts()[0], setting, world,
-                                         [&](ModelStage& stage, const ForwardContext& context) {
-                                           return std::make_unique<HookedPass>(
-                                               stage, context, [tensor](StageIO&) { tensor->deaf = false; },
-                                               [tensor, fault] { tensor->deaf = fault; });
-                                         });
+      const RankResult result =
+          run_rank(golden, layout, setting, world, [&](ModelStage& stage, const ForwardContext& context) {
+            return std::make_unique<HookedPass>(
+                stage, context, [tensor](StageIO&) { tensor->deaf = false; },
+                [tensor, fault] { tensor->deaf = fault; });
+          });
       EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance);
       std::string where;
       const double error = worst_error(result, expected, world.here().tensor, where);
       EXPECT_EQ(error < kTolerance, !fault) << error;
-      EXPECT_EQ(error > 1e-2, fault) << error;
+      EXPECT_EQ(error > 1e-2, fault) << error << " " << where;
+      if (fault && whole_model) {
+        EXPECT_NE(where.find("norm"), std::string::npos) << where;
+      }
     });
+}
+
+INSTANTIATE_TEST_SUITE_P(Tensor, BackwardFault,
+                         testing::Values(std::tuple{"t5_11", "tp2", false},
+                                         std::tuple{"t5_11", "tp2_sp", false},
+                                         std::tuple{"t5_11", "tp2_sp", true},
+                                         std::tuple{"llama_tied", "tp2_sp", false},
+                                         std::tuple{"llama_tied", "tp2_sp", true}));
+
+// Ranks that share the tokens receive their own from the stage before, and all of them for decoding.
+TEST(SequenceParallel, TokensAreSharedOut) {
+  for (const std::string name : {"t5_depth", "llama_tied"}) {
+    const GoldenCase golden(name);
+    const MicroBatch batch = golden.batch();
+    std::map<bool, std::vector<StageShape>> received;  // by whether they share
+    std::mutex mutex;
+    for (const bool split : {false, true})
+      run_ranks(Mesh(1, 2, 2), [&](World& world) {
+        Layout layout = layout_named("tp2_pp2_sp");
+        layout.sequence_parallel = split;
+        const auto stage = stage_of(golden, layout, world);
+        if (world.here().pipe == 0) return;
+        const StageShape whole = stage->prefill_shape(batch);
+        const std::lock_guard lock(mutex);
+        received[split].push_back(stage->receive_shape(batch));
+        EXPECT_GT(std::max(whole.encoder_tokens, whole.decoder_tokens), 8) << name << ": whole for decoding";
+      });
+    const auto tokens = [](const StageShape& shape) {
+      return std::max<std::int64_t>(0, shape.encoder_tokens) +
+             std::max<std::int64_t>(0, shape.decoder_tokens);
+    };
+    const std::int64_t all = tokens(received[false][0]), one = tokens(received[true][0]),
+                       other = tokens(received[true][1]);
+    EXPECT_EQ(one + other, all) << name;
+    EXPECT_LE(std::abs(one - other), 2) << name;
+  }
+}
+
+// Scoring goes through the forward pass, hence through shared tokens.
+TEST(SequenceParallel, LikelihoodsAreThoseOfOneRank) {
+  for (const std::string name : {"t5_depth", "qwen3"}) {
+    const GoldenCase golden(name);
+    World solo = solo_world();
+    const auto scores = [&](const Layout& layout, World& world) {
+      at::set_num_threads(1);
+      const auto stage = stage_of(golden, layout, world);
+      FixedPrompt prompt(golden.stored("prompt"));
+      stage->attach_input(&prompt);
+      Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
+      ModelPass pass(*stage, {}, 0.0);
+      return pipeline.score(pass, micro_batches(golden, 1, 0));
+    };
+    const auto expected = scores({"one", Mesh(), whole}, solo);
+    run_ranks(Mesh(1, 2, 2), [&](World& world) {
+      const auto found = scores(layout_named("tp2_pp2_sp"), world);
+      ASSERT_EQ(found.size(), expected.size());
+      for (std::size_t i = 0; i < found.size(); ++i)
+        EXPECT_THAT(found[i], testing::Pointwise(testing::FloatNear(1e-5F), expected[i])) << name;
+    });
+  }
 }
 
 // A stage that does not return the gradient of the encoder states it read: the loss is right, the gradient is

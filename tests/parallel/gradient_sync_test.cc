@@ -40,8 +40,10 @@ class ScriptedPeers : public Communicator {
       for (std::size_t i = 0; i < peer.size(); ++i) values[i] += peer[i];
     }
   }
-  void do_reduce_scatter(const ConstBuffer&, const Buffer&, ReduceOp, Traffic) override { ADD_FAILURE(); }
-  void do_all_gather(const ConstBuffer&, const Buffer&, Traffic) override { ADD_FAILURE(); }
+  void do_reduce_scatter(const ConstBuffer&, const Buffer&, const Parts&, ReduceOp, Traffic) override {
+    ADD_FAILURE();
+  }
+  void do_all_gather(const ConstBuffer&, const Buffer&, const Parts&, Traffic) override { ADD_FAILURE(); }
   void do_broadcast(const Buffer&, int, Traffic) override { ADD_FAILURE(); }
   void do_exchange(std::span<const Send>, std::span<const Receive>, Traffic) override { ADD_FAILURE(); }
   void do_barrier(Traffic) override { ADD_FAILURE(); }

@@ -75,6 +75,56 @@ inline void all_gather(Communicator& communicator) {
   });
 }
 
+// Some ranks have nothing, and those that have something not as much as others.
+inline Parts uneven_parts(const Communicator& on, std::int64_t count) {
+  std::vector<std::int64_t> counts;
+  for (int rank = 0; rank < on.size(); ++rank) counts.push_back(rank % 3 == 1 ? 0 : count + 2 * rank);
+  return Parts(counts);
+}
+
+inline void reduce_scatter_of_uneven_parts(Communicator& communicator) {
+  for_all_sizes(communicator, [](Communicator& on, DType dtype, std::int64_t count) {
+    const Parts parts = uneven_parts(on, count);
+    const std::int64_t begin = parts.begin(on.rank()), own = parts.count(on.rank());
+    for (const ReduceOp op : kOps) {
+      const Elements expected =
+          filled(dtype, own, [&](auto i) { return reduced(on.size(), begin + i, dtype, op); });
+      Elements in = own_values(on, dtype, parts.total());
+      const Elements before = in;
+      Elements out(dtype, own);
+      on.reduce_scatter(in.all(), out.all(), parts, op, Traffic::kTensor);
+      EXPECT_TRUE(out == expected) << name_of(op);
+      EXPECT_TRUE(in == before) << name_of(op);
+
+      on.reduce_scatter(in.all(), in.part(begin, own), parts, op, Traffic::kTensor);
+      Elements part(dtype, own);
+      if (own > 0) std::memcpy(part.at(0), in.at(begin), part.all().bytes());
+      EXPECT_TRUE(part == expected) << name_of(op) << " in place";
+    }
+  });
+}
+
+inline void all_gather_of_uneven_parts(Communicator& communicator) {
+  for_all_sizes(communicator, [](Communicator& on, DType dtype, std::int64_t count) {
+    const Parts parts = uneven_parts(on, count);
+    Elements expected(dtype, parts.total());
+    for (int rank = 0; rank < on.size(); ++rank)
+      for (std::int64_t i = 0; i < parts.count(rank); ++i)
+        expected.set(parts.begin(rank) + i, value(rank, i, dtype));
+
+    const std::int64_t begin = parts.begin(on.rank()), own = parts.count(on.rank());
+    Elements in = own_values(on, dtype, own);
+    Elements out(dtype, parts.total());
+    on.all_gather(in.all(), out.all(), parts, Traffic::kTensor);
+    EXPECT_TRUE(out == expected);
+
+    Elements both(dtype, parts.total());
+    for (std::int64_t i = 0; i < own; ++i) both.set(begin + i, value(on.rank(), i, dtype));
+    on.all_gather(both.part(begin, own), both.all(), parts, Traffic::kTensor);
+    EXPECT_TRUE(both == expected) << "in place";
+  });
+}
+
 inline void broadcast(Communicator& communicator) {
   for_all_sizes(communicator, [](Communicator& on, DType dtype, std::int64_t count) {
     for (int root = 0; root < on.size(); ++root) {
@@ -158,6 +208,17 @@ inline void counters(Communicator& on) {
   on.all_gather(small, large, Traffic::kTensor);
   EXPECT_EQ(on.counters()[Traffic::kTensor],
             (TrafficCount{2, 2 * others, (12 * (on.size() - 1) + 12) * others}));
+  const Parts parts = uneven_parts(on, 3);
+  std::vector<float> own(static_cast<std::size_t>(parts.count(on.rank())));
+  std::vector<float> every(static_cast<std::size_t>(parts.total()));
+  const TrafficCount even = on.counters()[Traffic::kTensor];
+  const Buffer part = {own.data(), parts.count(on.rank()), DType::kFloat32};
+  const Buffer total = {every.data(), parts.total(), DType::kFloat32};
+  on.reduce_scatter(total, part, parts, ReduceOp::kSum, Traffic::kTensor);
+  on.all_gather(part, total, parts, Traffic::kTensor);
+  // What the others get of this rank's numbers, and what they get of its part.
+  EXPECT_EQ(on.counters()[Traffic::kTensor], (TrafficCount{even.calls + 2, even.messages + 2 * others,
+                                                           even.bytes + 4 * parts.total() * others}));
   on.broadcast(small, 0, Traffic::kControl);
   const std::int64_t is_root = on.rank() == 0 ? others : 0;
   EXPECT_EQ(on.counters()[Traffic::kControl], (TrafficCount{1, is_root, 12 * is_root}));
@@ -194,6 +255,16 @@ inline void misuse(Communicator& on) {
   Buffer shifted = {memory.data() + 2 * on.rank() + 1, 2, DType::kFloat32};
   refuses([&] { on.reduce_scatter(large, shifted, sum, tensor); }, "overlap");
   refuses([&] { on.all_gather(shifted, large, tensor); }, "overlap");
+  const Parts two_each = Parts::of_same(2, on.size());
+  refuses([&] { on.all_gather(small, large, Parts::of_same(2, on.size() + 1), tensor); },
+          fmt::format("for {} ranks", on.size()));
+  refuses(
+      [&] {
+        on.all_gather({memory.data(), 3, DType::kFloat32}, large, two_each, tensor);
+      },
+      "3 elements are not part");
+  refuses([&] { on.reduce_scatter(large, small, Parts::of_same(-2, on.size()), sum, tensor); },
+          "one is negative");
   const Send nowhere = {on.size(), small};
   refuses([&] { on.exchange({&nowhere, 1}, {}, tensor); }, "no rank");
   const Receive null = {0, {nullptr, 1, DType::kFloat32}};
@@ -216,6 +287,8 @@ inline constexpr Check kChecks[] = {
     {"all_reduce", all_reduce},
     {"reduce_scatter", reduce_scatter},
     {"all_gather", all_gather},
+    {"reduce_scatter_of_uneven_parts", reduce_scatter_of_uneven_parts},
+    {"all_gather_of_uneven_parts", all_gather_of_uneven_parts},
     {"broadcast", broadcast},
     {"exchange_all_pairs", exchange_all_pairs},
     {"exchange_along_a_line", exchange_along_a_line},

@@ -157,6 +157,16 @@ TEST(MpiFailures, DifferentArgumentsThrow) {
       [&](Communicator& all) {
         reduce_one(all, ReduceOp::kSum, is_first(all) ? Traffic::kTensor : Traffic::kControl);
       },
+      [&](Communicator& all) {
+        // As many elements in all, and as many that ranks 0 and 1 give each other.
+        std::vector<std::int64_t> counts(static_cast<std::size_t>(all.size()), 4);
+        counts[0] += is_first(all) ? 1 : 0;
+        counts.back() += is_first(all) ? 0 : 1;
+        const Parts parts(counts);
+        all.reduce_scatter({x.data(), parts.total(), DType::kFloat32},
+                           {x.data() + 5'000, parts.count(all.rank()), DType::kFloat32}, parts,
+                           ReduceOp::kSum, Traffic::kTensor);
+      },
   };
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const auto all = everyone();

@@ -115,6 +115,11 @@ TEST(ThreadFailures, DifferentArgumentsThrowEverywhere) {
       },
       [&](Communicator& all) { reduce_one(all, all.rank() ? ReduceOp::kSum : ReduceOp::kMax); },
       [&](Communicator& all) {
+        const Parts parts = all.rank() == 0 ? Parts({2, 1}) : Parts({1, 2});
+        float part[2] = {};
+        all.all_gather({part, 2, DType::kFloat32}, {x, 3, DType::kFloat32}, parts, Traffic::kTensor);
+      },
+      [&](Communicator& all) {
         reduce_one(all, ReduceOp::kSum, all.rank() ? Traffic::kTensor : Traffic::kControl);
       },
       [&](Communicator& all) {

@@ -252,6 +252,12 @@ TEST(LlamaMemory, KeepsWhatBackwardNeeds) {
   EXPECT_EQ(planned_bytes(config, {3, 5}, plan).kept, 4 * 2 * tokens * (attention + feed_forward));
   EXPECT_EQ(planned_bytes(config, {29, 30}, plan).kept,
             4 * (tokens * attention + 8 * (feed_forward + d + config.vocab)));
+  plan.tensor = 3;
+  const std::int64_t shared = planned_bytes(config, {3, 5}, plan).kept;
+  plan.sequence_parallel = true;  // norms keep what they got of a third of the tokens
+  EXPECT_EQ(shared - planned_bytes(config, {3, 5}, plan).kept, 4 * 2 * tokens * 2 * (d - d / 3));
+  plan.sequence_parallel = false;
+  plan.tensor = 1;
   plan.at_work = {2, 100, 8, 50};
   plan.decoded = 8;
   EXPECT_EQ(planned_bytes(config, {3, 5}, plan).caches, 4 * 2 * 2 * config.kv_inner() * 2 * (50 + 8));
