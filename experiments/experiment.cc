@@ -268,7 +268,8 @@ void Experiment::make_stage() {
   // Without an index: the one that this process has taken.
   const at::Device device = config_.model.device == "cuda" ? at::kCUDA : at::kCPU;
   frozen_ = std::make_shared<FrozenModel>();
-  frozen_->stage = model_->make_stage(world_, {units_, compute, tokenizer_->eos(), device});
+  frozen_->stage = model_->make_stage(
+      world_, {units_, compute, tokenizer_->eos(), device, config_.mesh.sequence_parallel});
 }
 
 void Experiment::attach() {

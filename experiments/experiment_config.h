@@ -17,6 +17,7 @@ namespace trimtab {
 
 struct MeshConfig {
   std::int64_t data = 1, pipe = 1, tensor = 1;
+  bool sequence_parallel = false;
   std::string schedule = "1f1b";
   double late = 30.0;
   double timeout = 1800.0;
@@ -101,6 +102,10 @@ void describe(V& v, MeshConfig& s) {
   v.field("schedule", s.schedule, "Order of micro-batches in a pipeline: 1f1b keeps the fewest in memory.",
           {.choices = {"1f1b", "gpipe"}});
   v.field("tensor", s.tensor, "Ranks that share each layer.", {.min = 1, .unit = "ranks"});
+  v.field(
+      "sequence_parallel", s.sequence_parallel,
+      "Tensor ranks share the tokens between layers, too, instead of holding all of them; no effect on one "
+      "tensor rank.");
   v.field("late", s.late, "Ranks that are waited for longer are named in the log.",
           {.min = 1, .unit = "seconds"});
   v.field("timeout", s.timeout, "A rank that is waited for longer ends the job; 0: never.",

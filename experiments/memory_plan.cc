@@ -71,7 +71,8 @@ void find_worst_moment(const ExperimentConfig& config, std::int64_t extra, const
 }
 
 // Received activations are the first layer's input and count there. Beside them there are the gradients that
-// come and go, and the copy in which tensor ranks add up; over replicas one vector of at most 64 MiB.
+// come and go, and the copy in which tensor ranks add up, each of own tokens; over replicas one vector of at
+// most 64 MiB.
 std::int64_t communication_bytes(const ExperimentConfig& config, const StageLoad& load,
                                  const MemoryPlan& plan, std::int64_t width) {
   const bool sends = load.first_trained < load.stage;
@@ -79,12 +80,14 @@ std::int64_t communication_bytes(const ExperimentConfig& config, const StageLoad
   const std::int64_t copies = (sends ? 1 : 0) + (receives ? 1 : 0) + (config.mesh.tensor > 1 ? 1 : 0);
   constexpr std::int64_t kBucket = std::int64_t{64} << 20;
   const std::int64_t replicas = config.mesh.data > 1 ? std::min(load.trained_bytes, kBucket) : 0;
-  return copies * positions(plan.at_work) * width * plan.activation_bytes + replicas;
+  const std::int64_t own = plan.sequence_parallel ? width / plan.tensor : width;
+  return copies * positions(plan.at_work) * own * plan.activation_bytes + replicas;
 }
 
 MemoryPlan plan_of(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method) {
   MemoryPlan plan;
   plan.tensor = config.mesh.tensor;
+  plan.sequence_parallel = config.mesh.sequence_parallel;
   plan.trains_base = method.trains_base();
   plan.trains_layers = method.trains() && !method.trains_base() && method.extra_positions() == 0;
   plan.dropout = config.train.dropout.value_or(model.usual_dropout()) > 0;
@@ -132,6 +135,7 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   scoring.backward = false;
   scoring.dropout = false;
   scoring.decoded = config.evaluate.answers == "rank" ? 0 : config.text.max_target;
+  if (scoring.decoded > 0) scoring.sequence_parallel = false;  // decoding goes without it
   const StageBytes answers = model.planned_bytes(load.units, scoring);
   memory.caches = answers.caches * load.scored_at_once;
   memory.decoding = answers.working;

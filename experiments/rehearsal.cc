@@ -78,7 +78,8 @@ Actor make_actor(const BaseModel& model, const ExperimentConfig& config, const U
       });
   // Activations are float32 on the host, whatever the weights are.
   const DType activations = config.model.device == "cpu" ? DType::kFloat32 : type_of(config);
-  actor.stage = model.make_stage(*actor.world, {units, activations, -1, at::kMeta});
+  actor.stage =
+      model.make_stage(*actor.world, {units, activations, -1, at::kMeta, config.mesh.sequence_parallel});
   Subtree options = config.method;
   actor.method = make_method(options);
   actor.parameters = actor.method->attach(*actor.stage, context);

@@ -183,14 +183,17 @@ class MeshPlanner {
       const TrafficCount& tensor = planned.traffic[Traffic::kTensor];
       const double part = static_cast<double>(size.input + size.target) / positions / kPlannedSteps /
                           (stage >= first ? 2.0 : 1.0);
+      // An all-reduce is, in two calls, what a gathering and a scattering of tokens are.
       const double calls = static_cast<double>(tensor.messages) / kPlannedSteps /
-                           static_cast<double>(sizes.size()) / (stage >= first ? 2.0 : 1.0);
+                           static_cast<double>(sizes.size()) / (stage >= first ? 2.0 : 1.0) /
+                           (config_.mesh.sequence_parallel ? 2.0 : 1.0);
       return compute + all_reduce_seconds(link_along(Axis::kTensor), static_cast<int>(config_.mesh.tensor),
                                           calls, part * static_cast<double>(tensor.bytes));
     };
     durations.of_message = [&](int, const Message& message) {
       const PassSize& size = sizes[static_cast<std::size_t>(message.of.micro)];
-      const double width = static_cast<double>(model_.attention_shape().width);
+      const double parts = config_.mesh.sequence_parallel ? static_cast<double>(config_.mesh.tensor) : 1.0;
+      const double width = static_cast<double>(model_.attention_shape().width) / parts;
       const double element = config_.model.device == "cpu" || config_.model.compute == "float32" ? 4.0 : 2.0;
       return seconds_on(link_along(Axis::kPipe), 1.0,
                         static_cast<double>(size.input + size.target) * width * element);

@@ -21,7 +21,7 @@ namespace {
 constexpr int kSteps = 2;
 
 ExperimentConfig config_of(const std::string& folder, const std::string& method, const std::string& optimizer,
-                           const Mesh& mesh) {
+                           const Mesh& mesh, bool sequence_parallel = false) {
   ExperimentConfig config = parse_config<ExperimentConfig>(
       "output: none\nmodel: {weights: " + folder + "}\ntask: {name: none}\nmethod: " + method +
           "\noptimizer: " + optimizer + "\ntrain: {batch: 6, micro_batch_tokens: 24, dropout: 0}\n",
@@ -29,6 +29,7 @@ ExperimentConfig config_of(const std::string& folder, const std::string& method,
   config.mesh.data = mesh.size(Axis::kData);
   config.mesh.pipe = mesh.size(Axis::kPipe);
   config.mesh.tensor = mesh.size(Axis::kTensor);
+  config.mesh.sequence_parallel = sequence_parallel;
   return config;
 }
 
@@ -62,7 +63,9 @@ std::vector<TrafficCounters> run_steps(const BaseModel& model, const ExperimentC
   std::vector<TrafficCounters> found(static_cast<std::size_t>(plan.stages()));
   std::mutex mutex;
   run_ranks(mesh_of(config), [&](World& world) {
-    const auto stage = model.make_stage(world, {units_of(plan, world.here().pipe)});
+    StageOptions of_stage{units_of(plan, world.here().pipe)};
+    of_stage.sequence_parallel = config.mesh.sequence_parallel;
+    const auto stage = model.make_stage(world, of_stage);
     Subtree options = config.method;
     const auto method = make_method(options);
     const Parameters parameters = method->attach(*stage, some_context());
@@ -96,7 +99,8 @@ TEST_P(RehearsalCounts, WhatRanksSend) {
   const std::vector<std::string> optimizers = {
       "{name: adafactor, min_dim_size_to_factor: 4, parameter_scaling: true}",
       "{name: adamw, global_norm_clip: 1}"};
-  const std::vector<Mesh> meshes = {{2, 1, 1}, {1, 1, 2}, {1, 3, 1}, {2, 2, 2}};
+  const std::vector<Mesh> meshes = {{2, 1, 1}, {1, 1, 2}, {1, 3, 1}, {2, 2, 2}, {1, 1, 2}, {1, 2, 2}};
+  constexpr std::size_t kSequenceParallel = 4;  // the first of those that are
   // Tied heads are trained tables that two stages hold.
   const std::vector<std::string> models = GetParam().name == "model_tuning"
                                               ? std::vector<std::string>{"t5_10", "llama_tied"}
@@ -106,9 +110,10 @@ TEST_P(RehearsalCounts, WhatRanksSend) {
     for (std::size_t i = 0; i < meshes.size(); ++i) {
       const Mesh& mesh = meshes[i];
       if (mesh.size(Axis::kPipe) > golden.layers()) continue;
-      SCOPED_TRACE(name + " on " + mesh.text());
-      const ExperimentConfig config =
-          config_of(golden.folder(), GetParam().method, optimizers[i % optimizers.size()], mesh);
+      const bool sequence_parallel = i >= kSequenceParallel;
+      SCOPED_TRACE(name + " on " + mesh.text() + (sequence_parallel ? ", tokens shared out" : ""));
+      const ExperimentConfig config = config_of(golden.folder(), GetParam().method,
+                                                optimizers[i % optimizers.size()], mesh, sequence_parallel);
       const StagePlan plan = balanced_plan(golden.model().cost_units({8, 3}), mesh.size(Axis::kPipe));
       Subtree options = config.method;
       const std::int64_t extra = make_method(options)->extra_positions();

@@ -217,6 +217,10 @@ TEST(MemoryPlan, ActivationsOfAnEncoderLayer) {
   plan.dropout = false;
   plan.tensor = 2;
   EXPECT_EQ(planned_bytes(config, {1, 2, 0, 0}, plan).kept, 4 * 100 * (2 * 512 + 2 * 384 + 3 + 2 * 512));
+  // What norms keep is of half of the tokens.
+  plan.sequence_parallel = true;
+  EXPECT_EQ(planned_bytes(config, {1, 2, 0, 0}, plan).kept, 4 * 100 * (2 * 256 + 2 * 384 + 3 + 2 * 512));
+  plan.sequence_parallel = false;
   plan.tensor = 1;
   plan.at_work = {2, 100, 8, 50};
   plan.decoded = 8;

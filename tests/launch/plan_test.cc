@@ -25,10 +25,11 @@ Json own_mesh(const Json& plan) {
 
 TEST(Plan, BytesAreThoseOfARun) {
   const Workshop shop;
-  for (const std::string mesh : {"{data: 2, pipe: 2, tensor: 2}", "{data: 2, tensor: 2}", "{pipe: 3}"}) {
-    const int ranks = mesh.find("pipe: 3") != std::string::npos ? 3
-                      : mesh.find("pipe") != std::string::npos  ? 8
-                                                                : 4;
+  const std::vector<std::pair<int, std::string>> meshes = {{8, "{data: 2, pipe: 2, tensor: 2}"},
+                                                           {4, "{data: 2, tensor: 2}"},
+                                                           {3, "{pipe: 3}"},
+                                                           {2, "{tensor: 2, sequence_parallel: true}"}};
+  for (const auto& [ranks, mesh] : meshes) {
     const std::string run = "run" + std::to_string(ranks);
     const std::vector<std::string> settings = {
         "--set", "mesh=" + mesh, "--set", "output=" + shop.path(run), "--set", "train.micro_batch_tokens=48"};

@@ -25,6 +25,7 @@ constexpr double kTolerance = 1e-4;
 struct Layout {
   std::string name;
   int data, pipe, tensor;
+  bool sequence_parallel = false;
   int ranks() const { return data * pipe * tensor; }
 };
 
@@ -34,7 +35,8 @@ Outcome train(const Workshop& shop, const Layout& layout, const std::string& out
   std::vector<std::string> arguments = {
       "train", shop.experiment(), "--set", "output=" + shop.path(output), "--set", set("train.steps", steps),
       "--set", set("mesh.data", layout.data), "--set", set("mesh.pipe", layout.pipe), "--set",
-      set("mesh.tensor", layout.tensor),
+      set("mesh.tensor", layout.tensor), "--set",
+      std::string("mesh.sequence_parallel=") + (layout.sequence_parallel ? "true" : "false"),
       // Small enough that a stage has several micro-batches, for the whole batch and for half of it.
       "--set", "train.micro_batch_tokens=48", "--set", "train.compare_every=2"};
   arguments.insert(arguments.end(), more.begin(), more.end());
@@ -74,7 +76,10 @@ TEST(Ranks, EveryMeshTrainsWhatOneProcessTrains) {
                                                   {"pp3", 1, 3, 1},
                                                   {"dp2_pp2", 2, 2, 1},
                                                   {"pp2_tp2", 1, 2, 2},
-                                                  {"dp2_pp2_tp2", 2, 2, 2}}) {
+                                                  {"dp2_pp2_tp2", 2, 2, 2},
+                                                  {"one_sp", 1, 1, 1, true},
+                                                  {"tp2_sp", 1, 1, 2, true},
+                                                  {"dp2_pp2_tp2_sp", 2, 2, 2, true}}) {
     const Outcome outcome = train(shop, layout, layout.name, 6);
     ASSERT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
     expect_same_curve(shop, layout.name, "one");
@@ -173,7 +178,8 @@ TEST(Ranks, EveryMethodOnMeshes) {
     const std::string one = fmt::format("one_{}", ++number);
     ASSERT_EQ(train(shop, {"one", 1, 1, 1}, one, 4, chosen).code, 0);
     const Json wanted = Json::parse(shop.read(one + "/record.json"));
-    for (const Layout& layout : std::vector<Layout>{{"pp3", 1, 3, 1}, {"dp2_pp2_tp2", 2, 2, 2}}) {
+    for (const Layout& layout :
+         std::vector<Layout>{{"pp3", 1, 3, 1}, {"dp2_pp2_tp2", 2, 2, 2}, {"tp2_sp", 1, 1, 2, true}}) {
       const std::string run = fmt::format("{}_{}", layout.name, number);
       const Outcome outcome = train(shop, layout, run, 4, chosen);
       ASSERT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
@@ -200,7 +206,8 @@ TEST(Ranks, ModelTuningOnEveryMesh) {
                                                   {"tp2", 1, 1, 2},
                                                   {"pp2", 1, 2, 1},
                                                   {"pp3", 1, 3, 1},
-                                                  {"dp2_pp2_tp2", 2, 2, 2}}) {
+                                                  {"dp2_pp2_tp2", 2, 2, 2},
+                                                  {"pp2_tp2_sp", 1, 2, 2, true}}) {
     const Outcome outcome = train(shop, layout, layout.name, 6, kModelTuning);
     ASSERT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
     for (const std::string key : {"loss", "gradient_norm"}) {
