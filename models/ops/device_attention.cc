@@ -17,10 +17,23 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Who launches for a kind of device: chosen once, as LibTorch chooses its own kernels.
-std::atomic<const ragged::Launcher*>& launcher_of(c10::DeviceType where) {
-  static std::array<std::atomic<const ragged::Launcher*>, c10::COMPILE_TIME_MAX_DEVICE_TYPES> all{};
+// The choice for a kind of device: made once, as LibTorch chooses its own kernels.
+struct Choice {
+  std::atomic<AttentionPath> path{AttentionPath::kComposed};
+  std::atomic<const ragged::Launcher*> launcher{nullptr};
+};
+
+Choice& choice_of(c10::DeviceType where) {
+  static std::array<Choice, c10::COMPILE_TIME_MAX_DEVICE_TYPES> all;
+  [[maybe_unused]] static const bool defaults = [] {
+    all[static_cast<std::size_t>(at::kCUDA)].path = AttentionPath::kPadded;
+    return true;
+  }();
   return all[static_cast<std::size_t>(where)];
+}
+
+const ragged::Launcher& launcher_of(const at::Tensor& q) {
+  return *choice_of(q.device().type()).launcher.load();
 }
 
 // What does not take part in autograd, on the device where it is of tensors.
@@ -160,7 +173,7 @@ class DeviceAttentionFunction : public torch::autograd::Function<DeviceAttention
         const ragged::Output<T> to = {{static_cast<T*>(out.mutable_data_ptr()), out.stride(0)},
                                       static_cast<float*>(log_sum.mutable_data_ptr()),
                                       q.size(0)};
-        launcher_of(q.device().type()).load()->forward(input_of<T>(s, q, k, v, table), to, s.extent);
+        launcher_of(q).forward(input_of<T>(s, q, k, v, table), to, s.extent);
       });
     context->save_for_backward(
         {q, k, v, table, out, log_sum, s.query_offsets, s.key_offsets, s.buckets, s.key_mask});
@@ -200,7 +213,7 @@ class DeviceAttentionFunction : public torch::autograd::Function<DeviceAttention
           g.bucket_count = static_cast<int>(table.size(0));
           g.most_tiles = tiles(s);
         }
-        launcher_of(q.device().type()).load()->backward(input_of<T>(s, q, k, v, table), g, s.extent);
+        launcher_of(q).backward(input_of<T>(s, q, k, v, table), g, s.extent);
       });
     at::Tensor dtable;
     if (by_tile.defined()) dtable = by_tile.sum(at::IntArrayRef({0, 1})).t().contiguous();
@@ -219,14 +232,25 @@ class DeviceAttentionFunction : public torch::autograd::Function<DeviceAttention
 
 }  // namespace
 
-void use_device_attention(c10::DeviceType where, const ragged::Launcher* launcher) {
-  launcher_of(where).store(launcher);
+void use_attention(c10::DeviceType where, AttentionPath path, const ragged::Launcher* launcher) {
+  TT_CHECK((path == AttentionPath::kRagged) == (launcher != nullptr), "a launcher is for ragged rows alone");
+  choice_of(where).path = path;
+  choice_of(where).launcher = launcher;
+}
+
+void choose_attention(c10::DeviceType where, const std::string& name, const ragged::Launcher& launcher,
+                      const std::string& key) {
+  if (name == "padded") return use_attention(where, AttentionPath::kPadded);
+  if (name == "composed") return use_attention(where, AttentionPath::kComposed);
+  if (name == "ragged") return use_attention(where, AttentionPath::kRagged, &launcher);
+  fail_config("{} is '{}'; it can be padded, which is the default, composed or ragged", key, name);
 }
 
 bool detail::has_device_attention(const at::Tensor& q, std::int64_t head_dim, std::int64_t buckets) {
+  const AttentionPath path = choice_of(q.device().type()).path;
+  if (path != AttentionPath::kRagged) return path == AttentionPath::kPadded;
   const bool known = q.scalar_type() == at::kFloat || q.scalar_type() == at::kBFloat16;
-  return known && head_dim <= ragged::kWidest && buckets <= ragged::kThreads &&
-         launcher_of(q.device().type()).load() != nullptr;
+  return known && head_dim <= ragged::kWidest && buckets <= ragged::kThreads;
 }
 
 at::Tensor detail::device_attention(const DeviceAttention& request) {
@@ -234,6 +258,7 @@ at::Tensor detail::device_attention(const DeviceAttention& request) {
     TT_CHECK(request.keys.length(row) > 0 || request.queries.length(row) == 0,
              "row {} has {} queries and nothing to attend to", row, request.queries.length(row));
   TT_CHECK(!request.causal || request.keys == request.queries, "causal attention of rows to other rows");
+  if (choice_of(request.q.device().type()).path == AttentionPath::kPadded) return padded_attention(request);
   const auto given = [](const at::Tensor& x) {
     return x.defined() ? std::optional<at::Tensor>(x) : std::nullopt;
   };

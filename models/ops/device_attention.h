@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention by the kernel of models/ops/ragged_attention.h, for whatever device has someone who launches it:
-// ragged rows as they are, the bias read from its table by distance, gradients without atomic sums. Off
-// unless a launcher was given, since it is not yet measured on a GPU; attention is then composed of
-// LibTorch's operations (attention_reference.cc).
+// How attention is computed on devices: by LibTorch's kernels on rows padded for that alone; composed of
+// plain operations, row by row; or by the kernel of models/ops/ragged_attention.h on ragged rows as they are,
+// for whatever device has someone who launches it. A GPU pads unless told otherwise: the kernel is not yet
+// measured.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/DeviceType.h>
+
+#include <string>
 
 #include "models/ops/ragged_attention.h"
 #include "models/ops/self_attention.h"
@@ -15,9 +17,16 @@
 
 namespace trimtab {
 
-// From now on tensors of this kind of device go through `launcher`, which outlives them; null: as composed.
-// Called before anything computes, since passes in progress must not see a change.
-void use_device_attention(c10::DeviceType where, const ragged::Launcher* launcher);
+enum class AttentionPath { kPadded, kComposed, kRagged };
+
+// From now on tensors of this kind of device take `path`; `launcher`, which outlives them, is for kRagged
+// alone. Called before anything computes, since passes in progress must not see a change.
+void use_attention(c10::DeviceType where, AttentionPath path, const ragged::Launcher* launcher = nullptr);
+
+// By name: "padded", "composed" or "ragged". Throws ConfigError that says what they are; `key` is what was
+// set.
+void choose_attention(c10::DeviceType where, const std::string& name, const ragged::Launcher& launcher,
+                      const std::string& key);
 
 namespace detail {
 
@@ -38,6 +47,7 @@ struct DeviceAttention {
 
 // [query tokens, heads.queries * head_dim].
 at::Tensor device_attention(const DeviceAttention& request);
+at::Tensor padded_attention(const DeviceAttention& request);
 
 // causal_attention, turned by plain operations.
 at::Tensor causal_attention_on_device(const at::Tensor& qkv, const AttentionHeads& heads,

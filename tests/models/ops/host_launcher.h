@@ -85,8 +85,10 @@ class HostLauncher : public ragged::Launcher {
 
 class UseHostLauncher {
  public:
-  explicit UseHostLauncher(c10::DeviceType where) : where_(where) { use_device_attention(where, &launcher_); }
-  ~UseHostLauncher() { use_device_attention(where_, nullptr); }
+  explicit UseHostLauncher(c10::DeviceType where) : where_(where) {
+    use_attention(where, AttentionPath::kRagged, &launcher_);
+  }
+  ~UseHostLauncher() { use_attention(where_, AttentionPath::kComposed); }
   UseHostLauncher(const UseHostLauncher&) = delete;
   UseHostLauncher& operator=(const UseHostLauncher&) = delete;
   int launches() const { return launcher_.launches(); }
@@ -94,6 +96,17 @@ class UseHostLauncher {
  private:
   c10::DeviceType where_;
   HostLauncher launcher_;
+};
+
+class UsePadding {
+ public:
+  explicit UsePadding(c10::DeviceType where) : where_(where) { use_attention(where, AttentionPath::kPadded); }
+  ~UsePadding() { use_attention(where_, AttentionPath::kComposed); }
+  UsePadding(const UsePadding&) = delete;
+  UsePadding& operator=(const UsePadding&) = delete;
+
+ private:
+  c10::DeviceType where_;
 };
 
 }  // namespace trimtab::test

@@ -21,6 +21,7 @@ namespace trimtab {
 namespace {
 
 using test::UseHostLauncher;
+using test::UsePadding;
 using testing::expect_same;
 using testing::random_tensor;
 using testing::relative_difference;
@@ -177,6 +178,23 @@ TEST_P(RaggedSelfAttention, WithoutBias) {
   EXPECT_EQ(ours.launches(), 2);
 }
 
+TEST_P(RaggedSelfAttention, PaddedAgreesWithTheComposite) {
+  const Inputs with_bias = {qkv(), random_tensor({8, GetParam().heads}, 2)};
+  for (const Inputs& inputs : {with_bias, Inputs{qkv()}}) {
+    const UsePadding ours(at::kCPU);
+    const auto table = [](const Inputs& in) { return in.size() > 1 ? in[1] : at::Tensor(); };
+    expect_same(
+        [&](const Inputs& in) {
+          return self_attention(in[0], table(in), bias(), layout(), GetParam().heads, mask());
+        },
+        [&](const Inputs& in) {
+          return detail::self_attention_reference(in[0], table(in), bias(), layout(), GetParam().heads,
+                                                  mask());
+        },
+        inputs, 1e-5);
+  }
+}
+
 // What is stored is rounded, sums are not: as near to float64 as the type allows.
 TEST_P(RaggedSelfAttention, BFloat16) {
   const UseHostLauncher ours(at::kCPU);
@@ -233,6 +251,11 @@ TEST(RaggedAttention, SharedHeadsOfKeys) {
         [&](const Inputs& in) { return detail::causal_attention_reference(in[0], heads, angles, layout); },
         {random_tensor({layout.tokens(), (heads.queries + 2 * heads.keys) * 8}, 1)}, 1e-5);
     EXPECT_EQ(ours.launches(), 2);
+    const UsePadding padded(at::kCPU);
+    expect_same(
+        [&](const Inputs& in) { return causal_attention(in[0], heads, angles, layout); },
+        [&](const Inputs& in) { return detail::causal_attention_reference(in[0], heads, angles, layout); },
+        {random_tensor({layout.tokens(), (heads.queries + 2 * heads.keys) * 8}, 1)}, 1e-5);
   }
 }
 
@@ -270,6 +293,21 @@ TEST(RaggedAttention, TakesWhatItKnows) {
   EXPECT_FALSE(detail::has_device_attention(x.to(at::kDouble), 4));
   EXPECT_FALSE(detail::has_device_attention(x, ragged::kWidest + 1));
   EXPECT_FALSE(detail::has_device_attention(x, 4, ragged::kThreads + 1));
+}
+
+TEST(RaggedAttention, IsChosenByName) {
+  const at::Tensor x = at::zeros({1, 4});
+  const test::HostLauncher launcher;
+  const auto choose = [&](const char* name) { choose_attention(at::kCPU, name, launcher, "--attention"); };
+  choose("ragged");
+  EXPECT_TRUE(detail::has_device_attention(x, 4));
+  EXPECT_FALSE(detail::has_device_attention(x.to(at::kDouble), 4));
+  choose("padded");
+  EXPECT_TRUE(detail::has_device_attention(x.to(at::kDouble), 4));
+  choose("composed");
+  EXPECT_FALSE(detail::has_device_attention(x, 4));
+  EXPECT_THAT([&] { choose("flash"); }, ::testing::ThrowsMessage<ConfigError>(::testing::HasSubstr(
+                                            "--attention is 'flash'; it can be padded")));
 }
 
 }  // namespace
