@@ -32,7 +32,9 @@ DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, con
 TakenDevice taken_device(const ExperimentConfig& config) {
   if (config.model.device == "cpu") return {};
   const DeviceName name = current_device();
-  return {fmt::format("cuda:{} {}, NCCL {}", name.index, name.model, nccl_version()), name.bus};
+  const std::string attention = environment()("TRIMTAB_ATTENTION").value_or("padded");
+  return {fmt::format("cuda:{} {}, NCCL {}, {} attention", name.index, name.model, nccl_version(), attention),
+          name.bus};
 }
 
 std::string device_report() {
