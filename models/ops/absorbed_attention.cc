@@ -202,7 +202,7 @@ at::Tensor detail::cross_attention_absorbed(const at::Tensor& q, const at::Tenso
   const CrossSetting setting =
       checked_setting(q, encoder, wk, wv, decoder_layout, encoder_layout, heads, key_mask);
   if (!is_fused(q) || !is_fused(encoder) || !is_fused(wk) || !is_fused(wv))
-    return cross_attention_reference(q, encoder, wk, wv, decoder_layout, encoder_layout, heads, key_mask);
+    return cross_attention_projected(q, encoder, wk, wv, decoder_layout, encoder_layout, heads, key_mask);
   return AbsorbedAttention::apply(q, encoder, wk, wv, setting);
 }
 

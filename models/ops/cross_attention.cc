@@ -6,6 +6,7 @@
 
 #include "models/ops/attention_core.h"
 #include "models/ops/cross_setting.h"
+#include "models/ops/device_attention.h"
 #include "models/ops/op_support.h"
 #include "runtime/check.h"
 
@@ -183,6 +184,17 @@ at::Tensor attend_to_keys(const at::Tensor& q, const KeysAndValues& seen, const 
   for (const at::Tensor* x : {&seen.keys, &seen.values})
     TT_CHECK(x->dim() == 2 && x->size(0) == seen.layout.tokens() && x->size(1) == q.size(1),
              "keys or values of {} numbers, expected [{}, {}]", x->numel(), seen.layout.tokens(), q.size(1));
+  if (detail::has_device_attention(q, q.size(1) / heads))
+    return detail::device_attention({q,
+                                     seen.keys,
+                                     seen.values,
+                                     decoder_layout,
+                                     seen.layout,
+                                     {heads, heads, 1.0},
+                                     false,
+                                     {},
+                                     {},
+                                     key_mask});
   if (!detail::is_fused(q) || !detail::is_fused(seen.keys) || !detail::is_fused(seen.values))
     return detail::attend_to_keys_reference(q, seen, decoder_layout, heads, key_mask);
   return ProjectedAttention::apply(q, seen.keys, seen.values, setting);
@@ -194,6 +206,9 @@ at::Tensor detail::cross_attention_projected(const at::Tensor& q, const at::Tens
                                              std::int64_t heads, const at::Tensor& key_mask) {
   const CrossSetting setting =
       checked_setting(q, encoder, wk, wv, decoder_layout, encoder_layout, heads, key_mask);
+  if (has_device_attention(q, q.size(1) / heads))
+    return attend_to_keys(q, {at::matmul(encoder, wk.t()), at::matmul(encoder, wv.t()), encoder_layout},
+                          decoder_layout, heads, key_mask);
   if (!is_fused(q) || !is_fused(encoder) || !is_fused(wk) || !is_fused(wv))
     return cross_attention_reference(q, encoder, wk, wv, decoder_layout, encoder_layout, heads, key_mask);
   return ProjectedAttention::apply(q, at::matmul(encoder, wk.t()), at::matmul(encoder, wv.t()), setting);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "models/ops/attention_core.h"
+#include "models/ops/device_attention.h"
 #include "models/ops/kernels.h"
 #include "models/ops/op_support.h"
 #include "runtime/check.h"
@@ -243,6 +244,9 @@ at::Tensor self_attention(const at::Tensor& qkv, const at::Tensor& bias_table, c
                (bias_table.dim() == 2 && bias_table.size(0) == bias.buckets && bias_table.size(1) == heads),
            "a bias table of {} numbers for {} buckets and {} heads", bias_table.numel(), bias.buckets, heads);
   const at::Tensor mask = detail::checked_mask(key_mask, layout.tokens(), heads, "attention mask");
+  if (detail::has_device_attention(qkv, qkv.size(1) / (3 * heads), bias.buckets))
+    return detail::device_attention(
+        {qkv, {}, {}, layout, layout, {heads, heads, 1.0}, bias.causal, bias_table, bias, mask});
   if (!detail::is_fused(qkv) || (bias_table.defined() && !detail::is_fused(bias_table)))
     return detail::self_attention_reference(qkv, bias_table, bias, layout, heads, mask);
   const SelfAttentionSetting setting = {{heads, heads, 1.0},
@@ -265,6 +269,8 @@ at::Tensor causal_attention(const at::Tensor& qkv, const AttentionHeads& heads, 
   TT_CHECK(rotary.cos.size(0) >= layout.longest() && 2 * rotary.cos.size(1) == head_dim,
            "angles [{}, {}] for rows of {} and a head of {}", rotary.cos.size(0), rotary.cos.size(1),
            layout.longest(), head_dim);
+  if (detail::has_device_attention(qkv, head_dim))
+    return detail::causal_attention_on_device(qkv, heads, rotary, layout);
   if (!detail::is_fused(qkv)) return detail::causal_attention_reference(qkv, heads, rotary, layout);
   RelativeBias causal;
   causal.causal = true;

@@ -10,6 +10,7 @@
 #include "models/fake_device.h"
 #include "models/golden_case.h"
 #include "models/methods/tuning_method.h"
+#include "models/ops/host_launcher.h"
 #include "runtime/world.h"
 
 namespace trimtab::test {
@@ -99,6 +100,25 @@ TEST_P(Device, HoldsWhatIsTrained) {
     }
     decode(*there);
   }
+}
+
+// The attention kernel in place of the composite, with everything trained.
+TEST_P(Device, TakesTheAttentionKernel) {
+  const auto run = [&](at::Device device) {
+    const auto made = stage(device);
+    const Parameters parameters = made->trainable_base();
+    std::vector<at::Tensor> result = {at::tensor(train(*made))};
+    for (const Parameter& parameter : parameters) result.push_back(parameter.grad().cpu());
+    return result;
+  };
+  const std::vector<at::Tensor> expected = run(at::kCPU);
+  const UseHostLauncher ours(kFakeDevice.type());
+  const std::vector<at::Tensor> is = run(kFakeDevice);
+  EXPECT_GT(ours.launches(), 3);
+  const bool exact = GetParam().compute == DType::kFloat32;
+  EXPECT_LE(relative_error(is[0], expected[0]), exact ? 1e-5 : 0.03);
+  for (std::size_t i = 1; i < is.size(); ++i)
+    EXPECT_LE(relative_error(is[i], expected[i]), exact ? 1e-4 : 0.5) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Device,
