@@ -237,6 +237,7 @@ def main():
     args = p.parse_args()
     args.program, args.undisturbed = args.program.resolve(), args.undisturbed.resolve()
     own_mounts()
+    cluster.end_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="trimtab-cluster-") as folder:
         folder = pathlib.Path(folder)
         try:

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 
@@ -22,6 +23,11 @@ def _call(*words, inputs=None):
     if done.returncode:
         raise Unavailable(f"{' '.join(words)}: {done.stdout.strip()}")
     return done.stdout
+
+
+def end_on_sigterm():
+    """So that whoever is told to end closes what he has opened: mpirun, for one, would stay."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def small_disk(folder, mebibytes):
@@ -119,7 +125,7 @@ exec nsenter -t $holder -n -u -m -i env -i PATH="$PATH" HOME="$HOME" /bin/sh -c 
         self._holders = {}
 
     def popen(self, host, command, **options):
-        """Starts `command` on a host, which ends it when this process ends."""
+        """Starts `command` on a host; itself, not its children, ends when this process is killed."""
         words = ["setpriv", "--pdeathsig", "KILL", "nsenter", "-t", str(self._holders[host].pid), "-n", "-u", "-m", "-i",
                  "sh", "-c", 'cd "$0" && exec "$@"', str(options.pop("cwd", os.getcwd())), *map(str, command)]
         return subprocess.Popen(words, **options)

@@ -101,7 +101,7 @@ def measure(args, hosts, work, method, ranks, into):
             before, steps = now, rows
             if ranks > 1 and steps > 1:
                 time.sleep(1.2)  # the files of ranks are written once a second
-                if seconds := all_reduce_seconds(folder, ranks, steps):
+                if seconds := all_reduce_seconds(folder, ranks, steps - 1):  # they count from 0
                     into.sum.append(seconds)
         time.sleep(0.05)
     if job.returncode:
@@ -159,6 +159,7 @@ def main():
     if not args.weights and not args.vocabulary:
         p.error("--vocabulary or --weights is wanted")
     args.program = args.program.resolve()
+    cluster.end_on_sigterm()
     measured = {(method, ranks): Measured() for method in METHODS for ranks in (1, 2)}
     with tempfile.TemporaryDirectory(prefix="trimtab-scaling-") as work:
         work = pathlib.Path(work)

@@ -4,8 +4,8 @@
 
     tests/soak/soak.py --program build/release/launch/trimtab --runs 200
 
-Each run is the same experiment (a prompt for the small T5 of this repository, 2 x 2 x 2 ranks over MPI) in a new folder on a
-small disk of its own. A fault is drawn from FAULTS, and its moment from start-up and steps; those of a network meet a job on two
+Each run is the same experiment (a prompt for the small T5 of this repository, 2 x 2 x 2 ranks over MPI, or --ranks 2) in a new folder
+on a small disk of its own. A fault is drawn from FAULTS, and its moment from start-up and steps; those of a network meet a job on two
 hosts (tests/cluster/hosts.py). What harmed it is mended, and the same command given again until it ends with 0.
 Counted: runs that end in the same last.h5 and best.h5 as the undisturbed one, steps made twice, seconds from the fault to the end of
 the job and of its last process, processes left behind, checkpoints that cannot be read after the fault. Ends with 1 if a run cannot be
@@ -29,14 +29,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/cluster"))
 import hosts as cluster  # noqa: E402: it lies beside the tests
 
-RANKS = 8
+MESHES = {8: "{data: 2, pipe: 2, tensor: 2}", 2: "{data: 2}"}
 STALL, STALL_AT_START = 20, 60  # mesh.timeout: a stopped rank ends the job after so many seconds
 LOST = 6  # the same of a host
 DISK = 48  # MiB; a run takes a few
 
 
 def training(args, folder):
-    sets = [f"output={folder}", "mesh={data: 2, pipe: 2, tensor: 2}", f"train.steps={args.steps}", "train.batch=8",
+    sets = [f"output={folder}", f"mesh={MESHES[args.ranks]}", f"train.steps={args.steps}", "train.batch=8",
             "train.micro_batch_tokens=160", "train.evaluate_every=10", "train.checkpoint_every=7", "train.dropout=0.1",
             "train.journal=on", "train.log_every=1", "task.max_validation=16", "task.max_test=16", "model.threads=1", "mesh.late=2",
             f"mesh.timeout={STALL}", f"mesh.startup_timeout={STALL_AT_START}", f"text.cache={args.work}/cache"]
@@ -45,10 +45,10 @@ def training(args, folder):
 
 def start(args, folder, log, on_hosts):
     if not on_hosts:
-        return subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(RANKS), str(args.program),
+        return subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(args.ranks), str(args.program),
                                  *training(args, folder)], stdout=log, stderr=log, cwd=ROOT)
-    environment = {**args.hosts.environment(), "trimtab": str(args.program), "ranks": str(RANKS), "lost": str(LOST),
-                   "hosts": f"h1:{RANKS // 2},h2:{RANKS // 2}"}
+    environment = {**args.hosts.environment(), "trimtab": str(args.program), "ranks": str(args.ranks), "lost": str(LOST),
+                   "hosts": f"h1:{args.ranks // 2},h2:{args.ranks // 2}"}
     return args.hosts.popen("h1", [ROOT / "launch/mpirun.sh", *training(args, folder)], stdout=log, stderr=log, cwd=ROOT,
                             env=environment)
 
@@ -148,7 +148,7 @@ def run(args, folder, fault=None, at=0.0, rng=None):
         wait_for(args, job, folder, at)
         # Who is stopped, or cut off, while MPI starts is its launcher's matter: nothing of ours runs yet.
         while (FAULTS[fault] in (Harm.stop_rank, Harm.cut_link) and job.poll() is None
-               and len(list(folder.glob("ranks/*"))) < RANKS):
+               and len(list(folder.glob("ranks/*"))) < args.ranks):
             time.sleep(0.02)
         harm = Harm(args, job, ranks_of(folder), folder, rng)
         if harm.ranks and job.poll() is None:
@@ -282,10 +282,12 @@ def main():
     p.add_argument("--program", type=pathlib.Path, required=True)
     p.add_argument("--runs", type=int, default=200)
     p.add_argument("--steps", type=int, default=20)
+    p.add_argument("--ranks", type=int, choices=list(MESHES), default=8)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--faults", nargs="+", choices=list(FAULTS), default=list(FAULTS))
     args = p.parse_args()
     own_mounts()
+    cluster.end_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="trimtab-soak-") as work:
         args.work = pathlib.Path(work)
         # The program of this moment: it may be built anew meanwhile.
