@@ -9,6 +9,7 @@
 #include <string>
 
 #include "models/ops/attention_cuda.h"
+#include "models/ops/ragged_attention.h"
 
 namespace trimtab {
 namespace {

@@ -4,7 +4,7 @@
 // that exists where the CUDA toolkit does.
 #pragma once
 
-#include "models/ops/ragged_attention.h"
+#include "models/ops/ragged_types.h"
 
 namespace trimtab {
 

@@ -11,7 +11,7 @@
 
 #include <string>
 
-#include "models/ops/ragged_attention.h"
+#include "models/ops/ragged_types.h"
 #include "models/ops/self_attention.h"
 #include "parallel/row_layout.h"
 

@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "models/ops/ragged_attention.h"
+#include "models/ops/ragged_types.h"
 
 namespace trimtab::test {
 
