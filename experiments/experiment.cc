@@ -377,7 +377,12 @@ void Experiment::find_scored_splits() {
   const auto splits = task_->splits();
   const auto has = [&](const std::string& split) { return std::ranges::find(splits, split) != splits.end(); };
   const std::string& dev = config_.evaluate.split;
-  if (has(dev)) scored_splits_.push_back(dev);
+  // What is wrong with its files is to be known now, not after the training.
+  const auto add = [&](const std::string& name) {
+    load_scored(name);
+    scored_splits_.push_back(name);
+  };
+  if (has(dev)) add(dev);
   if (dev != "test" && has("test")) {
     try {
       if (has_targets(task_->load("test"))) scored_splits_.push_back("test");
@@ -386,10 +391,7 @@ void Experiment::find_scored_splits() {
       warnings_.push_back(fmt::format("the test split will not be scored: {}", error.what()));
     }
   }
-  for (const TransferConfig& transfer : config_.evaluate.transfer) {
-    load_scored(transfer.name);  // what is wrong with its files is to be known now, not after the training
-    scored_splits_.push_back(transfer.name);
-  }
+  for (const TransferConfig& transfer : config_.evaluate.transfer) add(transfer.name);
 }
 
 void Experiment::open_transfer() {

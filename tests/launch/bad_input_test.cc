@@ -71,6 +71,14 @@ TEST_F(BadInput, EmptyDataSet) {
   EXPECT_THAT(outcome.err, HasSubstr("train.jsonl"));
 }
 
+TEST_F(BadInput, SplitThatIsScoredAtTheEndIsReadAtTheStart) {
+  shop_.write("dev.jsonl", "{\"input\": \"a song\"\n");
+  const Outcome outcome = train({"train.evaluate_every=0"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("dev.jsonl:1"));
+  EXPECT_FALSE(std::filesystem::exists(shop_.path("run/metrics.jsonl"))) << "no step was made";
+}
+
 TEST_F(BadInput, LabelThatIsNotInTheList) {
   shop_.write("train.jsonl",
               "{\"input\": \"a song\", \"target\": \"good\"}\n{\"input\": \"rain\", \"target\": \"grey\"}\n");
