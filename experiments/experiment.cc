@@ -24,15 +24,6 @@
 namespace trimtab {
 namespace {
 
-void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {
-  if (rows > 0 && static_cast<std::size_t>(rows) < examples.size())
-    examples.resize(static_cast<std::size_t>(rows));
-}
-
-bool has_targets(const std::vector<TextExample>& examples) {
-  return std::ranges::all_of(examples, is_labelled);
-}
-
 // Learning rates that are known to train badly with what is trained; "" if there is nothing to say.
 std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& method) {
   if (!method.trains()) return "";
@@ -95,7 +86,7 @@ void Experiment::build(TrainingData training, const Experiment* beside,
   if (config_.model.compute == "bfloat16" && !has_bfloat16()) warnings_.emplace_back(kEmulatedBFloat16);
   open_model();
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
-  if (training == TrainingData::kLoad) find_scored_splits();
+  if (training == TrainingData::kLoad) scored_->find(warnings_);
   check_same_settings();
   if (beside) {
     units_ = beside->units_;
@@ -154,7 +145,7 @@ void Experiment::open_model() {
   recipe_->encode_labels(task_->labels());
   if (config_.evaluate.answers == "rank")
     ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->labels());
-  open_transfer();
+  scored_ = std::make_unique<ScoredSplits>(config_, *task_, *recipe_);
   check_lengths(config_, *model_, *method_);
   const std::int64_t longest =
       config_.text.max_input + method_->attention_positions() + config_.text.max_target;
@@ -175,7 +166,7 @@ void Experiment::load_training_rows() {
   keep_first(train_examples_, config_.text.train_rows);
   for (const std::string& label : labels_without_example(task_->labels(), train_examples_))
     warnings_.push_back(fmt::format("no training row has the label '{}'", label));
-  TokenisedExamples rows = tokenised(*task_, "train", train_examples_);
+  TokenisedExamples rows = tokenised(config_, *recipe_, *task_, "train", train_examples_);
   train_store_ = std::move(rows.store);
   const RecipeCounts& counts = rows.counts;
   for (TextExample& example : train_examples_) example.input = {};  // what is left is what a row is called
@@ -191,12 +182,6 @@ void Experiment::load_training_rows() {
   batcher_ = std::make_unique<Batcher>(train_store_, task_->parts(train_examples_),
                                        static_cast<std::size_t>(config_.train.batch),
                                        static_cast<std::uint64_t>(config_.train.seed));
-}
-
-TokenisedExamples Experiment::tokenised(const Task& task, const std::string& split,
-                                        const std::vector<TextExample>& examples) const {
-  const std::string folder = config_.text.cache.empty() ? config_.output + "/cache" : config_.text.cache;
-  return tokenise(folder, task.name() + "-" + split, *recipe_, examples);
 }
 
 void Experiment::check_memory() {
@@ -373,63 +358,6 @@ void Experiment::load_trained(const std::string& checkpoint) {
   if (!parameters_.empty()) file.load_values(parameters_, share_);
 }
 
-void Experiment::find_scored_splits() {
-  const auto splits = task_->splits();
-  const auto has = [&](const std::string& split) { return std::ranges::find(splits, split) != splits.end(); };
-  const std::string& dev = config_.evaluate.split;
-  // What is wrong with its files is to be known now, not after the training.
-  const auto add = [&](const std::string& name) {
-    load_scored(name);
-    scored_splits_.push_back(name);
-  };
-  if (has(dev)) add(dev);
-  if (dev != "test" && has("test")) {
-    try {
-      if (has_targets(task_->load("test"))) scored_splits_.push_back("test");
-    } catch (const Error& error) {
-      // Many data sets come without it.
-      warnings_.push_back(fmt::format("the test split will not be scored: {}", error.what()));
-    }
-  }
-  for (const TransferConfig& transfer : config_.evaluate.transfer) add(transfer.name);
-}
-
-void Experiment::open_transfer() {
-  for (TransferConfig& transfer : config_.evaluate.transfer) {
-    const std::string where = transfer.task.where();
-    const auto own = task_->splits();
-    if (scored_.contains(transfer.name) || std::ranges::find(own, transfer.name) != own.end())
-      fail_config(
-          "{}: evaluate.transfer: the name '{}' is already taken, by another entry or by a split of {}",
-          where, transfer.name, task_->name());
-    const Task& task = *transfer_tasks_.emplace_back(make_task(transfer.task));
-    const auto splits = task.splits();
-    if (std::ranges::find(splits, transfer.split) == splits.end())
-      fail_config("{}: evaluate.transfer: the task {} has no split '{}' but {}", where, task.name(),
-                  transfer.split, fmt::join(splits, ", "));
-    recipe_->encode_labels(task.labels());
-    const LabelRanking* ranking = nullptr;
-    if (ranking_)
-      ranking =
-          transfer_rankings_.emplace_back(std::make_unique<LabelRanking>(*recipe_, task.labels())).get();
-    scored_[transfer.name] = {&task, transfer.split, ranking};
-  }
-}
-
-const Experiment::Scored& Experiment::scored(const std::string& name) {
-  return scored_.try_emplace(name, Scored{task_.get(), name, ranking_.get()}).first->second;
-}
-
-std::vector<TextExample> Experiment::load_scored(const std::string& name) {
-  const Scored& of = scored(name);
-  std::vector<TextExample> examples = of.task->load(of.split);
-  if (!has_targets(examples))
-    fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", of.split,
-                of.task->name());
-  keep_first(examples, config_.evaluate.max_examples);
-  return examples;
-}
-
 AnswerOptions Experiment::answer_options() const {
   AnswerOptions options;
   options.max_target = config_.text.max_target;
@@ -439,17 +367,8 @@ AnswerOptions Experiment::answer_options() const {
   return options;
 }
 
-const Evaluator& Experiment::evaluator(const std::string& split) {
-  std::unique_ptr<Evaluator>& evaluator = evaluators_[split];
-  if (evaluator) return *evaluator;
-  const Scored& of = scored(split);
-  std::vector<TextExample> examples = load_scored(split);
-  if (split == config_.evaluate.split) keep_first(examples, config_.text.dev_rows);
-  const TokenisedExamples rows = tokenised(*of.task, of.split, examples);
-  AnswerOptions options = answer_options();
-  options.ranking = of.ranking;
-  evaluator = std::make_unique<Evaluator>(*of.task, *recipe_, std::move(examples), rows, options);
-  return *evaluator;
+const Evaluator& Experiment::evaluator(const std::string& name) {
+  return scored_->evaluator(name, answer_options());
 }
 
 }  // namespace trimtab

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "data/batcher.h"
-#include "data/example_cache.h"
+#include "data/example_store.h"
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
@@ -22,6 +22,7 @@
 #include "experiments/experiment_config.h"
 #include "experiments/label_ranking.h"
 #include "experiments/model_runner.h"
+#include "experiments/scored_splits.h"
 #include "experiments/served_prompts.h"
 #include "models/family.h"
 #include "models/methods/tuning_method.h"
@@ -102,11 +103,11 @@ class Experiment {
 
   // What a trained run is scored on at its end: evaluate.split, the test split if it is there with its
   // targets, and the names of evaluate.transfer.
-  const std::vector<std::string>& scored_splits() const { return scored_splits_; }
+  const std::vector<std::string>& scored_splits() const { return scored_->names(); }
   // How the model answers: generates or ranks, through the lanes of the method.
   AnswerOptions answer_options() const;
   // Of a split, or of an entry of evaluate.transfer. Read on first use.
-  const Evaluator& evaluator(const std::string& split);
+  const Evaluator& evaluator(const std::string& name);
 
  private:
   // A stage, and the method whose adapters are in it.
@@ -114,22 +115,9 @@ class Experiment {
     std::unique_ptr<ModelStage> stage;
     TuningMethod* active = nullptr;
   };
-  // What a name of scores stands for: a split of the task, or another task's.
-  struct Scored {
-    const Task* task;
-    std::string split;
-    const LabelRanking* ranking;
-  };
   void build(TrainingData training, const Experiment* beside, const std::function<bool()>& should_stop);
   void open_model();
   void load_training_rows();
-  void find_scored_splits();
-  void open_transfer();
-  const Scored& scored(const std::string& name);
-  // Throws ConfigError if some have no target.
-  std::vector<TextExample> load_scored(const std::string& name);
-  TokenisedExamples tokenised(const Task& task, const std::string& split,
-                              const std::vector<TextExample>& examples) const;
   void check_memory();
   void check_same_settings();
   void check_same_files();
@@ -150,9 +138,7 @@ class Experiment {
   std::unique_ptr<TextRecipe> recipe_;
   std::vector<PromptPlace> places_;
   std::unique_ptr<LabelRanking> ranking_;
-  std::vector<std::unique_ptr<Task>> transfer_tasks_;
-  std::vector<std::unique_ptr<LabelRanking>> transfer_rankings_;
-  std::map<std::string, Scored> scored_;
+  std::unique_ptr<ScoredSplits> scored_;
   std::vector<TextExample> train_examples_;
   ExampleStore train_store_;
   std::unique_ptr<Batcher> batcher_;
@@ -164,8 +150,7 @@ class Experiment {
   UnitRange units_;  // of this rank's stage
   CoreShare cores_;
   std::string base_hash_, plan_;
-  std::vector<std::string> warnings_, scored_splits_;
-  std::map<std::string, std::unique_ptr<Evaluator>> evaluators_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace trimtab

@@ -12,15 +12,6 @@
 namespace trimtab {
 namespace {
 
-void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {
-  if (rows > 0 && static_cast<std::size_t>(rows) < examples.size())
-    examples.resize(static_cast<std::size_t>(rows));
-}
-
-std::string cache_of(const ExperimentConfig& config) {
-  return config.text.cache.empty() ? config.output + "/cache" : config.text.cache;
-}
-
 // "71.3 input and 4.0 target tokens a row, at most 128 and 6"
 std::string lengths_of(const ExampleStore& store) {
   std::int64_t input = 0, target = 0;
@@ -66,7 +57,7 @@ void PlannedRows::read_splits(const ExperimentConfig& config, const BaseModel& m
   recipe_ = make_recipe(config, model, *tokenizer_, method, *task);
   std::vector<TextExample> examples = task->load("train");
   keep_first(examples, config.text.train_rows);
-  store_ = tokenise(cache_of(config), task->name() + "-train", *recipe_, examples).store;
+  store_ = tokenised(config, *recipe_, *task, "train", examples).store;
   batcher_ =
       std::make_unique<Batcher>(store_, task->parts(examples), static_cast<std::size_t>(config.train.batch),
                                 static_cast<std::uint64_t>(config.train.seed));
@@ -82,7 +73,7 @@ void PlannedRows::read_scored(const ExperimentConfig& config, const TuningMethod
   std::vector<TextExample> examples = task.load(split);
   keep_first(examples, config.evaluate.max_examples);
   keep_first(examples, config.text.dev_rows);
-  const ExampleStore store = tokenise(cache_of(config), task.name() + "-" + split, recipe, examples).store;
+  const ExampleStore store = tokenised(config, recipe, task, split, examples).store;
   Batch all;
   for (std::size_t row = 0; row < store.size(); ++row)
     all.append(store.inputs.row(row), store.targets.row(row), row, row);

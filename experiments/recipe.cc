@@ -64,6 +64,17 @@ std::vector<PromptPlace> prompt_places(const TextRecipe& recipe, const TuningMet
   return places;
 }
 
+TokenisedExamples tokenised(const ExperimentConfig& config, const TextRecipe& recipe, const Task& task,
+                            const std::string& split, const std::vector<TextExample>& examples) {
+  const std::string folder = config.text.cache.empty() ? config.output + "/cache" : config.text.cache;
+  return tokenise(folder, task.name() + "-" + split, recipe, examples);
+}
+
+void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {
+  if (rows > 0 && static_cast<std::size_t>(rows) < examples.size())
+    examples.resize(static_cast<std::size_t>(rows));
+}
+
 void check_lengths(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method) {
   const std::int64_t longest = config.text.max_input + method.attention_positions() + config.text.max_target;
   if (model.max_positions() > 0 && longest > model.max_positions())

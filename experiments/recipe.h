@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/example_cache.h"
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
@@ -24,6 +25,13 @@ std::unique_ptr<TextRecipe> make_recipe(const ExperimentConfig& config, const Ba
 
 // Where the method's positions go in each input. A method that trains none leaves the places empty.
 std::vector<PromptPlace> prompt_places(const TextRecipe& recipe, const TuningMethod& method);
+
+// From the cache of the experiment, or into it.
+TokenisedExamples tokenised(const ExperimentConfig& config, const TextRecipe& recipe, const Task& task,
+                            const std::string& split, const std::vector<TextExample>& examples);
+
+// The first `rows`; 0: all.
+void keep_first(std::vector<TextExample>& examples, std::int64_t rows);
 
 // Throws ConfigError where rows of the greatest lengths are more than the model knows, or the method leaves
 // no room for the input.

@@ -40,9 +40,8 @@ std::vector<std::int64_t> rows_of_places(const std::vector<PromptPlace>& places,
 
 namespace {
 
-// Where each position comes from: i, the i-th of the rows of all lanes behind each other, or
-// lane_begin.back()
-// + token.
+// Where each position comes from: the i-th of the rows of all lanes behind each other is i, and token t of
+// the text is lane_begin.back() + t.
 std::vector<std::int64_t> sources(const RowLayout& text, const std::vector<std::int32_t>& lanes,
                                   const std::vector<std::int64_t>& lane_begin,
                                   const std::vector<PromptPlace>& places,

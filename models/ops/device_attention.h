@@ -30,8 +30,8 @@ void choose_attention(c10::DeviceType where, const std::string& name, const ragg
 
 namespace detail {
 
-// Whether a tensor of queries goes through a launcher: one is there, and it knows the type, the width of a
-// head and the number of buckets.
+// Whether device_attention takes a tensor of queries: its device pads, or has a launcher that knows the type,
+// the width of a head and the number of buckets.
 bool has_device_attention(const at::Tensor& q, std::int64_t head_dim, std::int64_t buckets = 0);
 
 struct DeviceAttention {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/scored_splits.h"
+
+#include <algorithm>
+
+#include "data/labels.h"
+#include "data/tasks/registry.h"
+#include "experiments/recipe.h"
+#include "runtime/check.h"
+
+namespace trimtab {
+namespace {
+
+bool has_targets(const std::vector<TextExample>& examples) {
+  return std::ranges::all_of(examples, is_labelled);
+}
+
+}  // namespace
+
+ScoredSplits::ScoredSplits(ExperimentConfig& config, const Task& task, const TextRecipe& recipe)
+    : config_(config), task_(task), recipe_(recipe) {
+  const auto own = task.splits();
+  for (TransferConfig& transfer : config.evaluate.transfer) {
+    const std::string where = transfer.task.where();
+    if (scored_.contains(transfer.name) || std::ranges::find(own, transfer.name) != own.end())
+      fail_config(
+          "{}: evaluate.transfer: the name '{}' is already taken, by another entry or by a split of {}",
+          where, transfer.name, task.name());
+    const Task& other = *tasks_.emplace_back(make_task(transfer.task));
+    const auto splits = other.splits();
+    if (std::ranges::find(splits, transfer.split) == splits.end())
+      fail_config("{}: evaluate.transfer: the task {} has no split '{}' but {}", where, other.name(),
+                  transfer.split, fmt::join(splits, ", "));
+    recipe.encode_labels(other.labels());
+    scored_[transfer.name] = {&other, transfer.split, ranking_of(other)};
+  }
+}
+
+const LabelRanking* ScoredSplits::ranking_of(const Task& task) {
+  if (config_.evaluate.answers != "rank") return nullptr;
+  return rankings_.emplace_back(std::make_unique<LabelRanking>(recipe_, task.labels())).get();
+}
+
+void ScoredSplits::find(std::vector<std::string>& warnings) {
+  const auto splits = task_.splits();
+  const auto has = [&](const std::string& split) { return std::ranges::find(splits, split) != splits.end(); };
+  const auto add = [&](const std::string& name) {
+    load(name);
+    names_.push_back(name);
+  };
+  const std::string& dev = config_.evaluate.split;
+  if (has(dev)) add(dev);
+  if (dev != "test" && has("test")) {
+    try {
+      if (has_targets(task_.load("test"))) names_.push_back("test");
+    } catch (const Error& error) {
+      // Many data sets come without it.
+      warnings.push_back(fmt::format("the test split will not be scored: {}", error.what()));
+    }
+  }
+  for (const TransferConfig& transfer : config_.evaluate.transfer) add(transfer.name);
+}
+
+const ScoredSplits::Scored& ScoredSplits::scored(const std::string& name) {
+  const auto found = scored_.find(name);
+  if (found != scored_.end()) return found->second;
+  return scored_[name] = {&task_, name, ranking_of(task_)};
+}
+
+std::vector<TextExample> ScoredSplits::load(const std::string& name) {
+  const Scored& of = scored(name);
+  std::vector<TextExample> examples = of.task->load(of.split);
+  if (!has_targets(examples))
+    fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", of.split,
+                of.task->name());
+  keep_first(examples, config_.evaluate.max_examples);
+  if (name == config_.evaluate.split) keep_first(examples, config_.text.dev_rows);
+  return examples;
+}
+
+const Evaluator& ScoredSplits::evaluator(const std::string& name, AnswerOptions options) {
+  std::unique_ptr<Evaluator>& evaluator = evaluators_[name];
+  if (evaluator) return *evaluator;
+  const Scored& of = scored(name);
+  std::vector<TextExample> examples = load(name);
+  const TokenisedExamples rows = tokenised(config_, recipe_, *of.task, of.split, examples);
+  options.ranking = of.ranking;
+  evaluator = std::make_unique<Evaluator>(*of.task, recipe_, std::move(examples), rows, options);
+  return *evaluator;
+}
+
+}  // namespace trimtab
