@@ -179,7 +179,7 @@ int run(const Options& options) {
     for (const ComparedRun& run : comparison.runs) std::printf("---\n%s", dump_config(run.config).c_str());
     return kSuccess;
   }
-  Job job;
+  Job job(comparison.runs.front().config.mesh, comparison.output + "/ranks");
   Console out = console(comparison.runs.front().config.train.log_seconds);
   if (options.dry_run) {
     for (const ComparedRun& run : comparison.runs) check_only(run.config, job);

@@ -154,7 +154,7 @@ int run(const Options& options) {
   if (options.ensemble && prompts.size() < 2)
     fail_config("--ensemble: {} --prompt; an ensemble is of two prompts or more", prompts.size());
   const ExperimentConfig config = options.experiment.load();
-  Job job;
+  Job job(config);
   World world = job.world(config);
   const auto watch = job.watch(world, config);
   try {

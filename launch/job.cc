@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 
 #include "experiments/machine.h"
 #include "launch/guard.h"
@@ -28,6 +29,18 @@ milliseconds deadline(const MeshConfig& mesh) {
   return milliseconds_of(std::max(mesh.timeout, mesh.startup_timeout)) + kGrace;
 }
 
+std::string watched_folder(const std::string& output) { return output + "/ranks"; }
+
+WatchOptions watch_options(const MeshConfig& mesh, const std::string& folder) {
+  WatchOptions options;
+  options.folder = folder;
+  options.late = milliseconds_of(mesh.late);
+  options.limit = milliseconds_of(mesh.timeout);
+  options.startup_limit = milliseconds_of(mesh.startup_timeout);
+  options.warn = [](const std::string& text) { TT_LOG(warning, "{}", text); };
+  return options;
+}
+
 void check_place(const LauncherPlace& place, const MpiSession& session) {
   if (place.rank != session.rank() || (place.size != 0 && place.size != session.size()))
     TT_LOG(warning, "{} says rank {} of {}, MPI says rank {} of {}: MPI's counts", place.launcher, place.rank,
@@ -49,11 +62,13 @@ std::string rank_label() {
   return fmt::format("rank {}{} on {}: ", place.rank, of, host_name());
 }
 
-Job::Job() {
+Job::Job(const ExperimentConfig& config) : Job(config.mesh, watched_folder(config.output)) {}
+
+Job::Job(const MeshConfig& mesh, const std::string& folder) {
   catch_stop_signals();
   place_ = find_launcher(environment());
   if (place_.starts_mpi) {
-    session_.emplace();
+    start_mpi(mesh, folder);
     LogOptions log;
     log.rank = session_->rank();
     log.world = session_->size();
@@ -67,6 +82,23 @@ Job::Job() {
         "`mpirun -n {} trimtab ...` or `srun --mpi=pmix trimtab ...`",
         place_.launcher, place_.size, place_.size);
   }
+}
+
+// MPI_Init waits for every rank, and ranks that do not come are its commonest fault.
+void Job::start_mpi(const MeshConfig& mesh, const std::string& folder) {
+  if (place_.size < 2 || folder.empty()) {
+    session_.emplace();
+    return;
+  }
+  WatchOptions options = watch_options(mesh, folder);
+  options.give_up = [](const std::string& text) {  // MPI cannot end the job yet; its launcher does
+    TT_LOG(error, "{}", text);
+    std::_Exit(kFailure);
+  };
+  Activity activity;
+  const Watchdog watch(place_.rank, place_.size, activity, host_name(), std::move(options));
+  const NotedOperation waiting(&activity, "MPI_Init", "all", name_of(Traffic::kControl), 0);
+  session_.emplace();
 }
 
 World Job::world(const ExperimentConfig& config) {
@@ -91,12 +123,7 @@ HostPlace Job::place_on_host() const {
 
 std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& config) {
   if (alone()) return nullptr;
-  WatchOptions options;
-  options.folder = config.output + "/ranks";
-  options.late = milliseconds_of(config.mesh.late);
-  options.limit = milliseconds_of(config.mesh.timeout);
-  options.startup_limit = milliseconds_of(config.mesh.startup_timeout);
-  options.warn = [](const std::string& text) { TT_LOG(warning, "{}", text); };
+  WatchOptions options = watch_options(config.mesh, watched_folder(config.output));
   options.give_up = [this](const std::string& text) { session_->abort(kFailure, text); };
   return std::make_unique<Watchdog>(world.all(), world.activity(), host_name(), std::move(options));
 }

@@ -26,8 +26,11 @@ std::string rank_label();
 // caught before this is gone.
 class Job {
  public:
-  // Throws ConfigError if a launcher without MPI started several processes: they would all be rank 0.
-  Job();
+  // Starts MPI, and says who is late to that as `watch()` does later, with the limits of `mesh` and files in
+  // `folder` (empty: nobody is named). Throws ConfigError if a launcher without MPI started several
+  // processes: they would all be rank 0.
+  Job(const MeshConfig& mesh, const std::string& folder);
+  explicit Job(const ExperimentConfig& config);
 
   // This rank's World, on the device that the experiment names; this outlives it. Collective. Throws
   // ConfigError unless the mesh has exactly the job's ranks.
@@ -47,6 +50,7 @@ class Job {
   bool speaks() const { return !session_ || session_->rank() == 0; }
 
  private:
+  void start_mpi(const MeshConfig& mesh, const std::string& folder);
   World world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device);
 
   LauncherPlace place_;

@@ -140,7 +140,7 @@ int run(const Options& options) {
   // Before the job begins, so that nobody waits for whoever writes the rows.
   Rows rows;
   if (known_place().rank == 0) rows = read_rows(reader);
-  Job job;
+  Job job(config);
   World world = job.world(config);
   const auto watch = job.watch(world, config);
   try {

@@ -55,6 +55,12 @@ void describe(V& v, MachineConfig& s) {
   v.field("model", s.model, "Device and threads.");
 }
 
+// Whose sharing is checked, before MPI is there.
+std::string folder_of(const Options& options) {
+  if (!options.folder.empty()) return options.folder;
+  return options.experiment.file.empty() ? "." : options.experiment.load().output;
+}
+
 // Without an experiment and a mesh the ranks are replicas.
 ExperimentConfig config_of(const Options& options, int ranks) {
   if (!options.experiment.file.empty()) return options.experiment.load();
@@ -138,9 +144,10 @@ void check_experiment(Job& job, const ExperimentConfig& config, const std::strin
 }
 
 int run(Options options) {
-  Job job;
+  const std::string start = folder_of(options) + "/.preflight-start";
+  Job job(impatient({}, options.timeout, "").mesh, start);
   const ExperimentConfig config = config_of(options, job.size());
-  if (options.folder.empty()) options.folder = config.output;
+  options.folder = folder_of(options);
   mesh_of(config).check_world_size(job.size());
   const std::string mark =
       job.ask_first_rank([] { return fmt::format(".preflight-{}-{}", host_name(), ::getpid()); });
@@ -156,6 +163,7 @@ int run(Options options) {
   job.ask_first_rank([] { return ""; });
   std::error_code gone_already;
   std::filesystem::remove_all(place, gone_already);
+  std::filesystem::remove_all(start, gone_already);
   return report.faults.empty() ? kSuccess : kFailure;
 }
 

@@ -47,7 +47,7 @@ int run(const Options& options) {
     std::fputs(dump_config(resolved(config)).c_str(), stdout);
     return kSuccess;
   }
-  Job job;
+  Job job(config);
   World world = job.world(config);
   const auto watch = job.watch(world, config);
   try {

@@ -129,6 +129,23 @@ std::string late_ranks(std::span<const Sighting> ranks, double silent_limit) {
                                       : "");
 }
 
+namespace {
+
+// Ranks of which nothing was seen while the job starts.
+std::string absent_ranks(const std::vector<int>& ranks) {
+  if (ranks.empty()) return "";
+  const std::size_t named = std::min(ranks.size(), kNamed);
+  const std::string list =
+      fmt::format("{}", fmt::join(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(named), ", "));
+  const std::string more = ranks.size() > named ? fmt::format(" and {} more", ranks.size() - named) : "";
+  return fmt::format(
+      "nothing was seen yet of rank {}{}: not started, stopped, or on a host that does not share the run "
+      "folder",
+      list, more);
+}
+
+}  // namespace
+
 Watchdog::Watchdog(Communicator& all, const Activity& activity, const std::string& host, WatchOptions options)
     : activity_(activity), options_(std::move(options)), rank_(all.rank()), host_(host) {
   for (const std::string& text : gather_texts(all, fmt::format("{} {}", ::getpid(), host))) {
@@ -139,6 +156,25 @@ Watchdog::Watchdog(Communicator& all, const Activity& activity, const std::strin
     TT_CHECK(read_number(text.substr(0, space), peer.process), "'{}' is no process id", text);
     peers_.push_back(std::move(peer));
   }
+  begin();
+}
+
+Watchdog::Watchdog(int rank, int size, const Activity& activity, const std::string& host,
+                   WatchOptions options)
+    : activity_(activity),
+      options_(std::move(options)),
+      rank_(rank),
+      host_(host),
+      peers_(static_cast<std::size_t>(size)),
+      only_start_(true) {
+  for (Peer& peer : peers_) peer.changed = WatchClock::now();
+  Peer& own = peers_.at(static_cast<std::size_t>(rank));
+  own.host = host;
+  own.process = ::getpid();
+  begin();
+}
+
+void Watchdog::begin() {
   std::error_code seen_by_write;
   std::filesystem::create_directories(options_.folder, seen_by_write);
   thread_ = std::thread([this] { run(); });
@@ -151,7 +187,7 @@ Watchdog::~Watchdog() {
   }
   wake_.notify_all();
   thread_.join();
-  write(activity_.snapshot(), Doing::kEnded);
+  if (!only_start_) write(activity_.snapshot(), Doing::kEnded);
 }
 
 std::string Watchdog::file_of(const std::string& folder, int rank) {
@@ -202,11 +238,13 @@ void Watchdog::write(const Activity::Snapshot& snapshot, std::optional<Doing> do
 
 // Launchers end a job when a process dies, but they do not say what it was doing, nor always where.
 void Watchdog::look_for_the_gone() {
-  const auto is_here = [&](const Peer& peer) { return peer.host == host_ && is_alive(peer.process); };
+  const auto is_here = [&](const Peer& peer) {
+    return peer.process != 0 && peer.host == host_ && is_alive(peer.process);
+  };
   if (std::ranges::find_if(peers_, is_here) - peers_.begin() != rank_) return;  // another one speaks
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     Peer& peer = peers_[i];
-    if (peer.host != host_ || is_alive(peer.process)) continue;
+    if (peer.process == 0 || peer.host != host_ || is_alive(peer.process)) continue;
     const auto last = sight(static_cast<int>(i));
     if (last && last->state.doing == Doing::kEnded) continue;  // it said why
     const std::string text = fmt::format(
@@ -223,9 +261,14 @@ void Watchdog::look_for_the_gone() {
 void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapshot) {
   const double silent_limit = kSilentBeats * seconds_of(options_.beat);
   std::vector<Sighting> ranks;
+  std::vector<int> absent;
   std::string unseen;
   for (int rank = 0; rank < static_cast<int>(peers_.size()); ++rank) {
     const auto seen = sight(rank);
+    if (!seen && peers_[static_cast<std::size_t>(rank)].process == 0) {
+      absent.push_back(rank);
+      continue;
+    }
     if (!seen) {
       unseen += fmt::format("; nothing is known of rank {} on {}: {} does not show its file", rank,
                             peers_[static_cast<std::size_t>(rank)].host, options_.folder);
@@ -240,7 +283,8 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   const bool over = limit > 0 && waited > limit;
   if (!over && waited < std::max(seconds_of(options_.late), 2 * mentioned_)) return;
   mentioned_ = waited;
-  const std::string known = ranks.empty() ? "nobody can be asked" : late_ranks(ranks, silent_limit);
+  std::string known = absent_ranks(absent);
+  if (known.empty()) known = ranks.empty() ? "nobody can be asked" : late_ranks(ranks, silent_limit);
   const std::string text = fmt::format("waiting for {:.0f} s in {}: {}", waited,
                                        snapshot.operations.back().text(), known + unseen);
   if (!over) return options_.warn(text);
@@ -254,6 +298,14 @@ std::optional<Sighting> Watchdog::sight(int rank) {
   if (!std::getline(file, line)) return {};
   auto state = parse_rank_state(line);
   Peer& peer = peers_[static_cast<std::size_t>(rank)];
+  if (state && peer.process == 0) {
+    const bool changes = peer.beat >= 0 && state->beat != peer.beat;
+    peer.beat = state->beat;
+    if (!changes) return {};
+    peer.host = state->host;
+    peer.process = state->process;
+    peer.changed = WatchClock::now();
+  }
   // A file of an earlier run in this folder says nothing.
   if (!state || state->process != peer.process || state->host != peer.host) return {};
   if (state->beat != peer.beat) {

@@ -66,7 +66,10 @@ class Watchdog {
   // Collective over `all`, the whole job: ranks tell each other hosts and process ids. `activity` outlives
   // this. `warn` and `give_up` are called on the thread.
   Watchdog(Communicator& all, const Activity& activity, const std::string& host, WatchOptions options);
-  // Says that this rank has ended.
+  // Before ranks can tell each other anything: rank `rank` of `size`, as the launcher says. The others are
+  // known by their files alone, once those change; a file that does not is of an earlier run.
+  Watchdog(int rank, int size, const Activity& activity, const std::string& host, WatchOptions options);
+  // Says that this rank has ended, unless only its start was watched.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -77,12 +80,13 @@ class Watchdog {
  private:
   struct Peer {
     std::string host;
-    std::int64_t process = 0;
+    std::int64_t process = 0;  // 0: not known yet
     std::int64_t beat = -1;
     WatchClock::time_point changed;  // when `beat` did
     bool is_gone = false;
   };
 
+  void begin();
   void run();
   void tick();
   void write(const Activity::Snapshot& snapshot, std::optional<RankState::Doing> doing = {});
@@ -98,6 +102,7 @@ class Watchdog {
   std::int64_t beats_ = 0;
   double mentioned_ = 0.0;  // the wait, in seconds, that was last spoken of
   bool cannot_write_ = false;
+  bool only_start_ = false;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -150,5 +150,17 @@ INSTANTIATE_TEST_SUITE_P(
                       Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
     [](const auto& tested) { return tested.param.name; });
 
+// MPI_Init waits for all ranks, and one of them is another program that never calls it.
+TEST(StartUp, RankThatNeverComesIsNamedAndTheJobEndsAtTheLimit) {
+  const Workshop shop;
+  std::vector<std::string> command =
+      faulty_command(1, {"train", shop.experiment(), "--set", "mesh={data: 2, late: 2, startup_timeout: 5}"});
+  for (const char* word : {":", "-n", "1", "sleep", "600"}) command.emplace_back(word);
+  const Outcome outcome = run_command(command);
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("nothing was seen yet of rank 1"), HasSubstr("mesh.startup_timeout")));
+}
+
 }  // namespace
 }  // namespace trimtab::testing

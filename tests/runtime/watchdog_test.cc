@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <deque>
+#include <filesystem>
 #include <fstream>
 #include <future>
+#include <memory>
+#include <thread>
 
 #include "data/temp_folder.h"
 #include "runtime/world.h"
@@ -156,6 +160,61 @@ TEST(Watchdog, SaysOnceThatItCannotWrite) {
     EXPECT_THAT(spoken.get_future().get(), AllOf(HasSubstr("rank-0.txt"), HasSubstr("cannot be written")));
   }
   EXPECT_EQ(times, 1);
+}
+
+// Ranks that cannot talk yet, each with a watch of its own: two that wait, of which one goes on, and one that
+// never came, though an earlier run left its file.
+struct WatchedStart {
+  WatchedStart(const std::string& folder, int size) : folder_(folder) {
+    for (int rank = 0; rank < size; ++rank) activities.emplace_back();
+  }
+  std::unique_ptr<Watchdog> watch(int rank, const std::function<void(const std::string&)>& warn) {
+    Activity& activity = activities[static_cast<std::size_t>(rank)];
+    activity.begin("MPI_Init", "all", "control", 0);
+    WatchOptions options;
+    options.folder = folder_;
+    options.beat = 10ms;
+    options.late = 100ms;
+    options.warn = warn;
+    return std::make_unique<Watchdog>(rank, static_cast<int>(activities.size()), activity, "node-a", options);
+  }
+  std::deque<Activity> activities;
+  std::string folder_;
+};
+
+TEST(Watchdog, NamesRanksThatDoNotStart) {
+  const TempFolder folder;
+  const std::string ranks = folder.file("ranks");
+  std::filesystem::create_directories(ranks);
+  std::ofstream(Watchdog::file_of(ranks, 2)) << text_of(state(2, Doing::kWaiting, 1));
+  WatchedStart start(ranks, 3);
+  std::promise<std::string> spoken;
+  std::atomic<bool> has_spoken = false;
+  const auto second =
+      start.watch(1, [](const std::string& text) { ADD_FAILURE() << "rank 0 speaks: " << text; });
+  const auto first = start.watch(0, [&](const std::string& text) {
+    if (!has_spoken.exchange(true)) spoken.set_value(text);
+  });
+  EXPECT_THAT(spoken.get_future().get(),
+              AllOf(HasSubstr("MPI_Init"), HasSubstr("nothing was seen yet of rank 2: ")));
+}
+
+TEST(Watchdog, NamesARankThatStopsWhileItStarts) {
+  const TempFolder folder;
+  WatchedStart start(folder.file("ranks"), 2);
+  std::promise<std::string> spoken;
+  std::future<std::string> heard = spoken.get_future();
+  std::atomic<bool> has_spoken = false;
+  auto second = start.watch(1, [](const std::string&) {});
+  const auto first = start.watch(0, [&](const std::string& text) {
+    if (text.find("has given no sign of life") != std::string::npos && !has_spoken.exchange(true))
+      spoken.set_value(text);
+  });
+  // Long enough to have been seen alive.
+  std::this_thread::sleep_for(80ms);
+  second.reset();
+  EXPECT_THAT(heard.get(),
+              AllOf(HasSubstr("rank 1 on node-a has given no sign of life"), HasSubstr("start-up")));
 }
 
 }  // namespace
