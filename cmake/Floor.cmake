@@ -25,20 +25,31 @@ function(trimtab_strict target)
 endfunction()
 
 # LibTorch's headers take most of the time that a file of ours takes to compile, so they are compiled once. A file must still
-# include what it uses: clang-tidy reads it without this. Sources with optimisation flags of their own cannot share it.
+# include what it uses: clang-tidy reads it without this. Sources with optimisation flags of their own cannot share it, and
+# those that include less of LibTorch compile sooner without it: what is in it is instantiated in every file that has it.
 function(trimtab_share_torch_headers target)
   if(NOT TARGET trimtab_torch_headers)
-    trimtab_precompiled(trimtab_torch_headers "" <ATen/ATen.h> <torch/csrc/autograd/custom_function.h> <fmt/ranges.h>)
+    trimtab_precompiled(trimtab_torch_headers LINKS trimtab_torch
+                        HEADERS <ATen/ATen.h> <torch/csrc/autograd/custom_function.h> <fmt/ranges.h>)
   endif()
   target_precompile_headers(${target} REUSE_FROM trimtab_torch_headers)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source ${sources})
+    file(STRINGS "${source}" includes LIMIT_COUNT 1 REGEX "#include <(ATen/ATen|torch/csrc/autograd/custom_function)\\.h>")
+    if(NOT includes)
+      set_source_files_properties("${source}" PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
 endfunction()
 
-# trimtab_precompiled(NAME OPTIONS HEADERS...): a target that exists for its precompiled headers.
-function(trimtab_precompiled name options)
+# trimtab_precompiled(NAME OPTIONS options LINKS libraries HEADERS headers): a target that exists for its precompiled headers.
+# Compilers take them only with the options that they were made with, those of libraries included.
+function(trimtab_precompiled name)
+  cmake_parse_arguments(arg "" "" "OPTIONS;LINKS;HEADERS" ${ARGN})
   file(CONFIGURE OUTPUT "${name}.cc" CONTENT "")
   add_library(${name} OBJECT "${CMAKE_CURRENT_BINARY_DIR}/${name}.cc")
-  target_link_libraries(${name} PRIVATE trimtab::runtime trimtab_torch)
-  target_compile_options(${name} PRIVATE ${options})
+  target_link_libraries(${name} PRIVATE trimtab::runtime ${arg_LINKS})
+  target_compile_options(${name} PRIVATE ${arg_OPTIONS})
   trimtab_strict(${name})
-  target_precompile_headers(${name} PRIVATE ${ARGN})
+  target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
 endfunction()
