@@ -147,8 +147,8 @@ void Experiment::open_model() {
     ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->labels());
   scored_ = std::make_unique<ScoredSplits>(config_, *task_, *recipe_);
   check_lengths(config_, *model_, *method_);
-  const std::int64_t longest =
-      config_.text.max_input + method_->attention_positions() + config_.text.max_target;
+  const std::int64_t longest = config_.text.max_input + method_->attention_positions() +
+                               method_->decoder_positions() + config_.text.max_target;
   if (config_.evaluate.batch_tokens < longest)
     warnings_.push_back(fmt::format("evaluate.batch_tokens {} is less than one row can have ({})",
                                     config_.evaluate.batch_tokens, longest));
@@ -178,7 +178,7 @@ void Experiment::load_training_rows() {
     warnings_.push_back(
         fmt::format("{} of {} training targets are longer than text.max_target = {} and were cut",
                     counts.cut_targets, counts.examples, config_.text.max_target));
-  check_token_budget(train_store_, config_.train.micro_batch_tokens, method_->extra_positions());
+  check_token_budget(train_store_, config_.train.micro_batch_tokens, method_->row_positions());
   batcher_ = std::make_unique<Batcher>(train_store_, task_->parts(train_examples_),
                                        static_cast<std::size_t>(config_.train.batch),
                                        static_cast<std::uint64_t>(config_.train.seed));
@@ -194,7 +194,7 @@ void Experiment::check_memory() {
   for (std::uint64_t step = 0; batcher_ && step < kSteps; ++step)
     load.steps.push_back(
         micro_batches(replica_share(batcher_->step(step), static_cast<int>(config_.mesh.data), here),
-                      config_.train.micro_batch_tokens, method_->extra_positions()));
+                      config_.train.micro_batch_tokens, method_->row_positions()));
   // What is scored beside training is known only when its split is read.
   if (!batcher_) load.scored = scored_size(config_, mean_lengths());
   const RankMemory memory = rank_memory(*model_, config_, *method_, load);
@@ -237,8 +237,7 @@ RowLengths Experiment::mean_lengths() {
   RowLengths lengths{static_cast<double>(config_.text.max_input),
                      static_cast<double>(config_.text.max_target)};
   if (batcher_) lengths = mean_lengths_of(batcher_->step(0));
-  lengths.input += static_cast<double>(method_->extra_positions());
-  return lengths;
+  return with_positions(lengths, *method_);
 }
 
 UnitRange Experiment::stage_units() {
@@ -312,7 +311,7 @@ std::vector<MicroBatch> Experiment::train_micro_batches(std::int64_t step) {
   TT_CHECK(batcher_ != nullptr, "this experiment was opened without training rows");
   const Batch batch = replica_share(batcher_->step(static_cast<std::uint64_t>(step)),
                                     world_.mesh().size(Axis::kData), world_.here().data);
-  return to_micro_batches(micro_batches(batch, config_.train.micro_batch_tokens, method_->extra_positions()),
+  return to_micro_batches(micro_batches(batch, config_.train.micro_batch_tokens, method_->row_positions()),
                           stage().pad_id());
 }
 
@@ -346,6 +345,8 @@ std::string Experiment::first_example() const {
     if (i < length) parts.push_back(tokenizer_->piece(input[static_cast<std::size_t>(i)]));
   }
   parts.emplace_back("->");
+  if (method_->decoder_positions() > 0)
+    parts.push_back(fmt::format("[{} trained]", method_->decoder_positions()));
   for (const TokenId id : target) parts.push_back(tokenizer_->piece(id));
   return fmt::format("{}", fmt::join(parts, " "));
 }
@@ -363,6 +364,7 @@ AnswerOptions Experiment::answer_options() const {
   options.max_target = config_.text.max_target;
   options.batch_tokens = config_.evaluate.batch_tokens;
   options.lane_positions = method_->lane_positions();
+  for (std::int64_t& positions : options.lane_positions) positions += method_->decoder_positions();
   options.ranking = ranking_.get();
   return options;
 }

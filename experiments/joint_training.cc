@@ -52,7 +52,7 @@ struct JointTraining::Member {
     std::int64_t count = 0;
     for (const MicroBatch& batch : batches)
       count += batch.encoder.tokens() + batch.decoder.tokens() +
-               batch.rows() * experiment->method().extra_positions();
+               batch.rows() * experiment->method().row_positions();
     return static_cast<double>(count);
   }
 

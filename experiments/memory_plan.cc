@@ -31,10 +31,9 @@ void add(PassSize& sum, const PassSize& more) {
   sum.rows += more.rows;
   sum.input += more.input;
   sum.target += more.target;
+  sum.before_target += more.before_target;
   sum.longest = std::max(sum.longest, more.longest);
 }
-
-std::int64_t positions(const PassSize& size) { return size.input + size.target; }
 
 // The micro-batches that are between forward and backward when they have most positions.
 PassSize most_waiting(const Actions& actions, const std::vector<PassSize>& sizes) {
@@ -49,17 +48,18 @@ PassSize most_waiting(const Actions& actions, const std::vector<PassSize>& sizes
       now.rows -= size.rows;
       now.input -= size.input;
       now.target -= size.target;
+      now.before_target -= size.before_target;
     }
   }
   return most;
 }
 
 // Fills in what waits and what is computed at the moment of the steps that has most.
-void find_worst_moment(const ExperimentConfig& config, std::int64_t extra, const StageLoad& load,
+void find_worst_moment(const ExperimentConfig& config, const TuningMethod& method, const StageLoad& load,
                        MemoryPlan& plan) {
   for (const std::vector<Batch>& step : load.steps) {
     std::vector<PassSize> sizes;
-    for (const Batch& batch : step) sizes.push_back(size_of(batch, extra));
+    for (const Batch& batch : step) sizes.push_back(size_of(batch, method));
     const ScheduleShape shape{static_cast<int>(config.mesh.pipe), static_cast<int>(sizes.size()),
                               load.first_trained};
     for (const PassSize& size : sizes)
@@ -99,11 +99,13 @@ MemoryPlan plan_of(const ExperimentConfig& config, const BaseModel& model, const
 
 }  // namespace
 
-PassSize size_of(const Batch& batch, std::int64_t extra_positions) {
+PassSize size_of(const Batch& batch, const TuningMethod& method) {
+  const std::int64_t extra_positions = method.extra_positions();
   PassSize size;
   size.rows = static_cast<std::int64_t>(batch.rows());
   size.input = static_cast<std::int64_t>(batch.input_ids.size()) + size.rows * extra_positions;
   size.target = static_cast<std::int64_t>(batch.target_ids.size());
+  size.before_target = size.rows * method.decoder_positions();
   for (std::size_t row = 0; row < batch.rows(); ++row)
     size.longest = std::max(size.longest, batch.input_length(row) + extra_positions);
   return size;
@@ -115,11 +117,17 @@ RowLengths mean_lengths_of(const Batch& batch) {
           static_cast<double>(batch.target_ids.size()) / rows};
 }
 
+RowLengths with_positions(RowLengths lengths, const TuningMethod& method) {
+  lengths.input += static_cast<double>(method.extra_positions());
+  lengths.before_target += static_cast<double>(method.decoder_positions());
+  return lengths;
+}
+
 RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, const TuningMethod& method,
                        const StageLoad& load) {
   RankMemory memory;
   MemoryPlan training = plan_of(config, model, method);
-  find_worst_moment(config, method.extra_positions(), load, training);
+  find_worst_moment(config, method, load, training);
   training.backward = load.first_trained <= load.stage;
   const StageBytes step = model.planned_bytes(load.units, training);
   const bool host = training.fused;
@@ -143,7 +151,7 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
 }
 
 PassSize scored_size(const ExperimentConfig& config, const RowLengths& lengths) {
-  const double row = lengths.input + lengths.target;
+  const double row = lengths.input + lengths.target + lengths.before_target;
   PassSize size;
   size.rows = std::max<std::int64_t>(
       1, static_cast<std::int64_t>(static_cast<double>(config.evaluate.batch_tokens) / row));
@@ -151,6 +159,7 @@ PassSize scored_size(const ExperimentConfig& config, const RowLengths& lengths) 
   size.longest = std::llround(lengths.input);
   size.input = std::llround(static_cast<double>(size.rows) * lengths.input);
   size.target = std::llround(static_cast<double>(size.rows) * lengths.target);
+  size.before_target = std::llround(static_cast<double>(size.rows) * lengths.before_target);
   return size;
 }
 

@@ -45,16 +45,17 @@ struct StageLoad {
   std::int64_t trained_bytes = 0;
 };
 
-// Rows of a batch with so many positions in front of each.
-PassSize size_of(const Batch& batch, std::int64_t extra_positions);
+// Rows of a batch with the trained positions of each.
+PassSize size_of(const Batch& batch, const TuningMethod& method);
 
-// Of the rows of a batch, nothing in front of them.
+// Of the rows of a batch, without trained positions.
 RowLengths mean_lengths_of(const Batch& batch);
+RowLengths with_positions(RowLengths lengths, const TuningMethod& method);
 
 RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, const TuningMethod& method,
                        const StageLoad& load);
 
-// A micro-batch that fills the budget of scoring with rows of these mean lengths.
+// A micro-batch that fills the budget of scoring with rows of these mean lengths, trained positions included.
 PassSize scored_size(const ExperimentConfig& config, const RowLengths& lengths);
 
 // `needed` is one rank's, of which `ranks` share the memory of this machine. Throws ConfigError with needed

@@ -76,6 +76,11 @@ void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {
 }
 
 void check_lengths(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method) {
+  if (method.decoder_positions() > 0 && model.text_form() == TextForm::kDecoderOnly)
+    fail_config(
+        "method.decoder_length: {}, but this model reads and writes one text, in front of which the rows of "
+        "method.length stand already; set it to 0",
+        method.decoder_positions());
   const std::int64_t longest = config.text.max_input + method.attention_positions() + config.text.max_target;
   if (model.max_positions() > 0 && longest > model.max_positions())
     fail_config(

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "experiments/run_record.h"
+#include "models/formats/peft_adapter.h"
 #include "runtime/check.h"
 #include "runtime/sha256.h"
 
@@ -52,6 +53,11 @@ ServedPrompts::ServedPrompts(std::vector<PromptFile> files) : files_(std::move(f
     checkpoints_.push_back(std::make_unique<Checkpoint>(file.path));
     const Checkpoint& checkpoint = *checkpoints_.back();
     check_makes_prompts(checkpoint.info().method, fmt::format("{}: the method of the run", file.path));
+    if (read_decoder_prompt_rows(file.path))
+      fail_config(
+          "{}: has rows in front of the decoder's input as well, which are used with --checkpoint only: "
+          "several prompts at once are in front of the input",
+          file.path);
     prompts_.push_back({file.path, checkpoint.result("prompt")});
     if (prompts_.back().rows_pd.dim() != 2)
       fail("{}: the prompt has {} dims, not two: positions and width", file.path,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "data/replica_share.h"
 #include "experiments/mesh_check.h"
@@ -28,26 +29,17 @@ double all_reduce_seconds(const Link& link, int ranks, double calls, double byte
   return seconds_on(link, calls * steps, bytes * steps / ranks);
 }
 
-// What is the same for all meshes.
-struct Subject {
-  const PlanRequest& request;
-  const Device& device;
-  const BaseModel& model;
-  const TuningMethod& method;
-  const PlannedRows& rows;
-  MethodContext context;
-};
-
-// One mesh, from the whole to its parts.
+// One mesh after the other, each from the whole to its parts. All but the mesh is the same for all.
 class MeshPlanner {
  public:
-  explicit MeshPlanner(const Subject& subject)
-      : subject_(subject),
-        request_(subject.request),
-        device_(subject.device),
-        model_(subject.model),
-        method_(subject.method),
-        rows_(subject.rows) {}
+  MeshPlanner(const PlanRequest& request, const Device& device, const BaseModel& model,
+              const TuningMethod& method, const PlannedRows& rows, MethodContext context)
+      : request_(request),
+        device_(device),
+        model_(model),
+        method_(method),
+        rows_(rows),
+        context_(std::move(context)) {}
 
   MeshPlan plan(const Mesh& mesh) {
     MeshPlan out;
@@ -76,12 +68,11 @@ class MeshPlanner {
   }
 
   void count(MeshPlan& out) {
-    RowLengths lengths = mean_lengths_of(rows_.step(0));
-    lengths.input += static_cast<double>(method_.extra_positions());
+    const RowLengths lengths = with_positions(mean_lengths_of(rows_.step(0)), method_);
     const StagePlan stages = balanced_plan(model_.cost_units(lengths), static_cast<int>(config_.mesh.pipe));
     steps_.clear();
     for (int step = 0; step < kPlannedSteps; ++step) steps_.push_back(micro_batches_of(step));
-    const Rehearsal rehearsal = rehearse(model_, config_, stages, subject_.context, steps_);
+    const Rehearsal rehearsal = rehearse(model_, config_, stages, context_, steps_);
     out.micro_batches = static_cast<int>(steps_[0].size());
     for (int stage = 0; stage < stages.stages(); ++stage) {
       out.stages.push_back(planned_stage(stages, stage, rehearsal));
@@ -94,7 +85,7 @@ class MeshPlanner {
   std::vector<Batch> micro_batches_of(int step) const {
     const Batch share =
         replica_share(rows_.step(static_cast<std::uint64_t>(step)), static_cast<int>(config_.mesh.data), 0);
-    return micro_batches(share, config_.train.micro_batch_tokens, method_.extra_positions());
+    return micro_batches(share, config_.train.micro_batch_tokens, method_.row_positions());
   }
 
   PlannedStage planned_stage(const StagePlan& stages, int stage, const Rehearsal& rehearsal) const {
@@ -119,14 +110,12 @@ class MeshPlanner {
 
   PassSize largest_scored() const {
     if (rows_.scored().empty()) {
-      RowLengths lengths = mean_lengths_of(rows_.step(0));
-      lengths.input += static_cast<double>(method_.extra_positions());
-      return scored_size(config_, lengths);
+      return scored_size(config_, with_positions(mean_lengths_of(rows_.step(0)), method_));
     }
     PassSize largest;
     for (const Batch& batch : rows_.scored()) {
-      const PassSize size = size_of(batch, method_.extra_positions());
-      if (size.input + size.target > largest.input + largest.target) largest = size;
+      const PassSize size = size_of(batch, method_);
+      if (positions(size) > positions(largest)) largest = size;
     }
     return largest;
   }
@@ -135,7 +124,8 @@ class MeshPlanner {
   double operations(const StagePlan& stages, int stage, const PassSize& size) const {
     const auto rows = static_cast<double>(size.rows);
     const RowLengths lengths{std::max(1.0, static_cast<double>(size.input) / rows),
-                             std::max(1.0, static_cast<double>(size.target) / rows)};
+                             std::max(1.0, static_cast<double>(size.target) / rows),
+                             static_cast<double>(size.before_target) / rows};
     const std::vector<CostUnit> units = model_.cost_units(lengths);
     double sum = 0.0;
     for (int unit = stages.begin(stage); unit < stages.end(stage); ++unit)
@@ -165,10 +155,10 @@ class MeshPlanner {
   void time_step(MeshPlan& out, const StagePlan& stages, const Rehearsal& rehearsal) const {
     const std::vector<Batch>& batches = steps_[0];
     std::vector<PassSize> sizes;
-    double positions = 0.0;
+    double all = 0.0;
     for (const Batch& batch : batches) {
-      sizes.push_back(size_of(batch, method_.extra_positions()));
-      positions += static_cast<double>(sizes.back().input + sizes.back().target);
+      sizes.push_back(size_of(batch, method_));
+      all += static_cast<double>(positions(sizes.back()));
     }
     const int first = rehearsal.first_trained;
     Durations durations;
@@ -181,8 +171,8 @@ class MeshPlanner {
       const double compute = pass_seconds(share * operations(stages, stage, size), planned.memory.weights,
                                           stages.end(stage) - stages.begin(stage), size);
       const TrafficCount& tensor = planned.traffic[Traffic::kTensor];
-      const double part = static_cast<double>(size.input + size.target) / positions / kPlannedSteps /
-                          (stage >= first ? 2.0 : 1.0);
+      const double part =
+          static_cast<double>(positions(size)) / all / kPlannedSteps / (stage >= first ? 2.0 : 1.0);
       // An all-reduce is, in two calls, what a gathering and a scattering of tokens are.
       const double calls = static_cast<double>(tensor.messages) / kPlannedSteps /
                            static_cast<double>(sizes.size()) / (stage >= first ? 2.0 : 1.0) /
@@ -195,8 +185,7 @@ class MeshPlanner {
       const double parts = config_.mesh.sequence_parallel ? static_cast<double>(config_.mesh.tensor) : 1.0;
       const double width = static_cast<double>(model_.attention_shape().width) / parts;
       const double element = config_.model.device == "cpu" || config_.model.compute == "float32" ? 4.0 : 2.0;
-      return seconds_on(link_along(Axis::kPipe), 1.0,
-                        static_cast<double>(size.input + size.target) * width * element);
+      return seconds_on(link_along(Axis::kPipe), 1.0, static_cast<double>(positions(size)) * width * element);
     };
     std::vector<Actions> actions;
     for (int stage = 0; stage < stages.stages(); ++stage)
@@ -221,7 +210,7 @@ class MeshPlanner {
   // replicas take turns without gaps. The run scores before its first step, and the splits at its end.
   void time_run(MeshPlan& out, const StagePlan& stages) const {
     std::vector<PassSize> batches;
-    for (const Batch& batch : rows_.scored()) batches.push_back(size_of(batch, method_.extra_positions()));
+    for (const Batch& batch : rows_.scored()) batches.push_back(size_of(batch, method_));
     double ranks = static_cast<double>(config_.mesh.data * config_.mesh.pipe);
     for (const PassSize& size : batches)
       for (int stage = 0; stage < stages.stages(); ++stage) {
@@ -237,14 +226,14 @@ class MeshPlanner {
     out.run = static_cast<double>(train.steps) * out.step() + scores * out.score;
   }
 
-  const Subject& subject_;
   const PlanRequest& request_;
   const Device& device_;
   const BaseModel& model_;
   const TuningMethod& method_;
   const PlannedRows& rows_;
-  ExperimentConfig config_;
-  std::vector<std::vector<Batch>> steps_;
+  MethodContext context_;
+  ExperimentConfig config_;                // with the mesh that is planned
+  std::vector<std::vector<Batch>> steps_;  // their micro-batches on it
 };
 
 std::vector<Mesh> meshes_of(int ranks) {
@@ -314,8 +303,7 @@ StepPlan plan_steps(const PlanRequest& asked) {
   out.device = device_named(request.device, compute, request.per_node);
   out.model = model->summary();
   out.rows = rows.source();
-  const Subject subject{request, out.device, *model, *method, rows, context_of(config, *model)};
-  MeshPlanner planner(subject);
+  MeshPlanner planner(request, out.device, *model, *method, rows, context_of(config, *model));
   for (const Mesh& mesh : meshes_of(request.ranks)) out.meshes.push_back(planner.plan(mesh));
   std::ranges::stable_sort(out.meshes, [](const MeshPlan& a, const MeshPlan& b) {
     if (rank_of(a) != rank_of(b)) return rank_of(a) < rank_of(b);

@@ -24,6 +24,7 @@ namespace trimtab {
 struct RowLengths {
   double input = 512;  // positions of a prompt included
   double target = 8;
+  double before_target = 0;  // trained positions in front of a decoder's input
 };
 
 // Units [begin, end) of BaseModel::cost_units().
@@ -38,8 +39,11 @@ enum class TextForm { kEncoderDecoder, kDecoderOnly };
 // Rows that go through a stage: their number, their tokens (those of a prompt are input), and the longest.
 struct PassSize {
   std::int64_t rows = 0, input = 0, target = 0;
-  std::int64_t longest = 0;  // input tokens of the longest row
+  std::int64_t longest = 0;        // input tokens of the longest row
+  std::int64_t before_target = 0;  // trained positions in front of a decoder's input
 };
+
+inline std::int64_t positions(const PassSize& size) { return size.input + size.target + size.before_target; }
 
 // What a rank is to hold and compute at the moment that needs most, for a count of its memory.
 struct MemoryPlan {

@@ -42,7 +42,7 @@ struct PromptPlace {
   std::int64_t tokens = 0;
 };
 
-// Rows that are put into the embedded encoder input of every row of a lane.
+// Rows that are put into the embedded input of every row of a lane.
 class InputAdapter {
  public:
   virtual ~InputAdapter() = default;
@@ -107,11 +107,13 @@ class ModelStage {
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) = 0;
   // Last stage only: the log-likelihood of each target token, float32 [target tokens], without autograd.
   virtual at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) = 0;
-  // What forward() receives from the stage before. Depends on the input adapter, which is attached to every
+  // What forward() receives from the stage before. Depends on the input adapters, which are attached to every
   // stage for that reason.
   virtual StageShape receive_shape(const MicroBatch& batch) const = 0;
   // This stage embeds the input, so that the rows of an input adapter are used here: the first stage.
   virtual bool embeds_input() const = 0;
+  // The same for the decoder's input.
+  virtual bool embeds_decoder_input() const { return false; }
   // This stage has layers that run once for every decoded token, so that prefill() gives a decoder.
   virtual bool decodes() const = 0;
   // What prefill() receives from the stage before.
@@ -130,6 +132,8 @@ class ModelStage {
 
   // Sites. An adapter must outlive the stage or be detached with nullptr.
   virtual void attach_input(InputAdapter* adapter) = 0;
+  // Rows in front of the decoder's input, of an encoder-decoder only: false where the model has no such site.
+  virtual bool attach_decoder_input(InputAdapter* /*adapter*/) { return false; }
   virtual std::vector<LinearSite> linear_sites() = 0;
   virtual std::vector<KeyValueSite> key_value_sites() = 0;
   // Names of the maps and attentions of the whole model, whatever stage they are on.

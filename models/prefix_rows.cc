@@ -40,7 +40,7 @@ at::Tensor put_prefix(const at::Tensor& qkv, const RowLayout& layout, const std:
   });
 }
 
-at::Tensor without_prefix(const at::Tensor& x, const RowLayout& layout, const RowLayout& prefixed) {
+at::Tensor last_positions(const at::Tensor& x, const RowLayout& layout, const RowLayout& prefixed) {
   at::Tensor index = at::empty({layout.tokens()}, at::kLong);
   auto* to = index.mutable_data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < layout.rows(); ++row)

@@ -24,8 +24,8 @@ RowLayout with_prefix(const RowLayout& layout, const std::vector<std::int32_t>& 
 // token asks nothing: its queries are zeros, and what attention makes of them is left out again.
 at::Tensor put_prefix(const at::Tensor& qkv, const RowLayout& layout, const std::vector<std::int32_t>& lanes,
                       const KeyValueAdapter& adapter);
-// The tokens of `layout` in what was made of `prefixed` rows.
-at::Tensor without_prefix(const at::Tensor& x, const RowLayout& layout, const RowLayout& prefixed);
+// The tokens of `layout` in what was made of `prefixed` rows, which have more in front.
+at::Tensor last_positions(const at::Tensor& x, const RowLayout& layout, const RowLayout& prefixed);
 
 // The same for keys and values of attention to another row.
 KeysAndValues put_prefix(const KeysAndValues& of_tokens, const std::vector<std::int32_t>& lanes,

@@ -126,4 +126,12 @@ NamedArray read_prompt_rows(const std::string& path) {
   return {"prompt", std::move(array.shape), std::move(array.values)};
 }
 
+std::optional<NamedArray> read_decoder_prompt_rows(const std::string& path) {
+  constexpr const char* kName = "value:decoder_prompt";
+  if (!path.ends_with(".h5")) return std::nullopt;
+  const TensorStore store(path);
+  if (!store.has(kName)) return std::nullopt;
+  return read_array(store, kName);
+}
+
 }  // namespace trimtab

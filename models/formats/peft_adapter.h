@@ -7,6 +7,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,5 +42,7 @@ void write_peft_adapter(const PeftAdapter& adapter, const std::string& folder);
 // twice as many rows for an encoder-decoder, unless told not to, and uses the first half: so does this.
 // Throws ConfigError for an adapter that is no prompt.
 NamedArray read_prompt_rows(const std::string& path);
+// What stands in front of the decoder's input; nothing but a checkpoint of ours has such rows, and few do.
+std::optional<NamedArray> read_decoder_prompt_rows(const std::string& path);
 
 }  // namespace trimtab

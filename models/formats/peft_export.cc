@@ -37,6 +37,11 @@ PeftAdapter prompt_to_peft(const TrainedAdapter& trained, const PeftBase& base) 
   const NamedArray* prompt = find_array(trained.tensors, "prompt");
   if (prompt == nullptr || prompt->shape.size() != 2)
     fail_config("there is no matrix 'prompt' in what {} trained", trained.method);
+  if (find_array(trained.tensors, "decoder_prompt") != nullptr)
+    fail_config(
+        "what {} trained in front of the decoder's input (method.decoder_length) has no place in an adapter: "
+        "PEFT uses rows in front of the encoder's only",
+        trained.method);
   check_array(trained.method, *prompt, {prompt->shape[0], base.attention.width});
   PeftAdapter out;
   out.config = common_config("PROMPT_TUNING", base);

@@ -23,7 +23,7 @@ std::int64_t stage_weights(const LlamaConfig& config, const UnitRange& layers) {
 }
 
 // Positions of input and target behind each other, of which the last target is not read.
-std::int64_t positions(const PassSize& size) {
+std::int64_t read_positions(const PassSize& size) {
   return size.input + size.target - std::min(size.rows, size.target);
 }
 
@@ -42,17 +42,17 @@ StageBytes planned_bytes(const LlamaConfig& config, const UnitRange& layers, con
   const std::int64_t count = layers.end - layers.begin, vocabulary = config.vocab / plan.tensor;
   const PassSize &waiting = plan.waiting, &at_work = plan.at_work;
 
-  std::int64_t kept = count * kept_of_attention(layer, waiting.rows, positions(waiting), plan);
+  std::int64_t kept = count * kept_of_attention(layer, waiting.rows, read_positions(waiting), plan);
   // Behind the last attention only the positions before targets go on.
-  kept += (count - (ends ? 1 : 0)) * kept_of_feed_forward(layer, waiting.rows, positions(waiting), plan);
+  kept += (count - (ends ? 1 : 0)) * kept_of_feed_forward(layer, waiting.rows, read_positions(waiting), plan);
   if (ends)
     kept += kept_of_feed_forward(layer, waiting.rows, waiting.target, plan) +
             waiting.target * (layer.stream + vocabulary);
   // Norms of heads keep what they were given beside what they made of it.
-  if (config.qk_norm) kept += count * positions(waiting) * (layer.inner + layer.keys_values);
+  if (config.qk_norm) kept += count * read_positions(waiting) * (layer.inner + layer.keys_values);
 
   const auto of_layer = plan.backward ? backward_of_layer : forward_of_layer;
-  std::int64_t working = of_layer(layer, plan.decoded > 0 ? at_work.input : positions(at_work));
+  std::int64_t working = of_layer(layer, plan.decoded > 0 ? at_work.input : read_positions(at_work));
   if (ends) {
     const std::int64_t logits =
         plan.decoded > 0 ? 2 * at_work.rows : at_work.target * (plan.backward ? 1 : 2);

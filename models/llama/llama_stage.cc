@@ -131,7 +131,7 @@ at::Tensor LlamaStage::attend(const LlamaAttention& attention, const at::Tensor&
   if (!attention.prefix)
     return causal_attention(columns, attention.heads, rotary_.up_to(layout.longest()), layout);
   const RowLayout seen = with_prefix(layout, lanes, attention.prefix);
-  return without_prefix(causal_attention(put_prefix(columns, layout, lanes, *attention.prefix),
+  return last_positions(causal_attention(put_prefix(columns, layout, lanes, *attention.prefix),
                                          attention.heads, rotary_.up_to(seen.longest()), seen),
                         layout, seen);
 }
@@ -218,7 +218,7 @@ Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t ma
     // Nothing is read of what the last layer makes of these tokens.
     if (is_last_layer(i)) break;
     at::Tensor mixed = causal_attention(columns, attention.heads, angles, seen);
-    if (attention.prefix) mixed = without_prefix(mixed, rows.layout, seen);
+    if (attention.prefix) mixed = last_positions(mixed, rows.layout, seen);
     x = x + attention.o(mixed);
     x = x + layers_[i].feed_forward(x);
   }

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "models/formats/peft_adapter.h"
+#include "models/methods/initial_values.h"
 #include "models/methods/prompt_tuning.h"
 #include "runtime/check.h"
 #include "runtime/random.h"
@@ -68,14 +70,34 @@ at::Tensor text(const PromptTuningOptions& options, const ModelStage& stage, con
   return stage.embeddings(ids);
 }
 
+at::Tensor rows_of_file(const NamedArray& rows, const PromptTuningOptions& options, const char* key,
+                        const Shape& expected) {
+  if (rows.shape != expected)
+    fail_config("method.init_file: {} holds an array of shape [{}], but {} and this model want [{}]",
+                options.init_file, fmt::join(rows.shape, ", "), key, fmt::join(expected, ", "));
+  return at::tensor(at::ArrayRef<float>(rows.values), at::kFloat).view(expected);
+}
+
+// Nothing that a run learned is left behind without a word.
 at::Tensor file(const PromptTuningOptions& options, std::int64_t width) {
   const NamedArray rows = read_prompt_rows(options.init_file);
-  const Shape expected = {options.length, width};
-  if (rows.shape != expected)
+  const std::optional<NamedArray> of_decoder = read_decoder_prompt_rows(options.init_file);
+  if (of_decoder && options.decoder_length == 0)
     fail_config(
-        "method.init_file: {} holds an array of shape [{}], but length {} and this model want [{}, {}]",
-        options.init_file, fmt::join(rows.shape, ", "), options.length, options.length, width);
-  return at::tensor(at::ArrayRef<float>(rows.values), at::kFloat).view(expected);
+        "method.init_file: {} holds rows in front of the decoder's input as well; "
+        "set method.decoder_length: {}",
+        options.init_file, of_decoder->shape.at(0));
+  return rows_of_file(rows, options, "length", {options.length, width});
+}
+
+at::Tensor decoder_rows_of_file(const PromptTuningOptions& options, std::int64_t width) {
+  const std::optional<NamedArray> rows = read_decoder_prompt_rows(options.init_file);
+  if (!rows)
+    fail_config(
+        "method.init_file: {} holds no rows in front of the decoder's input; set method.decoder_length: 0, "
+        "or begin with a checkpoint that was trained with some",
+        options.init_file);
+  return rows_of_file(*rows, options, "decoder_length", {options.decoder_length, width});
 }
 
 }  // namespace
@@ -88,6 +110,17 @@ at::Tensor initial_prompt(const PromptTuningOptions& options, const ModelStage& 
   if (options.init == "text") return text(options, stage, context);
   if (options.init == "file") return file(options, stage.width());
   fail_config("method.init: unknown '{}'", options.init);
+}
+
+at::Tensor initial_decoder_prompt(const PromptTuningOptions& options, const ModelStage& stage,
+                                  const MethodContext& context) {
+  if (options.init == "file") return decoder_rows_of_file(options, stage.width());
+  PromptTuningOptions of_decoder = options;
+  of_decoder.length = options.decoder_length;
+  if (options.init == "class_labels") of_decoder.init = "sampled_vocab";
+  MethodContext drawn = context;
+  drawn.seed ^= number_of("decoder_prompt");  // other rows than those in front of the input
+  return initial_prompt(of_decoder, stage, drawn);
 }
 
 }  // namespace trimtab

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prompt tuning (Lester et al. 2021, section 2): P trained rows in front of the embedded encoder input,
-// nothing else.
+// Prompt tuning (Lester et al. 2021, section 2): P trained rows in front of the embedded encoder input and,
+// if wanted, some in front of the decoder's as well; nothing else.
 #pragma once
 
 #include "models/methods/tuning_method.h"
@@ -10,6 +10,7 @@ namespace trimtab {
 
 struct PromptTuningOptions {
   std::int64_t length = 100;
+  std::int64_t decoder_length = 0;
   std::string init = "class_labels";
   std::vector<double> init_range = {-0.5, 0.5};
   std::vector<std::string> init_words;
@@ -24,6 +25,11 @@ template <class V>
 void describe(V& v, PromptTuningOptions& s) {
   v.field("length", s.length, "Trained positions in front of each input.",
           {.min = 1, .max = 4096, .unit = "positions"});
+  v.field(
+      "decoder_length", s.decoder_length,
+      "Trained positions in front of a T5's decoder input, beside those of `length`. They start as `init` "
+      "says, without labels.",
+      {.min = 0, .max = 4096, .unit = "positions"});
   v.field("init", s.init,
           "Where the prompt starts: class_labels (embeddings of the labels, then as sampled_vocab), "
           "sampled_vocab "
@@ -50,5 +56,10 @@ std::unique_ptr<TuningMethod> make_prompt_tuning(Subtree& options);
 // the stage's tensor ranks.
 at::Tensor initial_prompt(const PromptTuningOptions& options, const ModelStage& stage,
                           const MethodContext& context);
+// The initial rows in front of the decoder's input, float32 [decoder_length, d_model]: drawn for themselves,
+// from frequent pieces where those in front of the input begin as labels. Collective over the stage's tensor
+// ranks.
+at::Tensor initial_decoder_prompt(const PromptTuningOptions& options, const ModelStage& stage,
+                                  const MethodContext& context);
 
 }  // namespace trimtab

@@ -49,7 +49,11 @@ class TuningMethod {
   // Positions that each row has more at the input, for checking lengths and planning memory before any weight
   // is read.
   virtual std::int64_t extra_positions() const { return 0; }
-  // The same of each lane, the longest of which is extra_positions().
+  // And in front of the decoder's input, of an encoder-decoder.
+  virtual std::int64_t decoder_positions() const { return 0; }
+  // Both: what a row counts for in a micro-batch beside its tokens.
+  std::int64_t row_positions() const { return extra_positions() + decoder_positions(); }
+  // extra_positions() of each lane; the longest is what that returns.
   virtual std::vector<std::int64_t> lane_positions() const { return {extra_positions()}; }
 
   // Positions that each row has more in some attention, which a model must have been trained for.

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 #include "models/ops/attention_core.h"
 #include "models/ops/op_support.h"
 #include "runtime/check.h"
@@ -111,6 +113,19 @@ struct Parts {
   at::Tensor q, k, v;
 };
 
+// Behind what each row of the cache has.
+void append_rows(KvCache& cache, const at::Tensor& keys, const at::Tensor& values, const RowLayout& layout) {
+  for (std::int64_t row = 0; row < layout.rows(); ++row) {
+    std::int64_t& used = cache.lengths[static_cast<std::size_t>(row)];
+    const std::int64_t begin = layout.begin(row), length = layout.length(row);
+    TT_CHECK(used + length <= cache.keys.size(1), "row {} of the key-value cache has no room for {} tokens",
+             row, length);
+    cache.keys[row].narrow(0, used, length).copy_(keys.narrow(0, begin, length));
+    cache.values[row].narrow(0, used, length).copy_(values.narrow(0, begin, length));
+    used += length;
+  }
+}
+
 void check_new_tokens(const at::Tensor& qkv, const KvCache& cache, const AttentionHeads& heads,
                       std::int64_t tokens) {
   const std::int64_t kv_inner = cache.keys.size(2);
@@ -142,6 +157,14 @@ at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const 
   return fused_step(parts.q, cache, distance_bias, heads, longest);
 }
 
+void extend_cache(KvCache& cache, const at::Tensor& qkv, std::int64_t heads_of_all, const RowLayout& layout) {
+  const c10::NoGradGuard no_grad;
+  const AttentionHeads heads{heads_of_all, heads_of_all, 1.0};
+  check_new_tokens(qkv, cache, heads, layout.tokens());
+  const Parts parts(qkv, heads);
+  append_rows(cache, parts.k, parts.v, layout);
+}
+
 void fill_cache(KvCache& cache, const at::Tensor& qkv, const AttentionHeads& heads,
                 const RotaryAngles& rotary, const RowLayout& layout) {
   const c10::NoGradGuard no_grad;
@@ -149,14 +172,9 @@ void fill_cache(KvCache& cache, const at::Tensor& qkv, const AttentionHeads& hea
   const Parts parts(qkv, heads);
   const at::Tensor keys =
       detail::rotated_reference(parts.k, heads.keys, detail::angles_of_tokens(rotary, layout));
-  for (std::int64_t row = 0; row < layout.rows(); ++row) {
-    const std::int64_t begin = layout.begin(row), length = layout.length(row);
-    TT_CHECK(cache.lengths[static_cast<std::size_t>(row)] == 0 && length <= cache.keys.size(1),
-             "row {} of the key-value cache has no room for {} tokens", row, length);
-    cache.keys[row].narrow(0, 0, length).copy_(keys.narrow(0, begin, length));
-    cache.values[row].narrow(0, 0, length).copy_(parts.v.narrow(0, begin, length));
-    cache.lengths[static_cast<std::size_t>(row)] = length;
-  }
+  TT_CHECK(std::ranges::all_of(cache.lengths, [](std::int64_t used) { return used == 0; }),
+           "positions are counted from the beginning of a row");
+  append_rows(cache, keys, parts.v, layout);
 }
 
 at::Tensor causal_attention_step(const at::Tensor& qkv_new, KvCache& cache, const AttentionHeads& heads,

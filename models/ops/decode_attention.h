@@ -30,6 +30,10 @@ struct KvCache {
 at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
                                const RelativeBias& bias, std::int64_t heads);
 
+// Keys and values of some tokens more in each row, none in some. qkv [tokens, 3 * inner]. Fails when a row of
+// the cache has no room.
+void extend_cache(KvCache& cache, const at::Tensor& qkv, std::int64_t heads, const RowLayout& layout);
+
 // The keys (turned to their positions) and values of the first tokens of each row. qkv as causal_attention
 // has it. Fails when the cache is not empty or too short.
 void fill_cache(KvCache& cache, const at::Tensor& qkv, const AttentionHeads& heads,

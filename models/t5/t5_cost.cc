@@ -28,11 +28,12 @@ double self_attention(const T5Config& c, double tokens, bool causal) {
 }
 
 double cross_attention_cost(const T5Config& c, const RowLengths& lengths) {
-  const RowLayout decoder({std::max<std::int64_t>(1, std::llround(lengths.target))});
+  const double asking = lengths.target + lengths.before_target;
+  const RowLayout decoder({std::max<std::int64_t>(1, std::llround(asking))});
   const RowLayout encoder({std::max<std::int64_t>(1, std::llround(lengths.input))});
   const double pairs = std::min(detail::projected_cost(decoder, encoder, c.inner(), c.d_model),
                                 detail::absorbed_cost(decoder, encoder, c.inner(), c.d_model, c.heads));
-  const double queries_and_output = lengths.target * 2 * static_cast<double>(c.d_model * c.inner());
+  const double queries_and_output = asking * 2 * static_cast<double>(c.d_model * c.inner());
   // Backward goes through the same products to both of their inputs, where one is a weight to one: 2 to 3
   // times.
   return kMatrix * queries_and_output + 2 * 3 * pairs;
@@ -48,10 +49,11 @@ std::vector<CostUnit> t5_cost_units(const T5Config& config, const RowLengths& le
   for (std::int64_t i = 0; i < config.encoder_layers; ++i)
     units.push_back({fmt::format("encoder {}", i),
                      self_attention(config, lengths.input, false) + feed_forward(config, lengths.input)});
+  const double decoded = lengths.target + lengths.before_target;
   for (std::int64_t i = 0; i < config.decoder_layers; ++i)
-    units.push_back({fmt::format("decoder {}", i), self_attention(config, lengths.target, true) +
+    units.push_back({fmt::format("decoder {}", i), self_attention(config, decoded, true) +
                                                        cross_attention_cost(config, lengths) +
-                                                       feed_forward(config, lengths.target)});
+                                                       feed_forward(config, decoded)});
   // Looking up a row is one operation for each of its numbers.
   const auto width = static_cast<double>(config.d_model);
   units.front().cost += lengths.input * width;

@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "models/ops/cross_attention.h"
+#include "models/ops/decode_attention.h"
 #include "models/t5/t5_layers.h"
 #include "parallel/pipeline_stage.h"
 
@@ -23,15 +25,29 @@ struct T5Decoding {
   std::function<at::Tensor(const at::Tensor& decoder_td)> most_likely;
 };
 
+// What one layer has seen.
+struct T5LayerCache {
+  KvCache self;
+  KeysAndValues cross;
+};
+
 // What decoding begins with.
 struct T5DecodingStart {
   const at::Tensor& encoder_td;  // states of the encoder after its final norm
   const RowLayout& encoder;
   const T5Pass& pass;
-  std::int64_t max_tokens;
+  std::int64_t max_positions;  // of a row in the decoder
 };
 
-// No autograd. Keeps nothing of `start`.
-std::unique_ptr<StageDecoder> make_t5_decoder(T5Decoding model, const T5DecodingStart& start);
+// Of all layers, before anything is decoded; with what methods put in front of keys and values. Like all of
+// this without autograd. Keeps nothing of `start`.
+std::vector<T5LayerCache> make_t5_caches(const T5Decoding& model, const T5DecodingStart& start);
+
+// Positions in front of the first decoded token, x_td [t, d] in rows `layout`, through all layers into their
+// caches -> [t, d] for the next stage; undefined on the last one, where nobody reads it.
+at::Tensor fill_t5_caches(const T5Decoding& model, std::vector<T5LayerCache>& caches, at::Tensor x_td,
+                          const RowLayout& layout, const T5Pass& pass);
+
+std::unique_ptr<StageDecoder> make_t5_decoder(T5Decoding model, std::vector<T5LayerCache> caches);
 
 }  // namespace trimtab

@@ -100,7 +100,7 @@ at::Tensor T5SelfAttention::operator()(const at::Tensor& x_td, const at::Tensor&
   if (prefix) columns = put_prefix(columns, layout, pass.lanes(), *prefix);
   at::Tensor mixed =
       self_attention(columns, bias_table, bias, seen, heads, pass.keys(site + kSelfKeys, seen));
-  if (prefix) mixed = without_prefix(mixed, layout, seen);
+  if (prefix) mixed = last_positions(mixed, layout, seen);
   return add_dropout(x_td, tokens.leave(o.part_of(mixed, &rows)), pass.residual(site + kSelfOut),
                      tokens.own());
 }

@@ -44,16 +44,17 @@ class T5Memory {
   std::int64_t kept(const PassSize& size) const {
     const std::int64_t d = layer_.width, stream = layer_.stream, inner = layer_.inner;
     std::int64_t numbers = encoder_layers_ * kept_of_layer(layer_, size.rows, size.input, plan_);
-    numbers += decoder_layers_ * kept_of_layer(layer_, size.rows, size.target, plan_);
+    const std::int64_t decoded = size.target + size.before_target;
+    numbers += decoder_layers_ * kept_of_layer(layer_, size.rows, decoded, plan_);
     // Cross-attention: its norm's input, queries and output; weights of the targets to the inputs, or where
     // something of them is trained the keys and values themselves.
-    const std::int64_t pairs = size.rows > 0 ? size.target * size.input / size.rows : 0;
-    numbers += decoder_layers_ * (size.target * (stream + 2 * inner) + pairs * layer_.heads);
-    if (projects()) numbers += decoder_layers_ * (size.input * 2 * inner + size.target * d);
+    const std::int64_t pairs = size.rows > 0 ? decoded * size.input / size.rows : 0;
+    numbers += decoder_layers_ * (decoded * (stream + 2 * inner) + pairs * layer_.heads);
+    if (projects()) numbers += decoder_layers_ * (size.input * 2 * inner + decoded * d);
     if (plan_.dropout) numbers += decoder_layers_ * (size.rows * d + size.input * layer_.heads);
     // The input of the last norm and the states that all decoder layers read.
     if (ends_encoder_) numbers += size.input * (stream + (decoder_layers_ > 0 ? d : stream));
-    if (ends_decoder_) numbers += size.target * (stream + vocabulary_);
+    if (ends_decoder_) numbers += decoded * stream + size.target * vocabulary_;
     return numbers * plan_.activation_bytes;
   }
 
@@ -64,12 +65,13 @@ class T5Memory {
     std::int64_t decoder = 0;
     if (decoder_layers_ > 0) {
       // The gradient of the encoder's states is added up over the layers; without one, they are only there.
-      decoder = of_layer(layer_, size.target) + size.input * d * (plan_.backward ? 2 : 1);
+      const std::int64_t decoded = size.target + size.before_target;
+      decoder = of_layer(layer_, decoded) + size.input * d * (plan_.backward ? 2 : 1);
       // Queries and their mixtures in model space, and their gradients.
       if (projects() || plan_.decoded > 0)
         decoder += size.input * 2 * inner;
       else
-        decoder += size.target * layer_.heads * d * (plan_.backward ? 3 : 2);
+        decoder += decoded * layer_.heads * d * (plan_.backward ? 3 : 2);
     }
     if (plan_.decoded > 0 && ends_decoder_) decoder += 2 * size.rows * vocabulary_;
     if (plan_.decoded == 0 && ends_decoder_) decoder += size.target * vocabulary_ * (plan_.backward ? 1 : 2);
@@ -79,8 +81,8 @@ class T5Memory {
   std::int64_t caches() const {
     if (plan_.decoded == 0) return 0;
     const PassSize& size = plan_.at_work;
-    return decoder_layers_ * 2 * layer_.inner * (size.input + size.rows * plan_.decoded) *
-           plan_.activation_bytes;
+    return decoder_layers_ * 2 * layer_.inner *
+           (size.input + size.before_target + size.rows * plan_.decoded) * plan_.activation_bytes;
   }
 
  private:

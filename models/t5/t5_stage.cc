@@ -54,11 +54,16 @@ class T5Stage : public ModelStage {
   }
   StageShape receive_shape(const MicroBatch& batch) const override;
   bool embeds_input() const override { return embeds_encoder(); }
+  bool embeds_decoder_input() const override { return embeds_decoder(); }
   bool decodes() const override { return !decoder_.empty(); }
   StageShape prefill_shape(const MicroBatch& batch) const override;
   Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override;
   at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
   void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
+  bool attach_decoder_input(InputAdapter* adapter) override {
+    decoder_adapter_ = adapter;
+    return true;
+  }
   std::vector<LinearSite> linear_sites() override;
   std::vector<KeyValueSite> key_value_sites() override;
   std::vector<std::string> linear_modules() const override { return t5_linear_modules(config_); }
@@ -77,9 +82,21 @@ class T5Stage : public ModelStage {
   bool ends_decoder() const {
     return range_.decoder_begin < range_.decoder_end && range_.decoder_end == config_.decoder_layers;
   }
-  RowLayout encoder_layout(const MicroBatch& batch) const;
-  at::Tensor embed_encoder(const MicroBatch& batch, const TokenSplit& tokens) const;
-  at::Tensor embed_decoder(const MicroBatch& batch, const TokenSplit& tokens) const;
+  RowLayout encoder_layout(const MicroBatch& batch) const {
+    return with_prompts(batch.encoder, batch.lanes, adapter_);
+  }
+  RowLayout decoder_layout(const MicroBatch& batch) const {
+    return with_prompts(batch.decoder, batch.lanes, decoder_adapter_);
+  }
+  // The rows in front of the decoder's input alone: what its layers see before the first decoded token.
+  RowLayout decoder_prompts(const MicroBatch& batch) const {
+    return with_prompts(no_text(batch), batch.lanes, decoder_adapter_);
+  }
+  static RowLayout no_text(const MicroBatch& batch) {
+    return RowLayout(std::vector<std::int64_t>(batch.lanes.size(), 0));
+  }
+  at::Tensor embed_text(const at::Tensor& ids, const RowLayout& text, const MicroBatch& batch,
+                        const InputAdapter* adapter, const TokenSplit& tokens) const;
   at::Tensor embed(const at::Tensor& ids) const;
   at::Tensor head(const at::Tensor& decoder_td) const;
   void run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit& tokens,
@@ -99,6 +116,7 @@ class T5Stage : public ModelStage {
   std::vector<T5EncoderLayer> encoder_;
   std::vector<T5DecoderLayer> decoder_;
   InputAdapter* adapter_ = nullptr;
+  InputAdapter* decoder_adapter_ = nullptr;
 };
 
 T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& world,
@@ -128,22 +146,14 @@ at::Tensor T5Stage::embed(const at::Tensor& ids) const {
   return as_activations(vocab_parallel_embedding(embedding_, ids, tensor_));
 }
 
-RowLayout T5Stage::encoder_layout(const MicroBatch& batch) const {
-  return with_prompts(batch.encoder, batch.lanes, adapter_);
-}
-
 // Text tokens from the table with the rows of the lane's prompt (prompts.py: prefix_prompt).
-at::Tensor T5Stage::embed_encoder(const MicroBatch& batch, const TokenSplit& tokens) const {
-  const std::vector<std::int64_t> inputs = batch.encoder.lengths();
-  if (!tokens.splits())
-    return put_prompts(embed(batch.encoder_ids), batch.encoder, batch.lanes, adapter_, inputs);
-  const at::Tensor part = with_gaps(vocab_parallel_embedding_part(embedding_, batch.encoder_ids, tensor_),
-                                    batch.encoder, batch.lanes, adapter_, inputs);
-  return fill_gaps(as_activations(tokens.leave(part)), batch.encoder, batch.lanes, adapter_, inputs, tokens);
-}
-
-at::Tensor T5Stage::embed_decoder(const MicroBatch& batch, const TokenSplit& tokens) const {
-  return as_activations(tokens.leave(vocab_parallel_embedding_part(embedding_, batch.decoder_ids, tensor_)));
+at::Tensor T5Stage::embed_text(const at::Tensor& ids, const RowLayout& text, const MicroBatch& batch,
+                               const InputAdapter* adapter, const TokenSplit& tokens) const {
+  const std::vector<std::int64_t> lengths = text.lengths();
+  if (!tokens.splits()) return put_prompts(embed(ids), text, batch.lanes, adapter, lengths);
+  const at::Tensor part =
+      with_gaps(vocab_parallel_embedding_part(embedding_, ids, tensor_), text, batch.lanes, adapter, lengths);
+  return fill_gaps(as_activations(tokens.leave(part)), text, batch.lanes, adapter, lengths, tokens);
 }
 
 void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit& tokens,
@@ -152,7 +162,8 @@ void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit
     if (context.observe) context.observe(name, tokens.all_of(io.encoder), tokens.layout());
   };
   if (embeds_encoder())
-    io.encoder = dropout_rows(embed_encoder(batch, tokens), pass.residual(encoder_site(-1, 0)), tokens.own());
+    io.encoder = dropout_rows(embed_text(batch.encoder_ids, batch.encoder, batch, adapter_, tokens),
+                              pass.residual(encoder_site(-1, 0)), tokens.own());
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/true, /*causal=*/false};
   for (std::size_t i = 0; i < encoder_.size(); ++i) {
     const std::int64_t layer = range_.encoder_begin + static_cast<std::int64_t>(i);
@@ -170,12 +181,13 @@ void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit
 void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const TokenSplit& encoder_tokens,
                           const ForwardContext& context, const T5Pass& pass) const {
   if (decoder_.empty()) return;
-  const TokenSplit tokens = split(batch.decoder);
+  const TokenSplit tokens = split(decoder_layout(batch));
   const auto observe = [&](const std::string& name) {
     if (context.observe) context.observe(name, tokens.all_of(io.decoder), tokens.layout());
   };
   if (embeds_decoder())
-    io.decoder = dropout_rows(embed_decoder(batch, tokens), pass.residual(decoder_site(-1, 0)), tokens.own());
+    io.decoder = dropout_rows(embed_text(batch.decoder_ids, batch.decoder, batch, decoder_adapter_, tokens),
+                              pass.residual(decoder_site(-1, 0)), tokens.own());
   const at::Tensor encoder = encoder_tokens.enter(io.encoder);
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/false, /*causal=*/true};
   for (std::size_t i = 0; i < decoder_.size(); ++i) {
@@ -190,7 +202,8 @@ void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const TokenSplit
   io.decoder = dropout_rows(rms_norm(io.decoder, tokens.weight(decoder_norm_), config_.norm_epsilon),
                             pass.residual(decoder_site(-1, 1)), tokens.own());
   observe("decoder.final");
-  io.decoder = tokens.enter(io.decoder);  // for the head
+  io.decoder = tokens.enter(io.decoder);  // for the head, which predicts nothing behind a prompt's rows
+  if (decoder_adapter_) io.decoder = last_positions(io.decoder, batch.decoder, tokens.layout());
 }
 
 StageIO T5Stage::forward(StageIO io, const MicroBatch& batch, const ForwardContext& context) {
@@ -227,11 +240,15 @@ StageShape T5Stage::shape_of(const MicroBatch& batch) const {
 StageShape T5Stage::receive_shape(const MicroBatch& batch) const {
   StageShape shape = shape_of(batch);
   if (range_.encoder_begin > 0) shape.encoder_tokens = split(encoder_layout(batch)).share().count;
-  if (range_.decoder_begin > 0) shape.decoder_tokens = split(batch.decoder).share().count;
+  if (range_.decoder_begin > 0) shape.decoder_tokens = split(decoder_layout(batch)).share().count;
   return shape;
 }
 
-StageShape T5Stage::prefill_shape(const MicroBatch& batch) const { return shape_of(batch); }
+StageShape T5Stage::prefill_shape(const MicroBatch& batch) const {
+  StageShape shape = shape_of(batch);
+  if (range_.decoder_begin > 0 && decoder_adapter_) shape.decoder_tokens = decoder_prompts(batch).tokens();
+  return shape;
+}
 
 Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_tokens) {
   const c10::NoGradGuard no_grad;
@@ -239,15 +256,22 @@ Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_t
   const T5Pass pass(context, batch, config_, tensor_);
   const RowLayout layout = encoder_layout(batch);
   run_encoder(io, batch, TokenSplit(layout, tensor_, /*split=*/false), context, pass);
-  io.decoder = at::Tensor();
-  if (decoder_.empty()) return {io, nullptr};
+  if (decoder_.empty()) return {{io.encoder, {}}, nullptr};
   T5Decoding model{config_, decoder_, decoder_bias_, {}, {}};
   if (embeds_decoder()) model.embed = [this](const at::Tensor& ids) { return embed(ids); };
   if (ends_decoder())
     model.most_likely = [this](const at::Tensor& decoder_td) {
       return vocab_parallel_argmax(head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon)), tensor_);
     };
-  return {io, make_t5_decoder(std::move(model), {io.encoder, layout, pass, max_tokens})};
+  const RowLayout prompts = decoder_prompts(batch);
+  std::vector<T5LayerCache> caches =
+      make_t5_caches(model, {io.encoder, layout, pass, prompts.longest() + max_tokens});
+  if (!decoder_adapter_) return {{io.encoder, {}}, make_t5_decoder(std::move(model), std::move(caches))};
+  if (embeds_decoder())
+    io.decoder = put_prompts(io.encoder.narrow(0, 0, 0), no_text(batch), batch.lanes, decoder_adapter_,
+                             std::vector<std::int64_t>(batch.lanes.size(), 0));
+  io.decoder = fill_t5_caches(model, caches, io.decoder, prompts, pass);
+  return {io, make_t5_decoder(std::move(model), std::move(caches))};
 }
 
 std::vector<LinearSite> T5Stage::linear_sites() {

@@ -46,6 +46,7 @@ const std::vector<Variant>& variants() {
       {"zero_shot", "name: zero_shot", true},
       {"hard_prompt", "name: hard_prompt", true},
       {"prompt_tuning", "{name: prompt_tuning, length: 7, init: uniform}"},
+      {"decoder_prompt", "{name: prompt_tuning, length: 4, decoder_length: 3, init: uniform}", false, false},
       {"model_tuning", "name: model_tuning", true, true, 0.02},
       {"p_tuning_mlp", "{name: p_tuning, length: 5, hidden: 6, init_std: 1}"},
       {"p_tuning_lstm", "{name: p_tuning, length: 5, hidden: 6, encoder: lstm, init_std: 1}"},
