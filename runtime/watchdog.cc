@@ -49,6 +49,19 @@ std::string line_of(const Operation& operation) {
                      operation.waits() ? " so far" : "");
 }
 
+// Ranks of which nothing was seen while the job starts.
+std::string absent_ranks(const std::vector<int>& ranks) {
+  if (ranks.empty()) return "";
+  const std::size_t named = std::min(ranks.size(), kNamed);
+  const std::string list =
+      fmt::format("{}", fmt::join(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(named), ", "));
+  const std::string more = ranks.size() > named ? fmt::format(" and {} more", ranks.size() - named) : "";
+  return fmt::format(
+      "nothing was seen yet of rank {}{}: not started, stopped, or on a host that does not share the run "
+      "folder",
+      list, more);
+}
+
 // Returns errno. In place, since a new file each second is a burden to a shared file system.
 int overwrite(const std::string& path, const std::string& text) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -128,23 +141,6 @@ std::string late_ranks(std::span<const Sighting> ranks, double silent_limit) {
                                                     fmt::join(hosts, ", "))
                                       : "");
 }
-
-namespace {
-
-// Ranks of which nothing was seen while the job starts.
-std::string absent_ranks(const std::vector<int>& ranks) {
-  if (ranks.empty()) return "";
-  const std::size_t named = std::min(ranks.size(), kNamed);
-  const std::string list =
-      fmt::format("{}", fmt::join(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(named), ", "));
-  const std::string more = ranks.size() > named ? fmt::format(" and {} more", ranks.size() - named) : "";
-  return fmt::format(
-      "nothing was seen yet of rank {}{}: not started, stopped, or on a host that does not share the run "
-      "folder",
-      list, more);
-}
-
-}  // namespace
 
 Watchdog::Watchdog(Communicator& all, const Activity& activity, const std::string& host, WatchOptions options)
     : activity_(activity), options_(std::move(options)), rank_(all.rank()), host_(host) {

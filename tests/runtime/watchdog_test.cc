@@ -9,7 +9,6 @@
 #include <fstream>
 #include <future>
 #include <memory>
-#include <thread>
 
 #include "data/temp_folder.h"
 #include "runtime/world.h"
@@ -190,30 +189,30 @@ TEST(Watchdog, NamesRanksThatDoNotStart) {
   WatchedStart start(ranks, 3);
   std::promise<std::string> spoken;
   std::atomic<bool> has_spoken = false;
-  const auto second =
-      start.watch(1, [](const std::string& text) { ADD_FAILURE() << "rank 0 speaks: " << text; });
-  const auto first = start.watch(0, [&](const std::string& text) {
-    if (!has_spoken.exchange(true)) spoken.set_value(text);
-  });
-  EXPECT_THAT(spoken.get_future().get(),
-              AllOf(HasSubstr("MPI_Init"), HasSubstr("nothing was seen yet of rank 2: ")));
+  // Whoever of the two is first to have seen the other.
+  const auto say = [&](const std::string& text) {
+    if (text.find("nothing was seen yet of rank 2: ") != std::string::npos && !has_spoken.exchange(true))
+      spoken.set_value(text);
+  };
+  const auto first = start.watch(0, say), second = start.watch(1, say);
+  EXPECT_THAT(spoken.get_future().get(), HasSubstr("MPI_Init"));
 }
 
 TEST(Watchdog, NamesARankThatStopsWhileItStarts) {
   const TempFolder folder;
   WatchedStart start(folder.file("ranks"), 2);
+  std::promise<void> seen;
   std::promise<std::string> spoken;
-  std::future<std::string> heard = spoken.get_future();
-  std::atomic<bool> has_spoken = false;
+  std::atomic<bool> has_seen = false, has_spoken = false;
   auto second = start.watch(1, [](const std::string&) {});
   const auto first = start.watch(0, [&](const std::string& text) {
+    if (text.find("nothing was seen") == std::string::npos && !has_seen.exchange(true)) seen.set_value();
     if (text.find("has given no sign of life") != std::string::npos && !has_spoken.exchange(true))
       spoken.set_value(text);
   });
-  // Long enough to have been seen alive.
-  std::this_thread::sleep_for(80ms);
+  seen.get_future().wait();
   second.reset();
-  EXPECT_THAT(heard.get(),
+  EXPECT_THAT(spoken.get_future().get(),
               AllOf(HasSubstr("rank 1 on node-a has given no sign of life"), HasSubstr("start-up")));
 }
 
