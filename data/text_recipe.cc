@@ -147,8 +147,10 @@ std::vector<std::vector<TokenId>> TextRecipe::encode_labels(const std::vector<st
       fail_config("label '{}' takes {} tokens with eos, but max_target is {}; raise it", label,
                   ids.size() + 1, options_.max_target);
     if (tokenizer_.unk() && std::ranges::find(ids, *tokenizer_.unk()) != ids.end())
-      fail_config("label '{}' cannot be written with the vocabulary {}: it holds an unknown piece", label,
-                  tokenizer_.path());
+      fail_config(
+          "label '{}' cannot be written with the vocabulary {}: it holds an unknown piece; give the "
+          "labels other words (task.label_words, or in the task's file)",
+          label, tokenizer_.path());
     ids.push_back(tokenizer_.eos());
     all.push_back(std::move(ids));
   }

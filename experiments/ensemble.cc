@@ -26,6 +26,11 @@ SplitScores mean_of(const std::vector<Evaluation>& members) {
   return mean;
 }
 
+std::size_t best_of(const std::vector<Evaluation>& members) {
+  const auto score = [](const Evaluation& one) { return one.scores.main_value(); };
+  return static_cast<std::size_t>(std::ranges::max_element(members, {}, score) - members.begin());
+}
+
 }  // namespace
 
 std::vector<std::string> majority_vote(const std::vector<Evaluation>& members) {
@@ -48,9 +53,7 @@ EnsembleScores score_ensemble(const Evaluator& evaluator, const std::vector<Eval
   out.predictions = majority_vote(members);
   out.ensemble = evaluator.scores(out.predictions);
   out.average = mean_of(members);
-  out.best = static_cast<std::size_t>(
-      std::ranges::max_element(members, {}, [](const Evaluation& one) { return one.scores.main_value(); }) -
-      members.begin());
+  if (evaluator.has_targets()) out.best = best_of(members);
   std::size_t agreed = 0;
   for (std::size_t example = 0; example < out.predictions.size(); ++example)
     agreed += votes(members, example, 0) == members.size() ? 1 : 0;

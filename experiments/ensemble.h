@@ -25,7 +25,7 @@ struct EnsembleScores {
   double agreement = 0;  // percent of the examples on which all members give one answer
 };
 
-// `members` are of `evaluator`'s split.
+// `members` are of `evaluator`'s split. Without its targets there are votes and agreement only.
 EnsembleScores score_ensemble(const Evaluator& evaluator, const std::vector<Evaluation>& members);
 
 }  // namespace trimtab

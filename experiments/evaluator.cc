@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/evaluator.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "data/labels.h"
 #include "data/majority.h"
 #include "runtime/check.h"
 
@@ -27,20 +29,22 @@ Evaluator::Evaluator(const Task& task, const TextRecipe& recipe, std::vector<Tex
     : task_(task),
       examples_(std::move(examples)),
       counts_(tokenised.counts),
+      has_targets_(std::ranges::all_of(examples_, is_labelled)),
       lanes_(options.lane_positions.size()),
       questions_(questions_of(recipe, examples_, tokenised, std::move(options))) {
-  majority_ = majority_score(task_, examples_);
+  if (has_targets_) majority_ = majority_score(task_, examples_);
 }
 
 SplitScores Evaluator::scores(const std::vector<std::string>& predictions) const {
-  const Scores scores = task_.score(predictions, examples_);
   SplitScores out;
+  out.examples = static_cast<std::int64_t>(examples_.size());
+  out.cut_inputs = static_cast<std::int64_t>(counts_.cut_inputs);
+  if (!has_targets_) return out;
+  const Scores scores = task_.score(predictions, examples_);
   for (const Metric& metric : scores.metrics) out.metrics.emplace_back(metric.name, metric.value);
   out.main = scores.main;
-  out.examples = static_cast<std::int64_t>(examples_.size());
   out.invalid = static_cast<std::int64_t>(scores.invalid);
   out.majority = majority_;
-  out.cut_inputs = static_cast<std::int64_t>(counts_.cut_inputs);
   return out;
 }
 

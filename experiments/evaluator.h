@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Scores a split by what the model answers and the task's own metrics, through one prompt or through several
-// in one pass. Owns the tokenised split, so that a run tokenises it once.
+// in one pass. Owns the tokenised split, so that a run tokenises it once. Where targets are hidden there are
+// predictions and no metrics.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,12 @@ class Evaluator {
   // The same through each lane.
   std::vector<Evaluation> run_lanes(ModelRunner& runner, const std::function<bool()>& should_stop = {}) const;
 
-  // What the task makes of answers to the examples, wherever they come from.
+  // What the task makes of answers to the examples, wherever they come from; no metrics unless has_targets().
   SplitScores scores(const std::vector<std::string>& predictions) const;
 
+  // Whether every example has a target.
+  bool has_targets() const { return has_targets_; }
+  const Task& task() const { return task_; }
   const std::vector<TextExample>& examples() const { return examples_; }
   // What trimming took away.
   const RecipeCounts& counts() const { return counts_; }
@@ -49,6 +53,7 @@ class Evaluator {
   const Task& task_;
   std::vector<TextExample> examples_;
   RecipeCounts counts_;
+  bool has_targets_;
   std::optional<double> majority_;
   std::size_t lanes_ = 1;
   Questions questions_;

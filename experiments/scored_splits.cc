@@ -45,7 +45,11 @@ void ScoredSplits::find(std::vector<std::string>& warnings) {
   const auto splits = task_.splits();
   const auto has = [&](const std::string& split) { return std::ranges::find(splits, split) != splits.end(); };
   const auto add = [&](const std::string& name) {
-    load(name);
+    if (!has_targets(load(name))) {
+      const Scored& of = scored(name);
+      fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", of.split,
+                  of.task->name());
+    }
     names_.push_back(name);
   };
   const std::string& dev = config_.evaluate.split;
@@ -70,9 +74,6 @@ const ScoredSplits::Scored& ScoredSplits::scored(const std::string& name) {
 std::vector<TextExample> ScoredSplits::load(const std::string& name) {
   const Scored& of = scored(name);
   std::vector<TextExample> examples = of.task->load(of.split);
-  if (!has_targets(examples))
-    fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", of.split,
-                of.task->name());
   keep_first(examples, config_.evaluate.max_examples);
   if (name == config_.evaluate.split) keep_first(examples, config_.text.dev_rows);
   return examples;

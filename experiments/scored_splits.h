@@ -28,7 +28,7 @@ class ScoredSplits {
   void find(std::vector<std::string>& warnings);
   const std::vector<std::string>& names() const { return names_; }
 
-  // Tokenised on first use. Throws ConfigError if some examples have no target. `options` without a ranking.
+  // Tokenised on first use. `options` without a ranking.
   const Evaluator& evaluator(const std::string& name, AnswerOptions options);
 
  private:

@@ -11,10 +11,12 @@
 #include "launch/guard.h"
 #include "launch/job.h"
 #include "launch/signals.h"
+#include "launch/submission_files.h"
 #include "launch/trained_arguments.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
+#include "runtime/log.h"
 
 namespace trimtab {
 namespace {
@@ -27,6 +29,7 @@ struct Options {
   bool ensemble = false;
   std::string split;
   std::string predictions;
+  std::string submission;
   std::string format = "text";
 };
 
@@ -60,6 +63,7 @@ void write_predictions(const std::string& path, const Evaluator& evaluator, cons
 }
 
 Json json_of(const SplitScores& scores) {
+  if (scores.metrics.empty()) return Json::object();
   Json metrics;
   for (const auto& [name, value] : scores.metrics) metrics[name] = value;
   return {{"metrics", metrics}, {"score", scores.main_value()}, {"invalid_labels", scores.invalid}};
@@ -70,8 +74,8 @@ Json json_of(const Findings& found) {
   Json out = {{"split", found.split},
               {"examples", first.scores.examples},
               {"cut_inputs", first.scores.cut_inputs},
-              {"main", first.scores.main},
               {"seconds", first.seconds}};
+  if (!first.scores.metrics.empty()) out["main"] = first.scores.main;
   if (found.prompts.empty()) out.update(json_of(first.scores));
   for (std::size_t lane = 0; lane < found.prompts.size(); ++lane) {
     Json prompt = {{"name", found.prompts[lane].name},
@@ -93,7 +97,8 @@ Json json_of(const Findings& found) {
 void print_one(const SplitScores& scores) {
   for (const auto& [name, value] : scores.metrics) std::printf("%-20s %.2f\n", name.c_str(), value);
   std::printf("%-20s %lld\n", "examples", static_cast<long long>(scores.examples));
-  std::printf("%-20s %lld\n", "invalid labels", static_cast<long long>(scores.invalid));
+  if (!scores.metrics.empty())
+    std::printf("%-20s %lld\n", "invalid labels", static_cast<long long>(scores.invalid));
   std::printf("%-20s %lld\n", "cut inputs", static_cast<long long>(scores.cut_inputs));
 }
 
@@ -102,7 +107,7 @@ void print_several(const Findings& found) {
   std::vector<std::pair<std::string, const SplitScores*>> lines;
   for (std::size_t lane = 0; lane < found.prompts.size(); ++lane)
     lines.emplace_back(found.prompts[lane].name, &found.evaluations[lane].scores);
-  if (found.ensemble) {
+  if (found.ensemble && !found.ensemble->ensemble.metrics.empty()) {
     lines.emplace_back("average", &found.ensemble->average);
     lines.emplace_back("best: " + found.prompts[found.ensemble->best].name,
                        &found.evaluations[found.ensemble->best].scores);
@@ -133,6 +138,25 @@ void print(const Findings& found, const std::string& format) {
     print_several(found);
 }
 
+// What could not be given out at the end is said before the model is asked.
+void check_outputs(const Options& options, const Evaluator& evaluator, const std::string& split) {
+  if (!evaluator.has_targets() && options.predictions.empty() && options.submission.empty())
+    fail_config(
+        "the split '{}' of {} has no targets: it can be predicted, not scored; name a file for --predictions "
+        "or a folder for --submission",
+        split, evaluator.task().name());
+  if (!options.submission.empty()) check_submission(options.submission, evaluator);
+  if (!options.predictions.empty()) const AtomicPath writable(options.predictions);
+}
+
+void write_outputs(const Options& options, const Evaluator& evaluator, const Findings& found) {
+  if (!options.predictions.empty()) write_predictions(options.predictions, evaluator, found);
+  if (options.submission.empty()) return;
+  const auto& answers = found.ensemble ? found.ensemble->predictions : found.evaluations.front().predictions;
+  for (const std::string& line : write_submission(options.submission, evaluator, answers))
+    TT_LOG(info, "{}", line);
+}
+
 int score(const Options& options, const ExperimentConfig& config, const std::vector<PromptFile>& prompts,
           World& world) {
   const auto experiment = options.trained.open(config, world);
@@ -141,10 +165,11 @@ int score(const Options& options, const ExperimentConfig& config, const std::vec
   found.prompts = prompts;
   found.positions = experiment->method().lane_positions();
   const Evaluator& evaluator = experiment->evaluator(found.split);
+  if (world.rank() == 0) check_outputs(options, evaluator, found.split);
   found.evaluations = evaluator.run_lanes(experiment->runner(), stop_requested);
   if (options.ensemble) found.ensemble = score_ensemble(evaluator, found.evaluations);
   if (world.rank() != 0) return kSuccess;
-  if (!options.predictions.empty()) write_predictions(options.predictions, evaluator, found);
+  write_outputs(options, evaluator, found);
   print(found, options.format);
   return kSuccess;
 }
@@ -153,6 +178,8 @@ int run(const Options& options) {
   const std::vector<PromptFile> prompts = options.trained.files();
   if (options.ensemble && prompts.size() < 2)
     fail_config("--ensemble: {} --prompt; an ensemble is of two prompts or more", prompts.size());
+  if (!options.submission.empty() && prompts.size() > 1 && !options.ensemble)
+    fail_config("--submission: {} --prompt; name one, or --ensemble", prompts.size());
   const ExperimentConfig config = options.experiment.load();
   Job job(config);
   World world = job.world(config);
@@ -172,6 +199,7 @@ Verb add_evaluate(CLI::App& program) {
   app->footer(
       "Examples:\n"
       "  trimtab evaluate rte-prompt.yaml --split validation --predictions rte.jsonl\n"
+      "  trimtab evaluate rte-prompt.yaml --split test --submission superglue\n"
       "  trimtab evaluate rte-prompt.yaml --ensemble --prompt 1=runs/rte/seed=1 --prompt 2=runs/rte/seed=2");
   const auto options = std::make_shared<Options>();
   add_experiment_arguments(*app, options->experiment);
@@ -180,6 +208,8 @@ Verb add_evaluate(CLI::App& program) {
                 "Also the majority of the prompts' answers, beside their average and the best of them");
   app->add_option("--split", options->split, "Default: evaluate.split of the experiment");
   app->add_option("--predictions", options->predictions, "Write each prediction to this JSONL file");
+  app->add_option("--submission", options->submission,
+                  "Write the files that the benchmark's server takes for this split to this folder");
   app->add_option("--format", options->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
