@@ -9,13 +9,12 @@
 namespace trimtab {
 namespace {
 
-void check_row(std::int64_t used, std::int64_t budget, std::int64_t extra, std::size_t example) {
-  if (used > budget)
+void check_row(std::int64_t used, TokenBudget budget, std::int64_t extra, std::size_t example) {
+  if (used > budget.tokens)
     fail_config(
         "example {} takes {} positions ({} of them for the prompt), but a micro-batch has room for {} "
-        "tokens; raise "
-        "micro_batch_tokens or lower max_input",
-        example, used, extra, budget);
+        "tokens; raise {} or lower text.max_input",
+        example, used, extra, budget.tokens, budget.key);
 }
 
 }  // namespace
@@ -55,15 +54,14 @@ std::int64_t positions(const Batch& batch, std::size_t row, std::int64_t extra_p
   return batch.input_length(row) + batch.target_length(row) + extra_positions;
 }
 
-std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
-                                 std::int64_t extra_positions) {
+std::vector<Batch> micro_batches(const Batch& batch, TokenBudget budget, std::int64_t extra_positions) {
   std::int32_t lanes = 1;
   for (const std::int32_t lane : batch.lanes) lanes = std::max(lanes, lane + 1);
-  return micro_batches(batch, token_budget,
+  return micro_batches(batch, budget,
                        std::vector<std::int64_t>(static_cast<std::size_t>(lanes), extra_positions));
 }
 
-std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
+std::vector<Batch> micro_batches(const Batch& batch, TokenBudget budget,
                                  const std::vector<std::int64_t>& lane_positions) {
   std::vector<std::size_t> order(batch.rows());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -76,10 +74,10 @@ std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
   for (const std::size_t row : order) {
     const std::int64_t extra = lane_positions.at(static_cast<std::size_t>(batch.lanes[row]));
     const std::int64_t used = positions(batch, row, extra);
-    check_row(used, token_budget, extra, batch.examples[row]);
+    check_row(used, budget, extra, batch.examples[row]);
     if (parts.empty() || used > left) {
       parts.emplace_back();
-      left = token_budget;
+      left = budget.tokens;
     }
     left -= used;
     parts.back().append(batch.input(row), batch.target(row), batch.samples[row], batch.examples[row],
@@ -88,10 +86,9 @@ std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
   return parts;
 }
 
-void check_token_budget(const ExampleStore& store, std::int64_t token_budget, std::int64_t extra_positions) {
+void check_token_budget(const ExampleStore& store, TokenBudget budget, std::int64_t extra_positions) {
   for (std::size_t i = 0; i < store.size(); ++i)
-    check_row(store.inputs.length(i) + store.targets.length(i) + extra_positions, token_budget,
-              extra_positions, i);
+    check_row(store.inputs.length(i) + store.targets.length(i) + extra_positions, budget, extra_positions, i);
 }
 
 }  // namespace trimtab

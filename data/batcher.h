@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "data/batch.h"
@@ -13,6 +14,14 @@
 #include "data/sampler.h"
 
 namespace trimtab {
+
+// Most positions of a micro-batch, and the key that says so.
+struct TokenBudget {
+  TokenBudget(std::int64_t most, std::string_view named = "train.micro_batch_tokens")
+      : tokens(most), key(named) {}
+  std::int64_t tokens;
+  std::string_view key;
+};
 
 class Batcher {
  public:
@@ -41,20 +50,18 @@ std::vector<Batch> in_order(const ExampleStore& store, std::size_t batch, Replic
 // Positions that a row takes in a micro-batch: input and target tokens, and `extra_positions` for the prompt.
 std::int64_t positions(const Batch& batch, std::size_t row, std::int64_t extra_positions);
 
-// Splits a batch into micro-batches of at most `token_budget` positions: rows are sorted by positions
+// Splits a batch into micro-batches of at most `budget` positions: rows are sorted by positions
 // (longest first, so that the largest allocation comes first; equal ones by sample) and filled in this order.
-// Every row is in exactly one of them and keeps its sample number. Throws ConfigError that names row, length
-// and budget if one row alone is over the budget.
-std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
-                                 std::int64_t extra_positions = 0);
+// Every row is in exactly one of them and keeps its sample number. Throws ConfigError that names example,
+// length, budget and its key if one row alone is over the budget.
+std::vector<Batch> micro_batches(const Batch& batch, TokenBudget budget, std::int64_t extra_positions = 0);
 // The same for rows of several lanes, whose prompts have `lane_positions` each. The order is that of the
 // texts, so that what is asked through several prompts stays together.
-std::vector<Batch> micro_batches(const Batch& batch, std::int64_t token_budget,
+std::vector<Batch> micro_batches(const Batch& batch, TokenBudget budget,
                                  const std::vector<std::int64_t>& lane_positions);
 
 // Throws the same ConfigError for the longest row of the store, before the first step rather than in the
 // middle.
-void check_token_budget(const ExampleStore& store, std::int64_t token_budget,
-                        std::int64_t extra_positions = 0);
+void check_token_budget(const ExampleStore& store, TokenBudget budget, std::int64_t extra_positions = 0);
 
 }  // namespace trimtab

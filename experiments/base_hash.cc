@@ -13,6 +13,7 @@
 namespace trimtab {
 
 std::string weights_hash(const TensorSource& weights) {
+  weights.verify();
   constexpr std::int64_t kSlabElements = std::int64_t{1} << 22;
   Sha256 sha;
   std::vector<float> values;

@@ -42,6 +42,10 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
                                     what, usual);
 }
 
+OptimizerSection completed(const OptimizerSection& section, const TuningMethod& method) {
+  return section.completed(method.suggested_learning_rate(), method.trains_base());
+}
+
 }  // namespace
 
 Experiment::Experiment(ExperimentConfig config, World& world, TrainingData training,
@@ -72,9 +76,8 @@ void Experiment::build(TrainingData training, const Experiment* beside,
   method_ = make_method(config_.method);
   if (prompts_) method_ = prompts_->method();
   task_ = make_task(config_.task);
-  const OptimizerConfig optimizer = config_.optimizer.resolved(method_->suggested_learning_rate());
-  config_.optimizer.learning_rate = optimizer.learning_rate;
-  if (const std::string warning = rate_warning(optimizer, *method_); !warning.empty())
+  config_.optimizer = completed(config_.optimizer, *method_);
+  if (const std::string warning = rate_warning(config_.optimizer.resolved(), *method_); !warning.empty())
     warnings_.push_back(warning);
   const auto stop_here = [&] {
     if (any_of(world_.all(), should_stop && should_stop())) throw Interrupted("stopped at start-up");
@@ -113,7 +116,7 @@ ExperimentConfig resolved(ExperimentConfig config) {
   const auto method = make_method(config.method);
   make_task(config.task);
   for (TransferConfig& transfer : config.evaluate.transfer) make_task(transfer.task);
-  config.optimizer.learning_rate = config.optimizer.resolved(method->suggested_learning_rate()).learning_rate;
+  config.optimizer = completed(config.optimizer, *method);
   return config;
 }
 

@@ -126,6 +126,7 @@ void Pretrainer::load_model(World& world) {
     weights = std::move(files.weights);
   }
   tokenizer_->check_fits(shape_.vocab);
+  weights->verify();
   stage_ = make_t5_stage(shape_, *weights, world, {whole_model(shape_), dtype_named(model.compute)});
   info_ = checkpoint_info(config_, *tokenizer_);
   info_.base_hash = base_hash(*stage_);
@@ -140,7 +141,6 @@ void Pretrainer::load_model(World& world) {
 }
 
 void Pretrainer::resume() {
-  write_file_atomically(folder_.config(), info_.config);
   if (!std::filesystem::exists(folder_.last())) return;
   const Checkpoint checkpoint(folder_.last());
   checkpoint.check_method(kMethod);
@@ -156,7 +156,18 @@ void Pretrainer::resume() {
 }
 
 bool Pretrainer::run(const std::function<bool()>& should_stop) {
+  try {
+    return make_steps(should_stop);
+  } catch (const Error&) {
+    record_.status = "failed";
+    save_record(record_, folder_.record());
+    throw;
+  }
+}
+
+bool Pretrainer::make_steps(const std::function<bool()>& should_stop) {
   const PretrainTrain& train = config_.train;
+  write_file_atomically(folder_.config(), info_.config);
   const auto start = std::chrono::steady_clock::now();
   const double seconds_before = record_.seconds;
   report_ = std::make_unique<RunReport>(folder_, console_, "pretrain", info_.step, train.steps);
@@ -174,9 +185,10 @@ bool Pretrainer::run(const std::function<bool()>& should_stop) {
     const bool last = info_.step == train.steps;
     if (last || (train.validate_every > 0 && info_.step % train.validate_every == 0)) validate(n);
     stopped = !last && should_stop && should_stop();
-    if (last || stopped || info_.step % train.checkpoint_every == 0) save();
+    // Before the state that says the step is done: who is killed between the two exports again.
     const std::int64_t every = config_.export_to.every;
     if (!last && every > 0 && info_.step % every == 0) export_model(fmt::format("-{}", info_.step));
+    if (last || stopped || info_.step % train.checkpoint_every == 0) save();
   }
   report_->finish();
   if (!stopped) export_model("");

@@ -53,9 +53,9 @@ Questions::Questions(const TextRecipe& recipe, const ExampleStore& store,
   for (const auto& [example, lane] : questions)
     for (std::size_t i = 0; i < each; ++i, ++rows_) {
       const std::size_t row = example * each + i;
-      all.append(store.inputs.row(row), store.targets.row(row), rows_, rows_, lane);
+      all.append(store.inputs.row(row), store.targets.row(row), rows_, example, lane);
     }
-  batches_ = micro_batches(all, options_.batch_tokens, options_.lane_positions);
+  batches_ = micro_batches(all, {options_.batch_tokens, "evaluate.batch_tokens"}, options_.lane_positions);
 }
 
 void Questions::answer(ModelRunner& runner, std::size_t begin, std::size_t end, Found& found) const {
@@ -81,7 +81,7 @@ void Questions::answer(ModelRunner& runner, std::size_t begin, std::size_t end, 
     const std::size_t count = options_.ranking ? sums.size() : ids[i].size();
     TT_CHECK(count == batch.rows(), "{} answers to {} rows", count, batch.rows());
     for (std::size_t row = 0; row < batch.rows(); ++row) {
-      const std::size_t at = batch.examples[row];
+      const auto at = static_cast<std::size_t>(batch.samples[row]);
       if (options_.ranking)
         found.likelihoods[at] = sums[row];
       else

@@ -123,8 +123,8 @@ class Updates {
     constexpr std::int64_t kTotals = 4, kBucket = std::int64_t{1} << 24;
     if (config_.mesh.data > 1)
       add(traffic, (numbers + kTotals + kBucket - 1) / kBucket, 4 * (numbers + kTotals));
-    const OptimizerConfig optimizer =
-        config_.optimizer.resolved(actors_[stage].method->suggested_learning_rate());
+    const OptimizerConfig optimizer = config_.optimizer.resolved(
+        actors_[stage].method->suggested_learning_rate(), actors_[stage].method->trains_base());
     if (config_.mesh.tensor > 1)
       for (const std::int64_t values : sums_over_slices(parameters, optimizer))
         if (values > 0) add(traffic, 1, 8 * values);
@@ -202,8 +202,9 @@ RehearsedStage facts_of(const Actor& actor, const ExperimentConfig& config) {
   RehearsedStage stage;
   for (const auto& [name, value] : actor.stage->base_weights())
     stage.base_bytes += static_cast<std::int64_t>(value.nbytes());
-  const OptimizerConfig optimizer = config.optimizer.resolved(actor.method->suggested_learning_rate());
   const bool trains_base = actor.method->trains_base();
+  const OptimizerConfig optimizer =
+      config.optimizer.resolved(actor.method->suggested_learning_rate(), trains_base);
   for (const Parameter& parameter : actor.parameters) {
     const at::Tensor value = parameter.value();
     stage.trained += value.numel();

@@ -96,14 +96,12 @@ TensorBoardWriter::TensorBoardWriter(const std::string& folder, std::string_view
   std::string version = event_head(now, 0);
   put_bytes(version, kEventVersion, "brain.Event:2");
   write_record(version);
-  if (first_step > 0) {
-    std::string session;
-    put_key(session, kSessionStatus, kVarint);
-    put_varint(session, kSessionStart);
-    std::string event = event_head(now, first_step);
-    put_bytes(event, kEventSession, session);
-    write_record(event);
-  }
+  std::string session;
+  put_key(session, kSessionStatus, kVarint);
+  put_varint(session, kSessionStart);
+  std::string event = event_head(now, first_step);
+  put_bytes(event, kEventSession, session);
+  write_record(event);
   flush();
 }
 

@@ -20,9 +20,9 @@ class TensorBoardWriter {
   using Clock = std::function<double()>;
 
   // Creates `folder` if need be and in it events.out.tfevents.<seconds>.<host>, with a number behind it if
-  // that file is there already; a file that is there is never written to. A run that resumes passes the first
-  // step that it will do: what an earlier file of the folder says of that step and later ones is then left
-  // out of the plots. Throws Error.
+  // that file is there already; a file that is there is never written to. What an earlier file of the folder
+  // says of `first_step`, the first that this run will write, and of later ones is left out of the plots.
+  // Throws Error.
   TensorBoardWriter(const std::string& folder, std::string_view host, Clock clock,
                     std::int64_t first_step = 0);
 

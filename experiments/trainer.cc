@@ -27,6 +27,8 @@ constexpr std::int64_t kMovesWithin = 100;
 constexpr double kHasMoved = 1e-3;
 constexpr std::int64_t kFallsWithin = 500;
 constexpr std::int64_t kWindow = 100;  // steps that losses are averaged over
+// Behind the name of a checkpoint until it has been read back.
+constexpr const char* kUnverified = ".unverified";
 
 std::string score_line(const std::string& split, const Evaluation& evaluation) {
   std::string metrics;
@@ -88,6 +90,8 @@ Trainer::Trainer(Experiment& experiment, Console& console)
     optimizer_ = make_optimizer(config.optimizer.resolved(), &train_step_.sums());
     probe_ = experiment.probe_rows(kProbeRows);
   }
+  // So that what is wrong with them is known before the first step.
+  for (const std::string& split : experiment.scored_splits()) experiment.evaluator(split);
   if (!passed_over_.empty())
     report_.say(fmt::format("warning: a file of the journal is passed over: {}", passed_over_));
   if (const auto record = load_record(folder_.record())) {
@@ -100,6 +104,10 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   for (const std::string& path : {folder_.last(), folder_.best(), folder_.record(), folder_.config(),
                                   folder_.journal(0), folder_.journal(1)})
     remove_unfinished(path);
+  for (const std::string& path : {folder_.last(), folder_.best()}) {
+    remove_unfinished(path + kUnverified);
+    std::filesystem::remove(path + kUnverified);
+  }
   write_file_atomically(folder_.config(), info_.config);
 }
 
@@ -119,6 +127,18 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   info_ = checkpoint.info();
   info_.config = config;
   if (path == folder_.last()) saved_ = {info_.step, info_.evaluated_step};
+  adopt_best();
+}
+
+// Who was killed between writing the best checkpoint and the state that names it has another best one than
+// the state says.
+void Trainer::adopt_best() {
+  if (!std::filesystem::exists(folder_.best())) return;
+  const CheckpointInfo best = Checkpoint(folder_.best()).info();
+  if (best.step == info_.best_step) return;
+  info_.best_step = best.step;
+  info_.best_score = best.best_score;
+  info_.evaluations_without_gain = 0;
 }
 
 bool Trainer::run(const std::function<bool()>& should_stop) {
@@ -252,6 +272,13 @@ void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCos
 
 void Trainer::write_journal() {
   if (!journal_.due()) return;
+  // A restart would go on from it.
+  for (const Parameter& parameter : experiment_.parameters())
+    if (!at::isfinite(parameter.value()).all().item<bool>())
+      throw Diverged(fmt::format(
+          "after step {}: {} has values that are not finite. What was saved before is as it was. A lower "
+          "optimizer.learning_rate usually helps, in another output folder",
+          info_.step, parameter.name));
   experiment_.world().activity().enter(Phase::kSaving);
   const Parameters counted = train_step_.counted();
   const std::string problem = journal_.write(info_, counted, optimizer_->state(counted));
@@ -313,7 +340,8 @@ void Trainer::evaluate(const std::function<bool()>& should_stop) {
   std::string best = "before training";
   // What was there before training is a point of the curve, not a candidate.
   if (info_.step > 0) {
-    if (info_.best_step < 0 || score > info_.best_score) {
+    const bool again = info_.best_step == info_.step;  // adopt_best()
+    if (info_.best_step < 0 || score > info_.best_score || again) {
       info_.best_score = score;
       info_.best_step = info_.step;
       info_.evaluations_without_gain = 0;
@@ -346,16 +374,20 @@ void Trainer::save_and_verify(const std::string& path, const OptimizerState* sta
   // Before the file that was good is replaced.
   const double trained = train_step_.score(probe_);
   if (!std::isfinite(trained))
-    throw Diverged(
-        fmt::format("after step {}: the loss is {}. The last saved checkpoint is as it was. A lower "
-                    "optimizer.learning_rate or model.compute=float32 usually helps",
-                    info_.step, trained));
-  experiment_.world().activity().enter(Phase::kSaving);
-  save_checkpoint(experiment_.world(), path, info_, train_step_.counted(), state,
-                  experiment_.method().results());
-  experiment_.world().all().barrier();
-  verify_saved(path, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
+    throw Diverged(fmt::format(
+        "after step {}: the loss is {}. The last saved checkpoint is as it was. A lower "
+        "optimizer.learning_rate or model.compute=float32 usually helps, in another output folder",
+        info_.step, trained));
+  World& world = experiment_.world();
+  world.activity().enter(Phase::kSaving);
+  const std::string unverified = path + kUnverified;
+  save_checkpoint(world, unverified, info_, train_step_.counted(), state, experiment_.method().results());
+  world.all().barrier();
+  verify_saved(unverified, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
                experiment_.parameters(), trained, [&] { return train_step_.score(probe_); });
+  world.all().barrier();  // all have read it
+  if (world.rank() == 0) replace_file(unverified, path);
+  world.all().barrier();
 }
 
 void Trainer::score_splits(const std::function<bool()>& should_stop) {

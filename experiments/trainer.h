@@ -73,6 +73,7 @@ class Trainer {
   void score_splits(const std::function<bool()>& should_stop);
   void check_base_unchanged();
   void watch(std::int64_t n, double loss);
+  void adopt_best();
   void resume(const Checkpoint& newest);
   void write_journal();
   void write_record(const std::string& status);

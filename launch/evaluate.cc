@@ -118,9 +118,12 @@ void print_several(const Findings& found) {
   std::string out = fmt::format("{:<{}}", "prompt", width);
   const SplitScores& first = *lines.front().second;
   for (const auto& [name, value] : first.metrics) out += fmt::format("  {:>11}", name);
+  if (!first.metrics.empty()) out += fmt::format("  {:>11}", "invalid");
   for (const auto& [name, scores] : lines) {
     out += fmt::format("\n{:<{}}", name, width);
     for (const auto& [metric, value] : scores->metrics) out += fmt::format("  {:>11.2f}", value);
+    if (!scores->metrics.empty() && (!found.ensemble || scores != &found.ensemble->average))
+      out += fmt::format("  {:>11}", scores->invalid);
   }
   out += fmt::format("\n{:<{}}  {:>11}\n{:<{}}  {:>11}\n", "examples", width, first.examples, "cut inputs",
                      width, first.cut_inputs);

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/pretrainer.h"
+#include "experiments/run_lock.h"
 #include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
+#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
@@ -31,6 +34,11 @@ int run(const Options& options) {
   catch_stop_signals();
   World world = solo_world();
   Console out = console(config.train.log_seconds);
+  std::optional<FileLock> lock;
+  if (!options.dry_run) {
+    lock = try_lock_run(config.output);
+    if (!lock) fail("{}: is being run by {}", config.output, lock_holder(config.output));
+  }
   Pretrainer pretrainer(config, world, out);
   if (options.dry_run) {
     out.out << "dry run: everything was read, nothing was trained\n";

@@ -63,6 +63,17 @@ int sync_path(const std::string& path, int flags) {
   return error;
 }
 
+void rename_file(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) fail_system(to, "put the file in its place", errno);
+}
+
+void sync_folder(const std::string& path) {
+  const int error = sync_path(folder_of(path), O_RDONLY | O_DIRECTORY);
+  // Some network file systems cannot sync folders and say EINVAL; the rename is as durable there as it will
+  // ever be.
+  if (error != 0 && error != EINVAL) fail_system(path, "sync the folder of the file", error);
+}
+
 // Other writers of the same target (another rank, another job) must not share the temporary, hence O_EXCL and
 // the process id; the mode is what open() gives, so that the user's umask holds.
 std::string create_temporary(const std::string& path) {
@@ -95,14 +106,14 @@ void AtomicPath::commit(Durability durability) {
   const bool sync = durability == Durability::kPowerCut;
   if (const int error = sync ? sync_path(temporary_, O_RDONLY) : 0)
     fail_system(path_, "bring the file to the device", error);
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0)
-    fail_system(path_, "put the file in its place", errno);
+  rename_file(temporary_, path_);
   committed_ = true;
-  if (!sync) return;
-  const int error = sync_path(folder_of(path_), O_RDONLY | O_DIRECTORY);
-  // Some network file systems cannot sync folders and say EINVAL; the rename is as durable there as it will
-  // ever be.
-  if (error != 0 && error != EINVAL) fail_system(path_, "sync the folder of the file", error);
+  if (sync) sync_folder(path_);
+}
+
+void replace_file(const std::string& from, const std::string& to) {
+  rename_file(from, to);
+  sync_folder(to);
 }
 
 AtomicFile::AtomicFile(std::string path, WriteFunction write)

@@ -65,6 +65,9 @@ class AtomicFile {
   std::uint64_t written_ = 0;
 };
 
+// Gives a file that is on the device another name in its folder, in place of what had it. Throws Error.
+void replace_file(const std::string& from, const std::string& to);
+
 // Removes the temporaries of `path` that writers left who were killed. For whoever alone writes `path`.
 void remove_unfinished(const std::string& path);
 

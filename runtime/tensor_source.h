@@ -41,6 +41,9 @@ class TensorSource {
   // bfloat16 and int32 <-> int64; anything else throws). Throws Error that names file, tensor, shape and slab
   // when it does not fit.
   virtual void read(const std::string& name, const Slab& slab, DType type, void* out) const = 0;
+  // Reads everything that was stored with a checksum; throws Error that names the first tensor whose elements
+  // are not what was written. Formats without checksums have nothing to verify.
+  virtual void verify() const {}
 };
 
 }  // namespace trimtab

@@ -65,8 +65,7 @@ hdf5::Entry read_entry(hid_t dataset, const std::string& what) {
   return entry;
 }
 
-// HDF5 has no metadata of its own that says "I was damaged"; the text of its error stack goes into our
-// message.
+// What HDF5 finds wrong with its own metadata is in its error stack, whose text goes into our message.
 hdf5::Handle open_file(const std::string& path) {
   std::error_code error;
   const bool there = std::filesystem::is_regular_file(path, error);

@@ -65,8 +65,7 @@ class TensorStore final : public TensorSource {
   // SHA-256 of the tensor's elements (row-major, little-endian) as 64 hexadecimal digits, as noted when
   // written.
   const std::string& checksum(const std::string& name) const;
-  // Reads everything; throws Error that names the first tensor whose elements are not what was written.
-  void verify() const;
+  void verify() const override;
 
   const std::map<std::string, StoreAttribute>& attributes() const;
   // Throw Error if there is no such attribute or it has another type.

@@ -68,6 +68,7 @@ class WeightView final : public TensorSource {
   void read(const std::string& name, const Slab& slab, DType type, void* out) const override {
     source_->read(find(name), slab, type, out);
   }
+  void verify() const override { source_->verify(); }
 
  private:
   const std::string& find(const std::string& name) const {
@@ -177,6 +178,7 @@ std::string file_text(const std::string& path) {
 
 void write_weights(TensorStoreWriter& writer, const TensorSource& weights, const WeightShapes& list,
                    DType type) {
+  weights.verify();
   for (const WeightShape& weight : list) {
     const Shape shape = weights.info(weight.name).shape;
     if (shape != weight.shape)

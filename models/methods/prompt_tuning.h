@@ -13,9 +13,9 @@ struct PromptTuningOptions {
   std::int64_t decoder_length = 0;
   std::string init = "class_labels";
   std::vector<double> init_range = {-0.5, 0.5};
-  std::vector<std::string> init_words;
-  std::string init_text;
-  std::string init_file;
+  std::vector<std::string> init_words{};
+  std::string init_text{};
+  std::string init_file{};
   std::int64_t init_population = 5000;
 
   bool operator==(const PromptTuningOptions&) const = default;

@@ -182,7 +182,8 @@ TEST(MicroBatches, RowOverTheBudgetIsSaidEarly) {
       message_of<ConfigError>([&] { check_token_budget(store, 17, 10); }),
       AllOf(HasSubstr("example 5 takes 19 positions (10 of them for the prompt)"), HasSubstr("17 tokens")));
   const Batch all = in_order(store, 7).front();
-  EXPECT_THAT(message_of<ConfigError>([&] { micro_batches(all, 8); }), HasSubstr("raise micro_batch_tokens"));
+  EXPECT_THAT(message_of<ConfigError>([&] { micro_batches(all, 8); }),
+              HasSubstr("raise train.micro_batch_tokens"));
 }
 
 }  // namespace

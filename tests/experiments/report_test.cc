@@ -52,6 +52,22 @@ TEST(ExperimentConfig, MethodSuggestsOnlyWhereNothingIsWritten) {
   EXPECT_EQ(written.optimizer.resolved(0.001).learning_rate, 0.5);
 }
 
+TEST(ExperimentConfig, AWholeModelIsTrainedAsT5TrainsItsOwn) {
+  const auto section = [](const std::vector<std::string>& set) {
+    return parse_config<ExperimentConfig>(kMinimal, "x.yaml", set).optimizer;
+  };
+  const OptimizerConfig usual = section({}).resolved(0.001, true);
+  EXPECT_TRUE(usual.parameter_scaling);
+  EXPECT_EQ(usual.weight_decay, 0.0);
+  const OptimizerConfig written =
+      section({"optimizer.parameter_scaling=false", "optimizer.weight_decay=0.5"}).resolved(0.001, true);
+  EXPECT_FALSE(written.parameter_scaling);
+  EXPECT_EQ(written.weight_decay, 0.5);
+  EXPECT_FALSE(section({"optimizer.name=sgd"}).resolved(0.001, true).parameter_scaling);
+  const OptimizerConfig completed = section({}).completed(0.001, true).resolved();
+  EXPECT_EQ(completed, usual);
+}
+
 TEST(ExperimentConfig, BatchIsSharedEvenly) {
   auto config = parse_config<ExperimentConfig>(kMinimal, "x.yaml", {"mesh.data=3"});
   EXPECT_THAT(message_of([&] { check(config, 3); }), AllOf(HasSubstr("train.batch"), HasSubstr("mesh.data")));
@@ -63,13 +79,27 @@ TEST(SameRun, TellsWhatDiffersAndAllowsWhatMay) {
     return dump_config(parse_config<ExperimentConfig>(kMinimal, "x.yaml", {change}));
   };
   EXPECT_NO_THROW(check_same_run(before, with("train.steps=5"), "last.h5"));
-  EXPECT_NO_THROW(check_same_run(before, with("evaluate.max_examples=5"), "last.h5"));
+  EXPECT_NO_THROW(check_same_run(before, with("evaluate.batch_tokens=5"), "last.h5"));
   EXPECT_NO_THROW(check_same_run(before, with("model.threads=5"), "last.h5"));
   EXPECT_THAT(
       message_of([&] { check_same_run(before, with("train.batch=16"), "last.h5"); }),
       AllOf(HasSubstr("last.h5"), HasSubstr("train.batch was 32 and is now 16"), Not(HasSubstr("steps"))));
   EXPECT_THAT(message_of([&] { check_same_run(before, with("method.length=5"), "last.h5"); }),
               HasSubstr("method.length"));
+  // Scores on other rows or of another kind cannot be compared with those that were the best so far.
+  EXPECT_THAT(message_of([&] { check_same_run(before, with("evaluate.max_examples=5"), "last.h5"); }),
+              HasSubstr("evaluate.max_examples"));
+}
+
+TEST(SameRun, IsNoLongerOrShorterWhereTheRateFallsToTheEnd) {
+  const auto with = [](const std::string& schedule, int steps) {
+    return dump_config(parse_config<ExperimentConfig>(
+        kMinimal, "x.yaml", {"optimizer.schedule=" + schedule, fmt::format("train.steps={}", steps)}));
+  };
+  EXPECT_NO_THROW(check_same_run(with("constant", 5), with("constant", 9), "last.h5"));
+  EXPECT_NO_THROW(check_same_run(with("inverse_square_root", 5), with("inverse_square_root", 9), "last.h5"));
+  EXPECT_THAT(message_of([&] { check_same_run(with("linear", 5), with("linear", 9), "last.h5"); }),
+              HasSubstr("train.steps was 5 and is now 9"));
 }
 
 RunRecord record(const std::string& name, std::int64_t trained, double dev, double test) {

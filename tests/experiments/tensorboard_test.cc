@@ -109,21 +109,21 @@ TEST_F(TensorBoardTest, ScalarsReadBack) {
   writer.flush();
 
   const auto events = events_of(writer.path());
-  ASSERT_EQ(events.size(), 3u);
+  ASSERT_EQ(events.size(), 4u);
   EXPECT_EQ(events[0].at(3), "brain.Event:2");
   EXPECT_EQ(read_as<double>(events[0].at(1), 0), 1700000000.5);
-  EXPECT_EQ(read_as<double>(events[1].at(1), 0), 1700000002.5);
-  EXPECT_EQ(read_as<std::int64_t>(events[1].at(2), 0), 3);
-  const auto value = fields_of(fields_of(events[1].at(5)).at(1));
+  EXPECT_EQ(read_as<double>(events[2].at(1), 0), 1700000002.5);
+  EXPECT_EQ(read_as<std::int64_t>(events[2].at(2), 0), 3);
+  const auto value = fields_of(fields_of(events[2].at(5)).at(1));
   EXPECT_EQ(value.at(1), "train/loss");
   EXPECT_EQ(read_as<float>(value.at(2), 0), 0.625f);
-  EXPECT_EQ(read_as<std::int64_t>(events[2].at(2), 0), 1100000);
-  const auto second = fields_of(fields_of(events[2].at(5)).at(1));
+  EXPECT_EQ(read_as<std::int64_t>(events[3].at(2), 0), 1100000);
+  const auto second = fields_of(fields_of(events[3].at(5)).at(1));
   EXPECT_EQ(second.at(1), long_tag);
   EXPECT_EQ(read_as<float>(second.at(2), 0), -1e-20f);
 }
 
-TEST_F(TensorBoardTest, AResumedRunHasItsOwnFileAndDropsTheOldSteps) {
+TEST_F(TensorBoardTest, EachRunHasItsOwnFileAndDropsTheOldStepsFromItsFirstOne) {
   const auto clock = [] { return 42.0; };
   TensorBoardWriter first(folder_, "host", clock);
   TensorBoardWriter second(folder_, "host", clock, 500);
@@ -131,7 +131,11 @@ TEST_F(TensorBoardTest, AResumedRunHasItsOwnFileAndDropsTheOldSteps) {
   EXPECT_THAT(first.path(), EndsWith("events.out.tfevents.0000000042.host"));
   EXPECT_THAT(second.path(), EndsWith("events.out.tfevents.0000000042.host.1"));
   EXPECT_THAT(third.path(), EndsWith("events.out.tfevents.0000000042.host.2"));
-  EXPECT_EQ(events_of(first.path()).size(), 1u);
+  // Also a run that was killed before it saved anything and begins anew.
+  const auto begun = events_of(first.path());
+  ASSERT_EQ(begun.size(), 2u);
+  EXPECT_EQ(read_as<std::int64_t>(begun[1].at(2), 0), 0);
+  EXPECT_EQ(read_as<std::int64_t>(fields_of(begun[1].at(7)).at(1), 0), 1);
   const auto events = events_of(second.path());
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(read_as<std::int64_t>(events[1].at(2), 0), 500);

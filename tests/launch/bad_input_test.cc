@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class BadInput : public ::testing::Test {
  protected:
@@ -135,7 +136,6 @@ TEST_F(BadInput, LabelThatIsCut) {
 TEST_F(BadInput, CheckpointWithAFlippedByte) {
   ASSERT_EQ(train({}).code, 0);
   std::string bytes = shop_.read("run/last.h5");
-  // Somewhere in the middle of the prompt's 4 x 16 numbers, wherever HDF5 put them.
   // Away from its run folder, of which inspect would tell more.
   shop_.write("damaged.h5", bytes);
   const Outcome good = run_program({"inspect", shop_.path("damaged.h5")});
@@ -155,6 +155,24 @@ TEST_F(BadInput, CheckpointWithAFlippedByte) {
   }
   EXPECT_GT(refused, 0);
   EXPECT_EQ(silent, 0);
+}
+
+// Found by everything that reads the weights, not taken for another model.
+TEST_F(BadInput, BaseModelWithAFlippedByte) {
+  std::string bytes = shop_.read("model.h5"), ones;
+  for (int i = 0; i < 16; ++i) ones += std::string("\0\0\x80\x3f", 4);
+  const std::size_t norm = bytes.find(ones);  // a norm's 16 float32
+  ASSERT_NE(norm, std::string::npos);
+  bytes[norm + 6] ^= 0x10;
+  shop_.write("damaged.h5", bytes);
+  const Outcome trained = train({"model.weights=" + shop_.path("damaged.h5")});
+  EXPECT_EQ(trained.code, 1) << trained.out;
+  EXPECT_THAT(trained.err, AllOf(HasSubstr("damaged.h5"), HasSubstr("norm"), HasSubstr("is damaged")));
+  EXPECT_FALSE(std::filesystem::exists(shop_.path("run/last.h5")));
+  const Outcome imported = run_program({"import", shop_.path("damaged.h5"), shop_.path("copy.h5")});
+  EXPECT_EQ(imported.code, 1);
+  EXPECT_THAT(imported.err, HasSubstr("damaged.h5"));
+  EXPECT_FALSE(std::filesystem::exists(shop_.path("copy.h5")));
 }
 
 TEST_F(BadInput, CheckpointOfAnotherModel) {
@@ -181,10 +199,50 @@ TEST_F(BadInput, GoingOnWithOtherSettings) {
 }
 
 TEST_F(BadInput, LossThatIsNotFinite) {
-  const Outcome outcome =
-      train({"optimizer.name=sgd", "optimizer.learning_rate=1e39", "optimizer.weight_decay=0"});
+  const Outcome outcome = train({"optimizer.name=sgd", "optimizer.learning_rate=1e39",
+                                 "optimizer.weight_decay=0", "train.journal=off"});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("step "), HasSubstr("train/"), HasSubstr("encoder")));
+}
+
+// Whether it is an update or a loss that is no number.
+TEST_F(BadInput, DivergingLeavesTheLastCheckpoint) {
+  // The first step is made with the rate 0, the second one with 5e38.
+  const auto make_steps = [&](int steps) {
+    return train({"optimizer.name=sgd", "optimizer.weight_decay=0", "optimizer.learning_rate=1e39",
+                  "optimizer.warmup_steps=2", "train.checkpoint_every=1", "train.evaluate_every=0",
+                  "train.steps=" + std::to_string(steps)});
+  };
+  const Outcome one = make_steps(1);
+  ASSERT_EQ(one.code, 0) << one.err;
+  const std::string good = shop_.read("run/last.h5");
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const Outcome outcome = make_steps(6);
+    EXPECT_EQ(outcome.code, 1) << outcome.out;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("going on after step 1"), HasSubstr("after step 2"),
+                                   HasSubstr("in another output folder")));
+    EXPECT_TRUE(shop_.read("run/last.h5") == good);
+  }
+}
+
+// Rates that are known to train badly are said before the first step, and what does not move after a hundred.
+TEST_F(BadInput, RateOfAnotherMethodIsSaid) {
+  const Outcome low = train({"optimizer.learning_rate=1e-6", "train.steps=100", "train.evaluate_every=0"});
+  EXPECT_EQ(low.code, 0) << low.err;
+  EXPECT_THAT(low.err,
+              AllOf(HasSubstr("far too low for prompts"), HasSubstr("the trained values have moved by")));
+  EXPECT_THAT(train({"train.steps=1", "output=" + shop_.path("usual")}).err, Not(HasSubstr("warning")));
+  const Outcome high = train({"method={name: model_tuning}", "optimizer.learning_rate=0.3", "train.steps=1",
+                              "output=" + shop_.path("whole")});
+  EXPECT_THAT(high.err, HasSubstr("far too high for training a whole model"));
+}
+
+// Not after the training is done.
+TEST_F(BadInput, ScoredRowThatIsLongerThanTheBudget) {
+  const Outcome outcome = train({"evaluate.batch_tokens=9", "train.evaluate_every=0"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("raise evaluate.batch_tokens"));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("train     ")));
 }
 
 TEST_F(BadInput, InputThatIsNoJson) {

@@ -6,9 +6,12 @@
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "experiments/run_lock.h"
+#include "experiments/trainer.h"
 #include "launch/program.h"
+#include "runtime/check.h"
 
 namespace trimtab::testing {
 namespace {
@@ -250,6 +253,71 @@ TEST(Pretrain, KilledAndResumedGivesTheSameModel) {
   const Outcome use =
       run_program({"train", shop.experiment(), "--set", "model.weights=" + shop.path("pre/model.h5")});
   EXPECT_EQ(use.code, 0) << use.err;
+}
+
+TEST(Pretrain, LeavesAStoredRunAlone) {
+  const Workshop shop;
+  const std::string recipe =
+      shop.write("recipe.yaml", "output: " + shop.path("pre") + "\nmodel: {vocabulary: " + shop.vocabulary() +
+                                    ", d_model: 16, d_kv: 4, d_ff: 32, heads: 2, encoder_layers: 1, "
+                                    "decoder_layers: 1, threads: 1}\n"
+                                    "data: {corpora: [{path: " +
+                                    shop.path("corpus.txt") +
+                                    "}], input_length: 32}\n"
+                                    "train: {steps: 2, batch: 4, checkpoint_every: 2, log_seconds: 0}\n");
+  ASSERT_EQ(run_program({"pretrain", recipe}).code, 0);
+  const std::string config = shop.read("pre/config.yaml");
+  const Outcome other = run_program({"pretrain", recipe, "--set", "train.batch=8"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.err, HasSubstr("train.batch was 4 and is now 8"));
+  EXPECT_EQ(run_program({"pretrain", recipe, "--dry-run", "--set", "train.steps=9"}).code, 0);
+  EXPECT_EQ(shop.read("pre/config.yaml"), config);
+  const auto lock = try_lock_run(shop.path("pre"));
+  ASSERT_TRUE(lock);
+  const Outcome second = run_program({"pretrain", recipe});
+  EXPECT_EQ(second.code, 1);
+  EXPECT_THAT(second.err, HasSubstr("is being run by process "));
+}
+
+// As a wild write would do it.
+TEST(Train, AFrozenBaseThatChangesFailsTheRun) {
+  const Workshop shop;
+  World world = solo_world();
+  std::ostringstream lines;
+  Console console{lines};
+  Experiment experiment(load_config<ExperimentConfig>(shop.experiment()), world, TrainingData::kLoad);
+  Trainer trainer(experiment, console);
+  int step = 0;
+  const auto spoil = [&] {
+    if (++step == 4) experiment.stage().base_weights().front().value.data_ptr<float>()[0] += 0.25F;
+    return false;
+  };
+  EXPECT_THAT([&] { trainer.run(spoil); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("the frozen base model is not what it was")));
+  EXPECT_THAT(shop.read("run/record.json"), Not(HasSubstr("\"finished\"")));
+}
+
+// Killed between writing the best checkpoint and the state that names it.
+TEST(Train, TheBestCheckpointIsTheOneThatTheRecordNames) {
+  const Workshop shop;
+  const auto train = [&](int steps) {
+    return run_program({"train", shop.experiment(), "--set", "train.journal=off", "--set",
+                        "train.steps=" + std::to_string(steps)});
+  };
+  ASSERT_EQ(train(2).code, 0);
+  const std::string early = shop.read("run/last.h5");
+  ASSERT_EQ(train(6).code, 0);
+  const auto best_step = [&] {
+    return nlohmann::json::parse(shop.read("run/record.json"))["best_step"].get<int>();
+  };
+  const int best = best_step();
+  const std::string best_file = shop.read("run/best.h5");
+  shop.write("run/last.h5", early);
+  const Outcome again = train(6);
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("going on after step 2"));
+  EXPECT_EQ(best_step(), best);
+  EXPECT_TRUE(shop.read("run/best.h5") == best_file);
 }
 
 TEST(Files, PromptsGoOutAndAreShown) {
