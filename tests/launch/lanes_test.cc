@@ -177,7 +177,7 @@ TEST_F(Lanes, AnEnsembleVotes) {
 
   const Outcome text = run_program(with_prompts("evaluate", {"--ensemble"}));
   EXPECT_EQ(text.code, 0) << text.err;
-  EXPECT_THAT(text.out, AllOf(HasSubstr("prompt                   accuracy\na "), HasSubstr("\naverage "),
+  EXPECT_THAT(text.out, AllOf(HasSubstr("prompt                   accuracy      invalid\na "), HasSubstr("\naverage "),
                               HasSubstr("\nbest: " + found.at("best").at("name").get<std::string>()),
                               HasSubstr("\nensemble "), HasSubstr("\nall agree on ")));
 }
