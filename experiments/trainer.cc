@@ -27,8 +27,11 @@ constexpr std::int64_t kMovesWithin = 100;
 constexpr double kHasMoved = 1e-3;
 constexpr std::int64_t kFallsWithin = 500;
 constexpr std::int64_t kWindow = 100;  // steps that losses are averaged over
-// Behind the name of a checkpoint until it has been read back.
-constexpr const char* kUnverified = ".unverified";
+
+// What a checkpoint is called until it has been read back.
+std::string unverified(const std::string& path) {
+  return std::filesystem::path(path).replace_extension(".unverified.h5").string();
+}
 
 std::string score_line(const std::string& split, const Evaluation& evaluation) {
   std::string metrics;
@@ -105,8 +108,8 @@ Trainer::Trainer(Experiment& experiment, Console& console)
                                   folder_.journal(0), folder_.journal(1)})
     remove_unfinished(path);
   for (const std::string& path : {folder_.last(), folder_.best()}) {
-    remove_unfinished(path + kUnverified);
-    std::filesystem::remove(path + kUnverified);
+    remove_unfinished(unverified(path));
+    std::filesystem::remove(unverified(path));
   }
   write_file_atomically(folder_.config(), info_.config);
 }
@@ -380,13 +383,13 @@ void Trainer::save_and_verify(const std::string& path, const OptimizerState* sta
         info_.step, trained));
   World& world = experiment_.world();
   world.activity().enter(Phase::kSaving);
-  const std::string unverified = path + kUnverified;
-  save_checkpoint(world, unverified, info_, train_step_.counted(), state, experiment_.method().results());
+  const std::string beside = unverified(path);
+  save_checkpoint(world, beside, info_, train_step_.counted(), state, experiment_.method().results());
   world.all().barrier();
-  verify_saved(unverified, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
+  verify_saved(beside, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
                experiment_.parameters(), trained, [&] { return train_step_.score(probe_); });
   world.all().barrier();  // all have read it
-  if (world.rank() == 0) replace_file(unverified, path);
+  if (world.rank() == 0) replace_file(beside, path);
   world.all().barrier();
 }
 

@@ -183,7 +183,7 @@ def disk_full(args, job):
                 pass  # it is full
 
     text = suffer(job, fill)
-    require("last.h5: cannot create the tensor store: No space left on device; make room" in text, "nothing says what to do")
+    require("last.unverified.h5: cannot create the tensor store: No space left on device; make room" in text, "nothing says what to do")
     require("The run goes on without its journal" in text, "the journal is not warned of")
     filler.unlink()
     goes_on(job)
@@ -196,7 +196,7 @@ def folder_removed(args, job):
             shutil.rmtree(job.folder / "run", ignore_errors=True)
 
     text = suffer(job, remove)
-    require("run/last.h5: cannot create the file: No such file or directory" in text, "nothing names the folder")
+    require("run/last.unverified.h5: cannot create the file: No such file or directory" in text, "nothing names the folder")
     job.start()
     require(job.end() == 0, job.log.read_text())
     job.require_bytes()
