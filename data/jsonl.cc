@@ -16,6 +16,13 @@ std::string print_value(const nlohmann::json& value, const std::string& place, c
        value.type_name());
 }
 
+// Without the library's name for it and its own count of lines: "syntax error while parsing value - ...".
+std::string reason_of(const nlohmann::json::exception& error) {
+  const std::string text = error.what();
+  const std::size_t place = text.find(": ");
+  return place == std::string::npos ? text : text.substr(place + 2);
+}
+
 }  // namespace
 
 const nlohmann::json& JsonRow::at(const std::string& field) const {
@@ -72,7 +79,7 @@ void for_each_json_row(const TextFile& file, const std::function<void(const Json
     try {
       fields = nlohmann::json::parse(line);
     } catch (const nlohmann::json::exception& error) {
-      fail("{}:{}: no JSON: {}", file.name, number, error.what());
+      fail("{}:{}: no JSON: {}; a row is one object on one line", file.name, number, reason_of(error));
     }
     if (!fields.is_object())
       fail("{}:{}: should be a JSON object, but is {}", file.name, number, fields.type_name());

@@ -9,9 +9,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "data/utf8.h"
 #include "data/zip_file.h"
 #include "runtime/check.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

@@ -4,8 +4,8 @@
 #include <locale.h>
 #include <wctype.h>
 
-#include "data/utf8.h"
 #include "runtime/check.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

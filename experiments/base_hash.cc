@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
@@ -11,6 +12,17 @@
 #include "runtime/sha256.h"
 
 namespace trimtab {
+namespace {
+
+// Whether none is NaN or infinite, by the exponent's bits, which compilers turn into vector instructions.
+bool all_finite(const std::vector<float>& values) {
+  constexpr std::uint32_t kExponent = 0x7F800000U;
+  std::uint32_t found = 0;
+  for (const float value : values) found |= (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent;
+  return found == 0;
+}
+
+}  // namespace
 
 std::string weights_hash(const TensorSource& weights) {
   weights.verify();
@@ -32,6 +44,12 @@ std::string weights_hash(const TensorSource& weights) {
       }
       values.resize(static_cast<std::size_t>((shape.empty() ? 1 : slab.count[0]) * row));
       weights.read(name, slab, DType::kFloat32, values.data());
+      if (!all_finite(values))
+        fail(
+            "{}: '{}' has values that are not finite (NaN or infinite): nothing that is computed with them "
+            "means "
+            "anything; get the weights again",
+            weights.path(), name);
       sha.update(values.data(), values.size() * sizeof(float));
     }
   }

@@ -55,6 +55,7 @@ void write_info(TensorStoreWriter& writer, const CheckpointInfo& info, std::int6
   writer.set("weights", info.weights);
   writer.set("base_sha256", info.base_hash);
   writer.set("vocabulary_sha256", info.vocabulary_hash);
+  writer.set("data_sha256", info.data_hash);
   writer.set("step", info.step);
   writer.set("best_step", info.best_step);
   writer.set("best_score", info.best_score);
@@ -127,6 +128,7 @@ Checkpoint::Checkpoint(const std::string& path) : store_(path) {
   info_.weights = store_.text("weights");
   info_.base_hash = store_.text("base_sha256");
   info_.vocabulary_hash = store_.text("vocabulary_sha256");
+  if (store_.attributes().contains("data_sha256")) info_.data_hash = store_.text("data_sha256");
   info_.step = store_.integer("step");
   info_.best_step = store_.integer("best_step");
   info_.best_score = store_.real("best_score");
@@ -147,6 +149,15 @@ void Checkpoint::check_vocabulary(const std::string& hash, const std::string& pa
   if (hash == info_.vocabulary_hash) return;
   fail_config("{}: was trained with another vocabulary (SHA-256 {}...) than {} ({}...); set model.vocabulary",
               store_.path(), short_hash(info_.vocabulary_hash), path, short_hash(hash));
+}
+
+void Checkpoint::check_data(const std::string& hash) const {
+  if (info_.data_hash.empty() || hash == info_.data_hash) return;
+  fail_config(
+      "{}: was trained on other rows than the training split has now (SHA-256 of the tokenised rows {}..., "
+      "now {}...); "
+      "put the old files back, or set output to another folder",
+      store_.path(), short_hash(info_.data_hash), short_hash(hash));
 }
 
 void Checkpoint::check_method(const std::string& method) const {

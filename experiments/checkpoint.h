@@ -27,6 +27,7 @@ struct CheckpointInfo {
   std::string weights;          // where the base model was read from
   std::string base_hash;        // of the base as it was read (base_hash.h)
   std::string vocabulary_hash;  // of the SentencePiece model
+  std::string data_hash;        // of the tokenised rows that are trained on; "" where nobody noted them
   std::int64_t step = 0;        // steps made
   std::int64_t best_step = -1;
   double best_score = 0.0;
@@ -76,6 +77,7 @@ class Checkpoint {
   void check_base(const std::string& hash, const std::string& weights) const;
   void check_vocabulary(const std::string& hash, const std::string& path) const;
   void check_method(const std::string& method) const;
+  void check_data(const std::string& hash) const;
 
   // Overwrites the values by this rank's share of the file. Throws Error that names each parameter that is
   // missing, unknown or of another shape.

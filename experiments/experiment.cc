@@ -20,6 +20,7 @@
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
+#include "runtime/sha256.h"
 
 namespace trimtab {
 namespace {
@@ -34,12 +35,23 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
     return rate > 20 * usual
                ? what + " is far too high for training a whole model (0.001 is usual): the loss will blow up"
                : "";
+  if (optimizer.name == "adafactor" && rate > 100 * usual)
+    return fmt::format("{} is far too high for this method ({} is usual)", what, usual);
   if (rate >= usual / 30) return "";
   return usual >= 0.1 ? what +
                             " is far too low for prompts, which are large numbers (0.3 is usual): they will "
                             "hardly move"
                       : fmt::format("{} is far too low for this method ({} is usual): it will hardly learn",
                                     what, usual);
+}
+
+std::string hash_of(const ExampleStore& store) {
+  Sha256 sha;
+  for (const RaggedIds* ids : {&store.inputs, &store.targets}) {
+    sha.update(ids->offsets().data(), ids->offsets().size_bytes());
+    sha.update(ids->ids().data(), ids->ids().size_bytes());
+  }
+  return sha.hex();
 }
 
 OptimizerSection completed(const OptimizerSection& section, const TuningMethod& method) {
@@ -171,6 +183,7 @@ void Experiment::load_training_rows() {
     warnings_.push_back(fmt::format("no training row has the label '{}'", label));
   TokenisedExamples rows = tokenised(config_, *recipe_, *task_, "train", train_examples_);
   train_store_ = std::move(rows.store);
+  data_hash_ = hash_of(train_store_);
   const RecipeCounts& counts = rows.counts;
   for (TextExample& example : train_examples_) example.input = {};  // what is left is what a row is called
   if (counts.cut_inputs > 0)

@@ -83,6 +83,8 @@ class Experiment {
   const std::string& plan() const { return plan_; }
   // SHA-256 of the base as its file has it.
   const std::string& base_hash() const { return base_hash_; }
+  // SHA-256 of the tokenised training rows; "" where there are none.
+  const std::string& data_hash() const { return data_hash_; }
   // Things worth saying before the run starts: settings that are known to train badly, cut texts.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -149,7 +151,7 @@ class Experiment {
   CheckpointShare share_;
   UnitRange units_;  // of this rank's stage
   CoreShare cores_;
-  std::string base_hash_, plan_;
+  std::string base_hash_, data_hash_, plan_;
   std::vector<std::string> warnings_;
 };
 

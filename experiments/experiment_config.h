@@ -123,7 +123,7 @@ void describe(V& v, ModelConfig& s) {
   v.field("compute", s.compute, "Type of frozen weights and activations.",
           {.choices = {"float32", "bfloat16"}});
   v.field("device", s.device, "Where it computes.", {.choices = {"cpu", "cuda"}});
-  v.field("threads", s.threads, "Threads that compute; 0: all cores.", {.min = 0});
+  v.field("threads", s.threads, "Threads that compute; 0: all cores.", {.min = 0, .max = 1024});
 }
 
 template <class V>
@@ -163,7 +163,7 @@ void describe(V& v, TextConfig& s) {
 template <class V>
 void describe(V& v, TrainConfig& s) {
   v.field("steps", s.steps, "Steps of the run.", {.min = 1, .unit = "steps"});
-  v.field("batch", s.batch, "Rows of a step.", {.min = 1, .unit = "rows"});
+  v.field("batch", s.batch, "Rows of a step.", {.min = 1, .max = 1 << 20, .unit = "rows"});
   v.field("micro_batch_tokens", s.micro_batch_tokens,
           "Most positions (inputs, prompts and targets) computed at once.", {.min = 1, .unit = "tokens"});
   v.field("seed", s.seed, "Of initial values, data order and dropout.", {.min = 0});

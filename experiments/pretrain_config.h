@@ -79,7 +79,7 @@ void describe(V& v, PretrainModel& s) {
   v.field("gated_gelu", s.gated_gelu, "T5 1.1's feed-forward block; false: ReLU, as in T5 1.0.");
   v.field("tied_head", s.tied_head, "The output head is the embedding table, as in T5 1.0.");
   v.field("compute", s.compute, "Type of weights and activations.", {.choices = {"float32", "bfloat16"}});
-  v.field("threads", s.threads, "Threads that compute; 0: all cores.", {.min = 0});
+  v.field("threads", s.threads, "Threads that compute; 0: all cores.", {.min = 0, .max = 1024});
 }
 
 template <class V>
@@ -103,7 +103,7 @@ void describe(V& v, PretrainData& s) {
 template <class V>
 void describe(V& v, PretrainTrain& s) {
   v.field("steps", s.steps, "Steps of the run.", {.min = 1, .unit = "steps"});
-  v.field("batch", s.batch, "Rows of a step.", {.min = 1, .unit = "rows"});
+  v.field("batch", s.batch, "Rows of a step.", {.min = 1, .max = 1 << 20, .unit = "rows"});
   v.field("micro_batch_tokens", s.micro_batch_tokens, "Most tokens, inputs and targets, computed at once.",
           {.min = 1, .unit = "tokens"});
   v.field("seed", s.seed, "Of random weights, data order, noise and dropout.", {.min = 0});

@@ -126,6 +126,7 @@ void Pretrainer::load_model(World& world) {
     weights = std::move(files.weights);
   }
   tokenizer_->check_fits(shape_.vocab);
+  check_memory();
   weights->verify();
   stage_ = make_t5_stage(shape_, *weights, world, {whole_model(shape_), dtype_named(model.compute)});
   info_ = checkpoint_info(config_, *tokenizer_);
@@ -155,22 +156,43 @@ void Pretrainer::resume() {
   if (const auto record = load_record(folder_.record())) record_.seconds = record->seconds;
 }
 
+// Weights, their gradients, and what the optimizer keeps at least; activations come on top.
+void Pretrainer::check_memory() const {
+  constexpr std::uint64_t kBytes = 2 * 4;
+  const auto needed = static_cast<std::uint64_t>(parameter_count(shape_)) * kBytes;
+  if (const std::uint64_t available = available_memory(); available > 0 && needed > available)
+    fail_config(
+        "model: {} parameters need at least {} of memory with their gradients, {} are available; lower "
+        "model.d_model, d_ff "
+        "or the number of layers",
+        parameter_count(shape_), readable_bytes(needed), readable_bytes(available));
+}
+
 bool Pretrainer::run(const std::function<bool()>& should_stop) {
+  write_file_atomically(folder_.config(), info_.config);
+  report_ = std::make_unique<RunReport>(folder_, console_, "pretrain", info_.step, config_.train.steps);
   try {
     return make_steps(should_stop);
   } catch (const Error&) {
-    record_.status = "failed";
-    save_record(record_, folder_.record());
+    fail_run();
     throw;
+  }
+}
+
+// What went wrong first is what is said, also where the record cannot be written for the same reason.
+void Pretrainer::fail_run() {
+  record_.status = "failed";
+  try {
+    save_record(record_, folder_.record());
+  } catch (const Error& error) {
+    report_->say(fmt::format("the record is as it was: {}", error.what()));
   }
 }
 
 bool Pretrainer::make_steps(const std::function<bool()>& should_stop) {
   const PretrainTrain& train = config_.train;
-  write_file_atomically(folder_.config(), info_.config);
   const auto start = std::chrono::steady_clock::now();
   const double seconds_before = record_.seconds;
-  report_ = std::make_unique<RunReport>(folder_, console_, "pretrain", info_.step, train.steps);
   report_->say(fmt::format("{}: {} parameters, {} tokens of text, {} threads, step {} of {}", config_.name,
                            stage_->parameter_count(), data_->tokens(), at::get_num_threads(), info_.step,
                            train.steps));

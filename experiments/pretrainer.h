@@ -37,6 +37,9 @@ class Pretrainer {
   OptimizerConfig optimizer_config() const { return config_.optimizer.resolved(); }
   void load_model(World& world);
   void resume();
+  void check_memory() const;
+  // Writes that it failed, whatever the reason.
+  void fail_run();
   bool make_steps(const std::function<bool()>& should_stop);
   void make_step(std::int64_t n);
   void validate(std::int64_t n);

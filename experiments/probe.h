@@ -23,8 +23,8 @@ std::vector<MicroBatch> first_rows(const std::vector<MicroBatch>& batches, std::
 
 // `score` gives the loss of the probe; `trained` is what it gave before the file was written. Wipes the
 // values, reads them from the checkpoint, and scores again: Error when the loss differs, or when it is the
-// same with the method switched off (methods that train the base have nothing to switch off). Leaves the
-// values of the file behind, which are those that were there.
+// same with the method switched off and with other values (methods that train the base have nothing to switch
+// off). Leaves the values of the file behind, which are those that were there.
 void verify_saved(const std::string& path, const CheckpointShare& share, ModelStage& stage,
                   TuningMethod& method, const Parameters& parameters, double trained,
                   const std::function<double()>& score);

@@ -18,14 +18,14 @@ constexpr std::array<std::string_view, 24> kFree = {
     "labels",
     "mesh",
     "export",
-    "evaluate.batch_tokens",
-    "evaluate.transfer",
+    "evaluate",
     "model.threads",
     "model.device",
     "model.weights",     // compared by the hash of what is in it
     "model.vocabulary",  // the same
     "data.cache",
     "text.cache",
+    "text.dev_rows",
     "train.steps",
     "train.micro_batch_tokens",
     "train.evaluate_every",
@@ -49,14 +49,32 @@ bool is_free(std::string_view path, const ConfigNode& wanted) {
   });
 }
 
+constexpr std::array<std::string_view, 4> kScoring = {"evaluate.split", "evaluate.answers",
+                                                      "evaluate.max_examples", "text.dev_rows"};
+
+std::string text_of(const Difference& d) {
+  return fmt::format("{} was {} and is now {}", d.key, d.before, d.after);
+}
+
 }  // namespace
+
+void check_same_scoring(const std::string& stored, const std::string& wanted, const std::string& checkpoint) {
+  std::vector<std::string> differences;
+  for (const Difference& d : difference(parse_yaml(stored, checkpoint), parse_yaml(wanted, "this run")))
+    if (std::ranges::count(kScoring, d.key) > 0) differences.push_back(text_of(d));
+  if (!differences.empty())
+    fail_config(
+        "{}: what was scored before cannot be compared with what would be scored from now on: {}; set them "
+        "back until the "
+        "run has ended, or set output to another folder",
+        checkpoint, fmt::join(differences, "; "));
+}
 
 void check_same_run(const std::string& stored, const std::string& wanted, const std::string& checkpoint) {
   std::vector<std::string> differences;
   const ConfigNode now = parse_yaml(wanted, "this run");
   for (const Difference& d : difference(parse_yaml(stored, checkpoint), now))
-    if (!is_free(d.key, now))
-      differences.push_back(fmt::format("{} was {} and is now {}", d.key, d.before, d.after));
+    if (!is_free(d.key, now)) differences.push_back(text_of(d));
   if (!differences.empty())
     fail_config("{}: holds a run with other settings: {}; set them back, or set output to another folder",
                 checkpoint, fmt::join(differences, "; "));

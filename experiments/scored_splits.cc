@@ -45,11 +45,12 @@ void ScoredSplits::find(std::vector<std::string>& warnings) {
   const auto splits = task_.splits();
   const auto has = [&](const std::string& split) { return std::ranges::find(splits, split) != splits.end(); };
   const auto add = [&](const std::string& name) {
-    if (!has_targets(load(name))) {
-      const Scored& of = scored(name);
-      fail_config("the split '{}' of {} has no targets: it can be predicted, not scored", of.split,
-                  of.task->name());
-    }
+    const std::vector<TextExample> examples = load(name);
+    const auto without = std::ranges::find_if_not(examples, is_labelled);
+    const Scored& of = scored(name);
+    if (without != examples.end())
+      fail_config("the split '{}' of {} cannot be scored: row {} has no target", of.split, of.task->name(),
+                  without->id);
     names_.push_back(name);
   };
   const std::string& dev = config_.evaluate.split;

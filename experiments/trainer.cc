@@ -79,6 +79,7 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   info_.weights = config.model.weights;
   info_.base_hash = experiment.base_hash();
   info_.vocabulary_hash = experiment.tokenizer().hash();
+  info_.data_hash = experiment.data_hash();
   record_.name = config.name;
   record_.method = info_.method;
   record_.task = experiment.task().name();
@@ -120,15 +121,19 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   checkpoint.check_vocabulary(info_.vocabulary_hash, experiment_.tokenizer().path());
   checkpoint.check_base(info_.base_hash, info_.weights);
   check_same_run(checkpoint.info().config, info_.config, path);
+  checkpoint.check_data(info_.data_hash);
+  if (checkpoint.info().best_step >= 0 && checkpoint.info().step < experiment_.config().train.steps)
+    check_same_scoring(checkpoint.info().config, info_.config, path);
   if (!experiment_.parameters().empty()) {
     const Parameters& parameters = experiment_.parameters();
     checkpoint.load_values(parameters, experiment_.checkpoint_share());
     optimizer_->load_state(parameters,
                            checkpoint.state(optimizer_->state(parameters), experiment_.checkpoint_share()));
   }
-  const std::string config = info_.config;
+  const CheckpointInfo now = info_;
   info_ = checkpoint.info();
-  info_.config = config;
+  info_.config = now.config;
+  info_.data_hash = now.data_hash;
   if (path == folder_.last()) saved_ = {info_.step, info_.evaluated_step};
   adopt_best();
 }

@@ -3,8 +3,11 @@
 
 #include <c10/util/Exception.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
+#include <iostream>
 #include <new>
 #include <string>
 #include <thread>
@@ -32,11 +35,20 @@ int end(int code, const std::string& what) {
   return code;
 }
 
+// What was printed is lost where nothing can take it, as on a full disk.
+void check_printed() {
+  std::cout.flush();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout)
+    fail("standard output cannot be written: {}", std::strerror(errno));
+}
+
 }  // namespace
 
 int guarded(const std::function<int()>& body) {
   try {
-    return body();
+    const int code = body();
+    check_printed();
+    return code;
   } catch (const ConfigError& error) {
     return end(kImpossible, error.what());
   } catch (const c10::Error& error) {

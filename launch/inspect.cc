@@ -87,9 +87,11 @@ Verb add_inspect(CLI::App& program) {
   app->add_option("--initial", request.initial,
                   "What the prompt began as, if its run did not begin with a file that is still there");
   app->add_option("--neighbours", request.neighbours, "Pieces of each row")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app->add_option("--rows", options->rows, "Rows to name")->capture_default_str();
+  app->add_option("--rows", options->rows, "Rows to name")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app->add_flag("--json", options->json, "All of it for programs");
   app->add_option("--picture", options->picture,
                   "Draw norms and nearest cosines of one prompt, or how alike several are, as .png and .svg");

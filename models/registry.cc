@@ -31,6 +31,7 @@ std::string family_of_folder(const std::string& folder) {
     fail_config("{}: there is no config.json: is this the folder of a Hugging Face model?", folder);
   std::ifstream file(path);
   const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) fail("{}: is no JSON: it is cut off or damaged; get the model again", path);
   if (!json.is_object() || !json.contains("model_type") || !json["model_type"].is_string())
     fail_config("{}: 'model_type' is missing: is this a model's config.json?", path);
   const auto type = json["model_type"].get<std::string>();

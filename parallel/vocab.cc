@@ -115,6 +115,11 @@ at::Tensor vocab_parallel_log_likelihood(const at::Tensor& logits, const at::Ten
 
 at::Tensor vocab_parallel_argmax(const at::Tensor& logits, Communicator& tensor) {
   auto [value, index] = logits.max(1);
+  if (!at::isfinite(value).all().item<bool>())
+    fail(
+        "the model's logits are not finite (NaN or infinite), so it has no answer; model.compute: float32 "
+        "helps if they "
+        "grew too large");
   if (tensor.size() == 1) return index;
   at::Tensor best = value.contiguous().clone();
   reduce(best, ReduceOp::kMax, tensor);

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "runtime/check.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {
@@ -46,6 +47,7 @@ class Converter {
     if (node.IsScalar()) {
       out.kind = Kind::kScalar;
       out.text = node.Scalar();
+      if (find_invalid_utf8(out.text)) refuse(out.place, path, "the text is no UTF-8");
       out.quoted = tag == "!";
     } else if (node.IsSequence()) {
       out.kind = Kind::kList;

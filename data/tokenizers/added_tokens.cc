@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
-#include "data/utf8.h"
 #include "runtime/check.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

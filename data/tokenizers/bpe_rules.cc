@@ -6,9 +6,9 @@
 #include <unordered_map>
 
 #include "data/tokenizers/byte_alphabet.h"
-#include "data/utf8.h"
 #include "runtime/check.h"
 #include "runtime/sha256.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

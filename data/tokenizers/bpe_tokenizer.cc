@@ -5,8 +5,8 @@
 
 #include "data/tokenizers/bpe_rules.h"
 #include "data/tokenizers/byte_alphabet.h"
-#include "data/utf8.h"
 #include "runtime/check.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenizers/sentencepiece_tokenizer.h"
 
-#include "data/utf8.h"
 #include "runtime/check.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

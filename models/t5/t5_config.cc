@@ -28,6 +28,9 @@ void need_positive(const char* field, std::int64_t value) {
   if (value < 1) fail_config("T5 config: {} is {}, must be at least 1", field, value);
 }
 
+// Far above any model: lists of weights are made layer by layer.
+constexpr std::int64_t kMostLayers = 10000;
+
 void add_attention(WeightShapes& weights, const T5Config& config, const std::string& prefix,
                    bool bias_table) {
   for (const char* map : {"q", "k", "v"})
@@ -106,6 +109,8 @@ void check(const T5Config& config) {
   need_positive("heads", config.heads);
   need_positive("encoder_layers", config.encoder_layers);
   need_positive("decoder_layers", config.decoder_layers);
+  for (const std::int64_t layers : {config.encoder_layers, config.decoder_layers})
+    if (layers > kMostLayers) fail_config("T5 config: {} layers; at most {} make sense", layers, kMostLayers);
   check_distances(config);
   if (!std::isfinite(config.norm_epsilon) || config.norm_epsilon <= 0.0)
     fail_config("T5 config: norm_epsilon is {}, must be a positive number", config.norm_epsilon);

@@ -13,9 +13,9 @@
 #include "data/tokenizers/gguf_vocabulary.h"
 #include "data/tokenizers/open_tokenizer.h"
 #include "data/tokenizers/tokenizer_json.h"
-#include "data/utf8.h"
 #include "runtime/check.h"
 #include "runtime/random.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

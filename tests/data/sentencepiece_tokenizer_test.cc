@@ -16,9 +16,9 @@
 #include "data/tokenizers/bpe_tokenizer.h"
 #include "data/tokenizers/gguf_vocabulary.h"
 #include "data/tokenizers/open_tokenizer.h"
-#include "data/utf8.h"
 #include "runtime/check.h"
 #include "runtime/random.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

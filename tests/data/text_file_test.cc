@@ -5,9 +5,9 @@
 
 #include "data/packed.h"
 #include "data/temp_folder.h"
-#include "data/utf8.h"
 #include "data/zip_file.h"
 #include "runtime/check.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

@@ -8,9 +8,9 @@
 #include "data/tokenizers/pattern.h"
 #include "data/tokenizers/pre_tokenizer.h"
 #include "data/tokenizers/text_normalizer.h"
-#include "data/utf8.h"
 #include "runtime/check.h"
 #include "runtime/random.h"
+#include "runtime/utf8.h"
 
 namespace trimtab {
 namespace {

@@ -79,7 +79,7 @@ TEST(SameRun, TellsWhatDiffersAndAllowsWhatMay) {
     return dump_config(parse_config<ExperimentConfig>(kMinimal, "x.yaml", {change}));
   };
   EXPECT_NO_THROW(check_same_run(before, with("train.steps=5"), "last.h5"));
-  EXPECT_NO_THROW(check_same_run(before, with("evaluate.batch_tokens=5"), "last.h5"));
+  EXPECT_NO_THROW(check_same_run(before, with("evaluate.max_examples=5"), "last.h5"));
   EXPECT_NO_THROW(check_same_run(before, with("model.threads=5"), "last.h5"));
   EXPECT_THAT(
       message_of([&] { check_same_run(before, with("train.batch=16"), "last.h5"); }),
@@ -87,8 +87,10 @@ TEST(SameRun, TellsWhatDiffersAndAllowsWhatMay) {
   EXPECT_THAT(message_of([&] { check_same_run(before, with("method.length=5"), "last.h5"); }),
               HasSubstr("method.length"));
   // Scores on other rows or of another kind cannot be compared with those that were the best so far.
-  EXPECT_THAT(message_of([&] { check_same_run(before, with("evaluate.max_examples=5"), "last.h5"); }),
-              HasSubstr("evaluate.max_examples"));
+  EXPECT_NO_THROW(check_same_scoring(before, with("train.steps=5"), "last.h5"));
+  for (const auto* const text : {"evaluate.max_examples=5", "text.dev_rows=5", "evaluate.answers=rank"})
+    EXPECT_THAT(message_of([&] { check_same_scoring(before, with(text), "last.h5"); }),
+                AllOf(HasSubstr("last.h5"), HasSubstr(" was ")));
 }
 
 TEST(SameRun, IsNoLongerOrShorterWhereTheRateFallsToTheEnd) {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "data/tokenizer.h"
-#include "data/utf8.h"
+#include "runtime/utf8.h"
 
 namespace trimtab::fuzz {
 

@@ -198,6 +198,63 @@ TEST_F(BadInput, GoingOnWithOtherSettings) {
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("optimizer.learning_rate was 0.3 and is now 0.1")));
 }
 
+TEST_F(BadInput, GoingOnWithOtherRows) {
+  ASSERT_EQ(train({}).code, 0);
+  const std::string state = shop_.read("run/last.h5");
+  shop_.write("train.jsonl", "{\"input\": \"a song\", \"target\": \"bad\"}\n" + shop_.read("train.jsonl"));
+  const Outcome outcome = train({"train.steps=8"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("was trained on other rows"), HasSubstr("set output")));
+  EXPECT_TRUE(shop_.read("run/last.h5") == state);
+}
+
+// With weights that are no numbers nothing is scored either.
+TEST_F(BadInput, WeightsThatAreNotFinite) {
+  ASSERT_EQ(run_program({"export", shop_.model(), shop_.path("hf")}).code, 0);
+  std::string bytes = shop_.read("hf/model.safetensors"), ones;
+  for (int i = 0; i < 16; ++i) ones += std::string("\0\0\x80\x3f", 4);
+  const std::size_t norm = bytes.find(ones);
+  ASSERT_NE(norm, std::string::npos);
+  bytes.replace(norm + 8, 4, std::string("\0\0\xc0\x7f", 4));
+  shop_.write("hf/model.safetensors", bytes);
+  for (const char* method : {"method={name: zero_shot}", "method={name: prompt_tuning}"}) {
+    const Outcome outcome = train({"model.weights=" + shop_.path("hf"), method});
+    EXPECT_EQ(outcome.code, 1) << outcome.out;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("/hf"), HasSubstr("norm"), HasSubstr("not finite")));
+  }
+}
+
+// Nothing has been learned yet, but what is trained would be used.
+TEST_F(BadInput, NothingIsWrongWithAMethodThatBeginsAsTheBase) {
+  const Outcome outcome =
+      train({"method={name: lora}", "optimizer.warmup_steps=100000", "train.checkpoint_every=1"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST_F(BadInput, OutputThatNothingCanTake) {
+  ASSERT_EQ(train({}).code, 0);
+  const std::string program = TRIMTAB_PROGRAM, experiment = shop_.experiment();
+  for (const auto& verb : {"evaluate " + experiment, "train --print-config " + experiment}) {
+    const Outcome outcome = run_command({"/bin/sh", "-c", program + " " + verb + " > /dev/full"});
+    EXPECT_EQ(outcome.code, 1) << verb;
+    EXPECT_THAT(outcome.err, HasSubstr("standard output cannot be written: No space left on device")) << verb;
+  }
+}
+
+TEST_F(BadInput, PathsThatWouldBeReplaced) {
+  ASSERT_EQ(train({}).code, 0);
+  ASSERT_EQ(::mkfifo(shop_.path("pipe").c_str(), 0600), 0);
+  const Outcome outcome = run_program({"evaluate", shop_.experiment(), "--predictions", shop_.path("pipe")});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("pipe: is no regular file"));
+  EXPECT_TRUE(std::filesystem::is_fifo(shop_.path("pipe")));
+  shop_.write("real", "old");
+  std::filesystem::create_symlink("real", shop_.path("link"));
+  EXPECT_EQ(run_program({"evaluate", shop_.experiment(), "--predictions", shop_.path("link")}).code, 0);
+  EXPECT_TRUE(std::filesystem::is_symlink(shop_.path("link")));
+  EXPECT_THAT(shop_.read("real"), HasSubstr("prediction"));
+}
+
 TEST_F(BadInput, LossThatIsNotFinite) {
   const Outcome outcome = train({"optimizer.name=sgd", "optimizer.learning_rate=1e39",
                                  "optimizer.weight_decay=0", "train.journal=off"});

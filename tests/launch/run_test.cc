@@ -272,6 +272,10 @@ TEST(Pretrain, LeavesAStoredRunAlone) {
   EXPECT_THAT(other.err, HasSubstr("train.batch was 4 and is now 8"));
   EXPECT_EQ(run_program({"pretrain", recipe, "--dry-run", "--set", "train.steps=9"}).code, 0);
   EXPECT_EQ(shop.read("pre/config.yaml"), config);
+  const Outcome large = run_program({"pretrain", recipe, "--set", "model.d_model=1000000", "--set",
+                                     "model.d_ff=1000000", "--set", "output=" + shop.path("large")});
+  EXPECT_EQ(large.code, 2);
+  EXPECT_THAT(large.err, AllOf(HasSubstr("of memory"), HasSubstr("lower model.d_model")));
   const auto lock = try_lock_run(shop.path("pre"));
   ASSERT_TRUE(lock);
   const Outcome second = run_program({"pretrain", recipe});

@@ -33,6 +33,7 @@ TEST(ConfigTree, KnowsKindsAndPlaces) {
 }
 
 TEST(ConfigTree, RefusesWhatYamlLibrariesLetPass) {
+  EXPECT_EQ(error_of("a: 1\nb: \"x\xff\"\n"), "run.yaml:2: b: the text is no UTF-8");
   EXPECT_EQ(error_of("a: 1\nb: 2\na: 3\n"),
             "run.yaml:3: a: the key is given twice; the first is at run.yaml:1");
   EXPECT_EQ(error_of("t:\n  x: 1\n  x: 1\n"),

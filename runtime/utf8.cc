@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "data/utf8.h"
+#include "runtime/utf8.h"
 
 #include <algorithm>
 #include <array>
