@@ -42,25 +42,10 @@ void check_overrides(const std::vector<std::string>& overrides) {
   }
 }
 
-// The options of one method mean nothing to another.
-void leave_method(ConfigNode& experiment, const ConfigNode& wanted) {
-  ConfigNode* method = experiment.find("method");
-  if (method == nullptr || method->kind != ConfigNode::Kind::kMap) return;
-  const ConfigNode* name = method->find("name");
-  if ((name != nullptr ? name->text : ExperimentConfig().method.name()) == wanted.text) return;
-  *method = ConfigNode::map();
-  method->place = wanted.place;
-}
-
-void change(ConfigNode& experiment, const Assignment& assignment) {
-  if (assignment.key == "method.name") leave_method(experiment, assignment.value);
-  assign(experiment, assignment);
-}
-
 ExperimentConfig experiment_of(ConfigNode base, const RunSettings& run,
                                const std::vector<std::string>& overrides) {
-  for (const Assignment& assignment : run.set) change(base, assignment);
-  return resolved(read_config<ExperimentConfig>(base, overrides));
+  for (const Assignment& assignment : run.set) change_experiment(base, assignment);
+  return resolved(read_experiment(std::move(base), overrides));
 }
 
 // As YAML, but for what the comparison gives each run.
@@ -79,7 +64,7 @@ Comparison load_comparison(const std::string& path, const std::vector<std::strin
   std::filesystem::path base_path = config.base;
   if (base_path.is_relative()) base_path = std::filesystem::path(path).parent_path() / base_path;
   ConfigNode base = read_yaml_file(base_path.string());
-  for (const std::string& text : config.set) change(base, parse_assignment(text, path + ": set"));
+  for (const std::string& text : config.set) change_experiment(base, parse_assignment(text, path + ": set"));
   Comparison out;
   out.name = config.name;
   out.output = output.empty() ? config.output : output;

@@ -9,6 +9,27 @@
 
 namespace trimtab {
 
+void change_experiment(ConfigNode& tree, const Assignment& assignment) {
+  ConfigNode* method = assignment.key == "method.name" ? tree.find("method") : nullptr;
+  if (method != nullptr && method->kind == ConfigNode::Kind::kMap) {
+    const ConfigNode* name = method->find("name");
+    if ((name != nullptr ? name->text : ExperimentConfig().method.name()) != assignment.value.text) {
+      *method = ConfigNode::map();
+      method->place = assignment.value.place;
+    }
+  }
+  assign(tree, assignment);
+}
+
+ExperimentConfig read_experiment(ConfigNode tree, const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) change_experiment(tree, parse_assignment(text, "--set"));
+  return read_config<ExperimentConfig>(tree);
+}
+
+ExperimentConfig load_experiment(const std::string& path, const std::vector<std::string>& overrides) {
+  return read_experiment(read_yaml_file(path), overrides);
+}
+
 Mesh mesh_of(const ExperimentConfig& config) {
   const MeshConfig& mesh = config.mesh;
   return {static_cast<int>(mesh.data), static_cast<int>(mesh.pipe), static_cast<int>(mesh.tensor)};

@@ -233,6 +233,13 @@ void describe(V& v, ExperimentConfig& s) {
   v.field("evaluate", s.evaluate, "Scoring.");
 }
 
+// The experiment of a tree or a file as `overrides` ("key=value") change it one after the other. Throws
+// ConfigError.
+ExperimentConfig read_experiment(ConfigNode tree, const std::vector<std::string>& overrides);
+ExperimentConfig load_experiment(const std::string& path, const std::vector<std::string>& overrides = {});
+// One change. Another method leaves the options of the tree's method behind: they mean nothing to it.
+void change_experiment(ConfigNode& tree, const Assignment& assignment);
+
 Mesh mesh_of(const ExperimentConfig& config);
 
 // What concerns more than one key. Throws ConfigError.

@@ -17,7 +17,7 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise) {
 }
 
 ExperimentConfig ExperimentArguments::load() const {
-  auto config = load_config<ExperimentConfig>(file, overrides);
+  ExperimentConfig config = load_experiment(file, overrides);
   choose_cache(config);
   return config;
 }

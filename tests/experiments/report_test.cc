@@ -12,6 +12,7 @@
 #include "experiments/run_record.h"
 #include "experiments/run_state.h"
 #include "experiments/same_run.h"
+#include "models/methods/tuning_method.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
@@ -50,6 +51,23 @@ TEST(ExperimentConfig, MethodSuggestsOnlyWhereNothingIsWritten) {
   EXPECT_EQ(config.optimizer.resolved(0.001).learning_rate, 0.001);
   const auto written = parse_config<ExperimentConfig>(kMinimal, "x.yaml", {"optimizer.learning_rate=0.5"});
   EXPECT_EQ(written.optimizer.resolved(0.001).learning_rate, 0.5);
+}
+
+TEST(ExperimentConfig, AnotherMethodLeavesTheOptionsOfTheFilesBehind) {
+  const ConfigNode tree =
+      parse_yaml(std::string(kMinimal) + "method: {name: prompt_tuning, length: 20}\n", "x.yaml");
+  const auto options = [&](const std::vector<std::string>& set) {
+    ExperimentConfig config = read_experiment(tree, set);
+    make_method(config.method);
+    return dump_config(config);
+  };
+  EXPECT_THAT(options({"method.name=lora", "method.rank=3"}),
+              AllOf(HasSubstr("rank: 3"), Not(HasSubstr("length: 20"))));
+  EXPECT_THAT(options({"method.name=prompt_tuning"}), HasSubstr("length: 20"));
+  EXPECT_THAT(message_of([&] {
+                options({"method.name=lora", "method.length=3"});
+              }),
+              HasSubstr("method.length"));
 }
 
 TEST(ExperimentConfig, AWholeModelIsTrainedAsT5TrainsItsOwn) {
