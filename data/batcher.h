@@ -15,8 +15,9 @@
 
 namespace trimtab {
 
-// Most positions of a micro-batch, and the key that says so.
+// Most positions of a micro-batch, and the key that says so. A number alone is the training's.
 struct TokenBudget {
+  // NOLINTNEXTLINE(google-explicit-constructor)
   TokenBudget(std::int64_t most, std::string_view named = "train.micro_batch_tokens")
       : tokens(most), key(named) {}
   std::int64_t tokens;

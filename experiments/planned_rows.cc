@@ -77,7 +77,8 @@ void PlannedRows::read_scored(const ExperimentConfig& config, const TuningMethod
   Batch all;
   for (std::size_t row = 0; row < store.size(); ++row)
     all.append(store.inputs.row(row), store.targets.row(row), row, row);
-  scored_ = micro_batches(all, config.evaluate.batch_tokens, method.row_positions());
+  scored_ =
+      micro_batches(all, {config.evaluate.batch_tokens, "evaluate.batch_tokens"}, method.row_positions());
 }
 
 Batch PlannedRows::step(std::uint64_t number) const {

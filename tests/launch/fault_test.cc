@@ -110,7 +110,8 @@ INSTANTIATE_TEST_SUITE_P(Killed, Faults,
                                            Harm{"WhileSaving", "0 commit 6 kill", "signal 9"}),
                          [](const auto& tested) { return tested.param.name; });
 
-INSTANTIATE_TEST_SUITE_P(Full, Faults, ::testing::Values(Harm{"Disk", "0 saving 4 full", "last.unverified.h5"}),
+INSTANTIATE_TEST_SUITE_P(Full, Faults,
+                         ::testing::Values(Harm{"Disk", "0 saving 4 full", "last.unverified.h5"}),
                          [](const auto& tested) { return tested.param.name; });
 
 TEST(Resume, AfterADeathWhileSavingLeavesNothingUnfinished) {

@@ -177,9 +177,10 @@ TEST_F(Lanes, AnEnsembleVotes) {
 
   const Outcome text = run_program(with_prompts("evaluate", {"--ensemble"}));
   EXPECT_EQ(text.code, 0) << text.err;
-  EXPECT_THAT(text.out, AllOf(HasSubstr("prompt                   accuracy      invalid\na "), HasSubstr("\naverage "),
-                              HasSubstr("\nbest: " + found.at("best").at("name").get<std::string>()),
-                              HasSubstr("\nensemble "), HasSubstr("\nall agree on ")));
+  EXPECT_THAT(text.out,
+              AllOf(HasSubstr("prompt                   accuracy      invalid\na "), HasSubstr("\naverage "),
+                    HasSubstr("\nbest: " + found.at("best").at("name").get<std::string>()),
+                    HasSubstr("\nensemble "), HasSubstr("\nall agree on ")));
 }
 
 TEST_F(Lanes, LabelsAreRankedThroughEachPrompt) {
