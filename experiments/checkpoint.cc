@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "experiments/base_hash.h"
 #include "parallel/gather_slices.h"
@@ -64,6 +65,20 @@ void write_info(TensorStoreWriter& writer, const CheckpointInfo& info, std::int6
   writer.set("optimizer_step", optimizer_step);
 }
 
+// The path of a store that was read once from end to end.
+const std::string& whole(const std::string& path) {
+  try {
+    TensorStore(path).verify();
+  } catch (const Error& error) {
+    if (!std::filesystem::is_regular_file(path)) throw;
+    fail(
+        "{}; take another copy of the file. A run whose last.h5 is moved away goes on from its journal, or "
+        "begins anew",
+        error.what());
+  }
+  return path;
+}
+
 std::string joined(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
@@ -119,10 +134,9 @@ std::string state_hash(const Parameters& parameters, const OptimizerState& state
   return sha.hex();
 }
 
-Checkpoint::Checkpoint(const std::string& path) : store_(path) {
+Checkpoint::Checkpoint(const std::string& path) : store_(whole(path)) {
   if (!store_.attributes().contains("content") || store_.text("content") != "checkpoint")
     fail("{}: is no checkpoint of a run (a model's weights go to model.weights)", path);
-  store_.verify();
   info_.method = store_.text("method");
   info_.config = store_.text("config");
   info_.weights = store_.text("weights");

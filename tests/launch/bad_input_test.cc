@@ -140,7 +140,7 @@ TEST_F(BadInput, CheckpointWithAFlippedByte) {
   shop_.write("damaged.h5", bytes);
   const Outcome good = run_program({"inspect", shop_.path("damaged.h5")});
   EXPECT_EQ(good.code, 0) << good.err;
-  int refused = 0, silent = 0;
+  int refused = 0, with_remedy = 0, silent = 0;
   for (std::size_t place = 0; place < bytes.size(); place += 97) {
     std::string damaged = bytes;
     damaged[place] = static_cast<char>(damaged[place] ^ 0x10);
@@ -149,11 +149,13 @@ TEST_F(BadInput, CheckpointWithAFlippedByte) {
     if (outcome.code != 0) {
       ++refused;
       EXPECT_THAT(outcome.err, HasSubstr("damaged.h5"));
+      with_remedy += outcome.err.find("take another copy") != std::string::npos ? 1 : 0;
     } else if (outcome.out != good.out) {
       ++silent;
     }
   }
   EXPECT_GT(refused, 0);
+  EXPECT_GT(with_remedy, 0);
   EXPECT_EQ(silent, 0);
 }
 
