@@ -156,7 +156,7 @@ void Pretrainer::resume() {
   if (const auto record = load_record(folder_.record())) record_.seconds = record->seconds;
 }
 
-// Weights, their gradients, and what the optimizer keeps at least; activations come on top.
+// Weights and their gradients; the optimizer's state and activations come on top.
 void Pretrainer::check_memory() const {
   constexpr std::uint64_t kBytes = 2 * 4;
   const auto needed = static_cast<std::uint64_t>(parameter_count(shape_)) * kBytes;

@@ -348,7 +348,7 @@ void Trainer::evaluate(const std::function<bool()>& should_stop) {
   std::string best = "before training";
   // What was there before training is a point of the curve, not a candidate.
   if (info_.step > 0) {
-    const bool again = info_.best_step == info_.step;  // adopt_best()
+    const bool again = info_.best_step == info_.step;  // by a process that was killed: adopt_best()
     if (info_.best_step < 0 || score > info_.best_score || again) {
       info_.best_score = score;
       info_.best_step = info_.step;

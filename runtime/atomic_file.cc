@@ -94,7 +94,10 @@ std::string create_temporary(const std::string& path) {
 AtomicPath::AtomicPath(std::string path) : path_(std::move(path)) {
   std::error_code ignored;
   // What a link points to is replaced, not the link.
-  if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_, ignored).string();
+  if (fs::is_symlink(path_, ignored)) {
+    const fs::path target = fs::weakly_canonical(path_, ignored);
+    if (!target.empty()) path_ = target.string();
+  }
   if (fs::is_directory(path_, ignored)) fail("{}: cannot create the file: a folder has this name", path_);
   if (fs::exists(path_, ignored) && !fs::is_regular_file(path_, ignored))
     fail("{}: is no regular file, and would be replaced; name another path", path_);
