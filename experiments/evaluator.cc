@@ -16,10 +16,8 @@ Questions questions_of(const TextRecipe& recipe, const std::vector<TextExample>&
                        const TokenisedExamples& tokenised, AnswerOptions options) {
   TT_CHECK(tokenised.store.size() == examples.size(), "{} rows of {} examples", tokenised.store.size(),
            examples.size());
-  RecipeCounts ignored;  // each example once for each label
-  const ExampleStore ranked = options.ranking ? options.ranking->rows(examples, ignored) : ExampleStore{};
   const std::vector<Question> all = through_every_lane(examples.size(), options.lane_positions.size());
-  return {recipe, options.ranking ? ranked : tokenised.store, all, std::move(options)};
+  return {recipe, tokenised.store, all, std::move(options)};
 }
 
 }  // namespace

@@ -65,8 +65,6 @@ class Experiment {
   const Task& task() const { return *task_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const TextRecipe& recipe() const { return *recipe_; }
-  // How answers are chosen from the task's labels; null where they are generated.
-  const LabelRanking* ranking() const { return ranking_.get(); }
   const Parameters& parameters() const { return parameters_; }
 
   // From now on the frozen model computes with what this experiment trains. Needed before any use of the

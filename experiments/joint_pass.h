@@ -29,9 +29,6 @@ class JointPass : public PipelineStage {
     return of(batch).forward(std::move(in), batch);
   }
   LossSums loss(const StageIO& out, const MicroBatch& batch) override { return of(batch).loss(out, batch); }
-  at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) override {
-    return of(batch).log_likelihoods(out, batch);
-  }
   StageShape prefill_shape(const MicroBatch& batch) const override { return of(batch).prefill_shape(batch); }
   Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override {
     return of(batch).prefill(std::move(in), batch, max_tokens);

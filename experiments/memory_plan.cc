@@ -142,8 +142,8 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   scoring.at_work = load.scored;
   scoring.backward = false;
   scoring.dropout = false;
-  scoring.decoded = config.evaluate.answers == "rank" ? 0 : config.text.max_target;
-  if (scoring.decoded > 0) scoring.sequence_parallel = false;  // decoding goes without it
+  scoring.decoded = config.text.max_target;  // that of labels which are ranked is at most that
+  scoring.sequence_parallel = false;         // decoding goes without it
   const StageBytes answers = model.planned_bytes(load.units, scoring);
   memory.caches = answers.caches * load.scored_at_once;
   memory.decoding = answers.working;

@@ -20,9 +20,10 @@ PassTotals ModelRunner::evaluate(const std::vector<MicroBatch>& batches, const F
   return pipeline_.evaluate(pass, batches);
 }
 
-std::vector<std::vector<float>> ModelRunner::score(const std::vector<MicroBatch>& batches) {
+std::vector<std::vector<float>> ModelRunner::rank(const std::vector<MicroBatch>& batches,
+                                                  const CandidateWalk& walk) {
   ModelPass pass(stage_, {}, 0.0);
-  return pipeline_.score(pass, batches);
+  return pipeline_.rank(pass, batches, walk);
 }
 
 std::vector<TokenRows> ModelRunner::generate(const std::vector<MicroBatch>& batches,

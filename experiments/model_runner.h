@@ -30,8 +30,8 @@ class ModelRunner {
   PassTotals train(PipelineStage& pass, const std::vector<MicroBatch>& batches);
   // No gradients.
   PassTotals evaluate(const std::vector<MicroBatch>& batches, const ForwardContext& context, double z_loss);
-  // For each micro-batch the log-likelihood of each target token, on every rank of the replica.
-  std::vector<std::vector<float>> score(const std::vector<MicroBatch>& batches);
+  // For each micro-batch the log-likelihoods [rows, candidates], on every rank of the replica.
+  std::vector<std::vector<float>> rank(const std::vector<MicroBatch>& batches, const CandidateWalk& walk);
   // For each micro-batch and row the ids up to and without the end of sequence, on every rank of the replica.
   std::vector<TokenRows> generate(const std::vector<MicroBatch>& batches, std::int64_t max_tokens);
 

@@ -69,7 +69,7 @@ void PlannedRows::read_scored(const ExperimentConfig& config, const TuningMethod
                               const TextRecipe& recipe) {
   const std::string& split = config.evaluate.split;
   const auto splits = task.splits();
-  if (config.evaluate.answers == "rank" || std::ranges::find(splits, split) == splits.end()) return;
+  if (std::ranges::find(splits, split) == splits.end()) return;
   std::vector<TextExample> examples = task.load(split);
   keep_first(examples, config.evaluate.max_examples);
   keep_first(examples, config.text.dev_rows);

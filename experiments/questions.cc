@@ -47,14 +47,11 @@ std::vector<Question> through_every_lane(std::size_t examples, std::size_t lanes
 
 Questions::Questions(const TextRecipe& recipe, const ExampleStore& store,
                      const std::vector<Question>& questions, AnswerOptions options)
-    : recipe_(recipe), options_(std::move(options)) {
-  const std::size_t each = options_.ranking ? options_.ranking->labels() : 1;
+    : recipe_(recipe), options_(std::move(options)), count_(questions.size()) {
   Batch all;
+  std::size_t number = 0;
   for (const auto& [example, lane] : questions)
-    for (std::size_t i = 0; i < each; ++i, ++rows_) {
-      const std::size_t row = example * each + i;
-      all.append(store.inputs.row(row), store.targets.row(row), rows_, example, lane);
-    }
+    all.append(store.inputs.row(example), store.targets.row(example), number++, example, lane);
   batches_ = micro_batches(all, {options_.batch_tokens, "evaluate.batch_tokens"}, options_.lane_positions);
 }
 
@@ -69,34 +66,33 @@ void Questions::answer(ModelRunner& runner, std::size_t begin, std::size_t end, 
     micro.push_back(to_micro_batch(batches_[i], runner.stage().pad_id()));
   }
   std::vector<TokenRows> ids;
-  std::vector<std::vector<float>> scores;
+  std::vector<std::vector<float>> likelihoods;
   if (options_.ranking)
-    scores = runner.score(micro);
+    likelihoods = runner.rank(micro, options_.ranking->walk());
   else
     ids = runner.generate(micro, options_.max_target);
   for (std::size_t i = 0; i < mine.size(); ++i) {
     const Batch& batch = batches_[mine[i]];
-    const std::vector<float> sums =
-        options_.ranking ? row_sums(scores[i], micro[i].decoder) : std::vector<float>();
-    const std::size_t count = options_.ranking ? sums.size() : ids[i].size();
-    TT_CHECK(count == batch.rows(), "{} answers to {} rows", count, batch.rows());
     for (std::size_t row = 0; row < batch.rows(); ++row) {
       const auto at = static_cast<std::size_t>(batch.samples[row]);
-      if (options_.ranking)
-        found.likelihoods[at] = sums[row];
-      else
-        found.texts[at] = recipe_.decode_target(ids[i][row]);
-      found.rows.push_back(at);
+      if (options_.ranking) {
+        const std::size_t labels = options_.ranking->labels();
+        std::copy_n(likelihoods[i].begin() + static_cast<std::ptrdiff_t>(row * labels), labels,
+                    found.likelihoods.begin() + static_cast<std::ptrdiff_t>(at * labels));
+      } else {
+        found.texts[at] = recipe_.decode_target(ids[i].at(row));
+      }
+      found.questions.push_back(at);
     }
   }
 }
 
 std::vector<std::string> Questions::gather(Communicator& replicas, Found found) const {
   if (!options_.ranking) {
-    share_texts(replicas, found.rows, found.texts);
+    share_texts(replicas, found.questions, found.texts);
     return std::move(found.texts);
   }
-  // Each row is on one replica, and zero elsewhere.
+  // Each question is on one replica, and zero elsewhere.
   replicas.all_reduce(
       {found.likelihoods.data(), static_cast<std::int64_t>(found.likelihoods.size()), DType::kFloat32},
       ReduceOp::kSum, Traffic::kControl);
@@ -107,8 +103,8 @@ std::vector<std::string> Questions::answers(ModelRunner& runner,
                                             const std::function<bool()>& should_stop) const {
   World& world = runner.world();
   Found found;
-  found.texts.resize(rows_);
-  found.likelihoods.resize(rows_);
+  found.texts.resize(count_);
+  if (options_.ranking) found.likelihoods.resize(count_ * options_.ranking->labels());
   const auto round =
       static_cast<std::size_t>(world.mesh().size(Axis::kData) * world.mesh().size(Axis::kPipe));
   for (std::size_t begin = 0; begin < batches_.size(); begin += round) {

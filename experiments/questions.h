@@ -36,8 +36,8 @@ std::vector<Question> through_every_lane(std::size_t examples, std::size_t lanes
 
 class Questions {
  public:
-  // Recipe and ranking must outlive this, the store need not: the rows of the examples, or those that the
-  // ranking makes of them. Throws ConfigError if a row is over the budget.
+  // Recipe and ranking must outlive this, the store of the examples' rows need not. Throws ConfigError if a
+  // row is over the budget.
   Questions(const TextRecipe& recipe, const ExampleStore& store, const std::vector<Question>& questions,
             AnswerOptions options);
 
@@ -46,11 +46,11 @@ class Questions {
   std::vector<std::string> answers(ModelRunner& runner, const std::function<bool()>& should_stop = {}) const;
 
  private:
-  // Rows of the micro-batches so far: what was generated, or how likely the row's label is.
+  // Of the questions so far: what was generated, or how likely each label is.
   struct Found {
     std::vector<std::string> texts;
-    std::vector<float> likelihoods;  // 0 for rows of other replicas
-    std::vector<std::size_t> rows;   // of this replica
+    std::vector<float> likelihoods;      // [questions, labels], 0 for those of other replicas
+    std::vector<std::size_t> questions;  // of this replica
   };
   // Answers the micro-batches [begin, end) that are this replica's turn.
   void answer(ModelRunner& runner, std::size_t begin, std::size_t end, Found& found) const;
@@ -59,7 +59,7 @@ class Questions {
 
   const TextRecipe& recipe_;
   AnswerOptions options_;
-  std::size_t rows_ = 0;  // questions, or questions and labels
+  std::size_t count_;
   std::vector<Batch> batches_;
 };
 

@@ -98,19 +98,16 @@ Rows share_rows(Communicator& ranks, Rows rows) {
   return {all[0].get<std::vector<std::string>>(), all[1].get<std::vector<std::int32_t>>()};
 }
 
-// The rows [begin, end).
+// Of the rows [begin, end), which are counted.
 std::vector<std::string> answers_of(Experiment& experiment, const Rows& rows, std::size_t begin,
-                                    std::size_t end) {
+                                    std::size_t end, RecipeCounts& counts) {
   std::vector<TextExample> examples;
   std::vector<Question> questions;
   for (std::size_t i = begin; i < end; ++i) {
     questions.push_back({examples.size(), rows.lanes[i]});
     examples.emplace_back().input = rows.inputs[i];
   }
-  RecipeCounts counts;
-  const LabelRanking* ranking = experiment.ranking();
-  const ExampleStore store =
-      ranking ? ranking->rows(examples, counts) : experiment.recipe().encode(examples, counts);
+  const ExampleStore store = experiment.recipe().encode(examples, counts);
   const Questions packed(experiment.recipe(), store, questions, experiment.answer_options());
   return packed.answers(experiment.runner(), stop_requested);
 }
@@ -121,15 +118,19 @@ int answer(const Options& options, const ExperimentConfig& config, Rows read, Wo
   const Mesh& mesh = world.mesh();
   const std::size_t at_once =
       kRowsAtOnce * static_cast<std::size_t>(mesh.size(Axis::kData) * mesh.size(Axis::kPipe));
+  RecipeCounts counts;
   for (std::size_t begin = 0; begin < rows.inputs.size(); begin += at_once) {
     const std::size_t end = std::min(begin + at_once, rows.inputs.size());
-    for (std::string& text : answers_of(*experiment, rows, begin, end)) {
+    for (std::string& text : answers_of(*experiment, rows, begin, end, counts)) {
       if (world.rank() != 0) break;
       std::ranges::replace(text, '\n', ' ');
       std::cout << text << '\n';
     }
     std::cout.flush();
   }
+  if (world.rank() == 0 && counts.cut_inputs > 0)
+    std::cerr << fmt::format("warning: {} of {} inputs are longer than text.max_input = {} and were cut\n",
+                             counts.cut_inputs, counts.examples, config.text.max_input);
   return kSuccess;
 }
 

@@ -11,7 +11,7 @@ TokenRows ModelStage::generate(const MicroBatch& batch, std::int64_t max_tokens)
   GreedyRows rows(batch.rows(), eos_id());
   at::Tensor ids = decoder->first_ids();
   for (std::int64_t step = 0; step < max_tokens && !rows.done(); ++step) {
-    ids = decoder->step(ids);
+    ids = decoder->most_likely(decoder->step(ids));
     rows.add(ids);
   }
   return rows.found();

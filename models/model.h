@@ -105,8 +105,6 @@ class ModelStage {
   virtual at::Tensor logits(const StageIO& out) = 0;
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) = 0;
-  // Last stage only: the log-likelihood of each target token, float32 [target tokens], without autograd.
-  virtual at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) = 0;
   // What forward() receives from the stage before. Depends on the input adapters, which are attached to every
   // stage for that reason.
   virtual StageShape receive_shape(const MicroBatch& batch) const = 0;
@@ -119,7 +117,7 @@ class ModelStage {
   // What prefill() receives from the stage before.
   virtual StageShape prefill_shape(const MicroBatch& batch) const = 0;
   // This stage's part of what comes before the first decoded token, without dropout and autograd, and the
-  // caches for greedy decoding of the rows, at most `max_tokens` steps. `batch` needs only its encoder part,
+  // caches for decoding of the rows, at most `max_tokens` steps. `batch` needs only its encoder part,
   // lanes and samples.
   virtual Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) = 0;
 

@@ -24,9 +24,6 @@ class ModelPass : public PipelineStage {
   LossSums loss(const StageIO& out, const MicroBatch& batch) override {
     return stage_.loss(out, batch, z_loss_);
   }
-  at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) override {
-    return stage_.log_likelihoods(out, batch);
-  }
   StageShape prefill_shape(const MicroBatch& batch) const override { return stage_.prefill_shape(batch); }
   Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override {
     return stage_.prefill(std::move(in), batch, max_tokens);

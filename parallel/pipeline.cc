@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "parallel/pipeline_decoding.h"
+#include "parallel/pipeline_ranking.h"
 #include "parallel/schedule.h"
 #include "parallel/stage_run.h"
 #include "runtime/check.h"
@@ -79,35 +80,14 @@ PassTotals Pipeline::pass(PipelineStage& stage, const std::vector<MicroBatch>& b
   return totals;
 }
 
-std::vector<std::vector<float>> Pipeline::score(PipelineStage& stage,
-                                                const std::vector<MicroBatch>& batches) {
-  const auto batch = [&](int micro) -> const MicroBatch& { return batches[static_cast<std::size_t>(micro)]; };
-  std::vector<std::vector<float>> found;
-  for (const MicroBatch& each : batches) found.emplace_back(static_cast<std::size_t>(each.decoder.tokens()));
-  StageCalls calls;
-  calls.receive_shape = [&](int micro) { return stage.receive_shape(batch(micro)); };
-  calls.forward = [&](int micro, StageIO in) { return stage.forward(std::move(in), batch(micro)); };
-  calls.loss = [&](int micro, const StageIO& out) {
-    const at::Tensor host = stage.log_likelihoods(out, batch(micro)).cpu().contiguous();
-    std::vector<float>& to = found[static_cast<std::size_t>(micro)];
-    TT_CHECK(host.numel() == static_cast<std::int64_t>(to.size()), "{} likelihoods of {} tokens",
-             host.numel(), to.size());
-    std::copy_n(host.const_data_ptr<float>(), to.size(), to.begin());
-    return at::Tensor();
-  };
-  StageRun run(pipe_, std::move(calls), /*received_gradients=*/false, /*backward=*/false);
-  run.run(schedule_actions("forward_only", {pipe_.size(), static_cast<int>(batches.size()), pipe_.size()},
-                           pipe_.rank()));
-  if (pipe_.size() > 1)
-    for (std::vector<float>& tokens : found)
-      pipe_.broadcast({tokens.data(), static_cast<std::int64_t>(tokens.size()), DType::kFloat32},
-                      pipe_.size() - 1, Traffic::kControl);
-  return found;
-}
-
 std::vector<TokenRows> Pipeline::generate(PipelineStage& stage, const std::vector<MicroBatch>& batches,
                                           const DecodingLimits& limits) {
   return decode_through_pipe(pipe_, first_decoding_, stage, batches, limits);
+}
+
+std::vector<std::vector<float>> Pipeline::rank(PipelineStage& stage, const std::vector<MicroBatch>& batches,
+                                               const CandidateWalk& walk) {
+  return rank_through_pipe(pipe_, first_decoding_, stage, batches, walk);
 }
 
 }  // namespace trimtab

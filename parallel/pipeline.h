@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs a model that is cut into stages, one stage a rank of the pipe axis: training passes under a schedule,
-// evaluation, and greedy decoding with the caches on their stages. All ranks of a replica know the same
-// micro-batches; only activations, their gradients and a few numbers travel. A pipe of one rank sends
-// nothing.
+// evaluation, greedy decoding and the ranking of candidates with the caches on their stages. All ranks of a
+// replica know the same micro-batches; only activations, their gradients and a few numbers travel. A pipe of
+// one rank sends nothing.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "parallel/candidate_walk.h"
 #include "parallel/greedy_rows.h"
 #include "parallel/micro_batch.h"
 #include "parallel/pipeline_stage.h"
@@ -53,13 +54,15 @@ class Pipeline {
   // Forward and loss, no gradients.
   PassTotals evaluate(PipelineStage& stage, const std::vector<MicroBatch>& batches);
 
-  // For each micro-batch the log-likelihood of each target token, on every stage.
-  std::vector<std::vector<float>> score(PipelineStage& stage, const std::vector<MicroBatch>& batches);
-
   // For each micro-batch and row the most likely ids up to and without the end of sequence, on every stage.
   // As many micro-batches are in flight as there are stages that decode.
   std::vector<TokenRows> generate(PipelineStage& stage, const std::vector<MicroBatch>& batches,
                                   const DecodingLimits& limits);
+
+  // For each micro-batch how likely each candidate is behind each row, log-likelihoods [rows, candidates], on
+  // every stage. Each row is read once.
+  std::vector<std::vector<float>> rank(PipelineStage& stage, const std::vector<MicroBatch>& batches,
+                                       const CandidateWalk& walk);
 
  private:
   PassTotals pass(PipelineStage& stage, const std::vector<MicroBatch>& batches, bool train);

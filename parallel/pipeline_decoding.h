@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Greedy decoding through a pipeline, the work behind Pipeline::generate(). Micro-batches go in waves of as
-// many as there are stages that decode: each of those then always has another micro-batch's token to work on,
-// and holds the caches of no more. Between two decoding stages travel the activations of one token a row and
-// a word that says whether the micro-batch goes on; from the last to the first of them the ids. Stages
-// without decoder layers work on what comes before the next wave meanwhile.
+// Greedy decoding through a pipeline, the work behind Pipeline::generate(), in waves (decoding_wave.h).
+// Between two decoding stages travel the activations of one token a row and a word that says whether the
+// micro-batch goes on; from the last to the first of them the ids.
 #pragma once
 
 #include <vector>

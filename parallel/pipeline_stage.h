@@ -37,16 +37,23 @@ struct LossSums {
   std::int64_t tokens = 0;  // target tokens
 };
 
-// A micro-batch while it is decoded greedily: the caches of this stage's decoder layers.
+// A micro-batch while it is decoded: the caches of this stage's decoder layers.
 class StageDecoder {
  public:
   virtual ~StageDecoder() = default;
   // What the first step takes, int64 [rows]: first stage with decoder layers only.
   virtual at::Tensor first_ids() const = 0;
-  // One token of each row. The first stage with decoder layers takes ids, int64 [rows], the others the
-  // activations [rows, width] of the one before. The last stage gives the most likely ids, int64 [rows] on
-  // any device, the others activations.
+  // One token of each row -> activations [rows, width]. The first stage with decoder layers takes ids, int64
+  // [rows], the others the activations of the one before.
   virtual at::Tensor step(const at::Tensor& in) = 0;
+  // Each row as if its last `tokens` steps had not been.
+  virtual void rewind(std::int64_t tokens) = 0;
+  // What follows by the activations of a step; last stage only, on any device, collective over its tensor
+  // ranks. The likeliest ids, int64 [rows]. Throws Error if the model's logits are not finite, as does the
+  // next.
+  virtual at::Tensor most_likely(const at::Tensor& x) = 0;
+  // The log-likelihoods of each of `ids`, int64 [n] -> float32 [rows, n].
+  virtual at::Tensor log_likelihoods(const at::Tensor& x, const at::Tensor& ids) = 0;
 };
 
 // What prefill() leaves: what the next stage needs for its own, and the caches.
@@ -64,8 +71,6 @@ class PipelineStage {
   virtual StageIO forward(StageIO in, const MicroBatch& batch) = 0;
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch) = 0;
-  // Last stage only: the log-likelihood of each target token, float32 [target tokens].
-  virtual at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) = 0;
 
   // Decoding. prefill() runs what comes before the first decoded token and makes the caches of at most
   // `max_tokens` steps; it receives prefill_shape(). The stages that decode are the last ones of the

@@ -36,6 +36,14 @@ LocalIds local_ids(const at::Tensor& ids, std::int64_t share, std::int64_t rank)
   return {shifted.masked_fill(mine.bitwise_not(), 0), mine};
 }
 
+// `highest`: of each token's logits.
+void check_finite(const at::Tensor& highest) {
+  if (!at::isfinite(highest).all().item<bool>())
+    fail(
+        "the model's logits are not finite (NaN or infinite), so it has no answer; model.compute: float32 "
+        "helps if they grew too large");
+}
+
 // What cross entropy is made of, of each token.
 struct TargetScores {
   LocalIds local;                  // targets as rows of this rank's share
@@ -105,21 +113,26 @@ at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tens
   return CrossEntropy::apply(logits, targets.to(logits.device()), z_loss, &tensor);
 }
 
-at::Tensor vocab_parallel_log_likelihood(const at::Tensor& logits, const at::Tensor& targets,
-                                         Communicator& tensor) {
+at::Tensor vocab_parallel_log_likelihoods(const at::Tensor& logits, const at::Tensor& ids,
+                                          Communicator& tensor) {
   const c10::NoGradGuard no_grad;
-  check_targets(logits, targets, tensor);
-  const TargetScores scores = target_scores(logits, targets.to(logits.device()), tensor);
-  return scores.target_logit - scores.log_z;
+  check_ids(ids, logits.size(1) * tensor.size());
+  at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
+  check_finite(highest);
+  reduce(highest, ReduceOp::kMax, tensor);
+  const LocalIds local = local_ids(ids.to(logits.device()), logits.size(1), tensor.rank());
+  const at::Tensor below = logits - highest;
+  const at::Tensor asked = below.index_select(1, local.rows) * local.mine;
+  // [logits of the ids | sum of exponentials], so that one message carries both.
+  const at::Tensor sums = at::cat({asked, below.exp_().sum(1, /*keepdim=*/true)}, 1);
+  reduce(sums, ReduceOp::kSum, tensor);
+  const std::int64_t count = ids.numel();
+  return sums.narrow(1, 0, count) - sums.narrow(1, count, 1).log();
 }
 
 at::Tensor vocab_parallel_argmax(const at::Tensor& logits, Communicator& tensor) {
   auto [value, index] = logits.max(1);
-  if (!at::isfinite(value).all().item<bool>())
-    fail(
-        "the model's logits are not finite (NaN or infinite), so it has no answer; model.compute: float32 "
-        "helps if they "
-        "grew too large");
+  check_finite(value);
   if (tensor.size() == 1) return index;
   at::Tensor best = value.contiguous().clone();
   reduce(best, ReduceOp::kMax, tensor);

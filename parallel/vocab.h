@@ -24,10 +24,11 @@ at::Tensor vocab_parallel_embedding_part(const at::Tensor& table, const at::Tens
 at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
                                         Communicator& tensor);
 
-// The log-likelihood of each target, logit[target] - log Z, float32 [t], without autograd. Collective over
-// the tensor ranks.
-at::Tensor vocab_parallel_log_likelihood(const at::Tensor& logits, const at::Tensor& targets,
-                                         Communicator& tensor);
+// The log-likelihood of each of `ids` behind each token, logit[id] - log Z: logits float32 [t, v], ids int64
+// [n] over the whole vocabulary -> float32 [t, n], without autograd. Collective over the tensor ranks. Throws
+// Error if a logit is not finite, as does the next.
+at::Tensor vocab_parallel_log_likelihoods(const at::Tensor& logits, const at::Tensor& ids,
+                                          Communicator& tensor);
 
 // The id of the largest logit of each token, int64 [t]; of equal ones the lowest. Collective over the tensor
 // ranks.

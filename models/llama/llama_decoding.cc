@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "parallel/vocab.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -30,7 +31,19 @@ class LlamaDecoder final : public StageDecoder {
       x = x + attention.o(causal_attention_step(attention.project(x), caches_[i], attention.heads, angles));
       x = x + model_.layers[i].feed_forward(x);
     }
-    return model_.most_likely ? model_.most_likely(x) : x;
+    return x;
+  }
+
+  void rewind(std::int64_t tokens) override {
+    for (KvCache& cache : caches_) cache.rewind(tokens);
+  }
+  at::Tensor most_likely(const at::Tensor& x) override {
+    const c10::NoGradGuard no_grad;
+    return vocab_parallel_argmax(model_.logits(x), model_.tensor);
+  }
+  at::Tensor log_likelihoods(const at::Tensor& x, const at::Tensor& ids) override {
+    const c10::NoGradGuard no_grad;
+    return vocab_parallel_log_likelihoods(model_.logits(x), ids, model_.tensor);
   }
 
  private:

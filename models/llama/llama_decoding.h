@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Greedy decoding of all rows of a batch at once: one token a row and step, through the layers of one stage,
-// against keys and values that stay on it.
+// Decoding of all rows of a batch at once: one token a row and step, through the layers of one stage, against
+// keys and values that stay on it.
 #pragma once
 
 #include <functional>
@@ -18,10 +18,11 @@ namespace trimtab {
 struct LlamaDecoding {
   const std::vector<LlamaLayer>& layers;
   RotaryTable& rotary;
+  Communicator& tensor;
   at::Tensor first_ids;                                    // int64 [rows], first stage only
   std::function<at::Tensor(const at::Tensor& ids)> embed;  // int64 [t] -> [t, d]; empty: activations come in
-  // [t, d] before the final norm -> int64 [t]; empty: activations go out.
-  std::function<at::Tensor(const at::Tensor& last_td)> most_likely;
+  // [t, d] before the final norm -> this tensor rank's logits, float32 [t, v]; last stage only.
+  std::function<at::Tensor(const at::Tensor& last_td)> logits;
 };
 
 // `caches`: those of each layer, filled with what comes before the first token. No autograd.

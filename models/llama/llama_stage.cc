@@ -51,9 +51,6 @@ class LlamaStage final : public ModelStage {
   StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) override;
   at::Tensor logits(const StageIO& out) override { return head(out.decoder); }
   LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) override;
-  at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) override {
-    return vocab_parallel_log_likelihood(head(out.decoder), batch.targets, tensor_);
-  }
   StageShape receive_shape(const MicroBatch& batch) const override;
   bool embeds_input() const override { return options_.begin == 0; }
   bool decodes() const override { return true; }
@@ -204,7 +201,7 @@ Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t ma
   const JointRows rows = prefix_rows(batch, adapter_);
   at::Tensor& x = io.decoder;
   if (embeds_input()) x = embed_rows(rows, batch, TokenSplit(rows.layout, tensor_, /*split=*/false));
-  LlamaDecoding model{layers_, rotary_, {}, {}, {}};
+  LlamaDecoding model{layers_, rotary_, tensor_, {}, {}, {}};
   std::vector<KvCache> caches;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LlamaAttention& attention = layers_[i].attention;
@@ -227,8 +224,8 @@ Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t ma
     model.embed = [this](const at::Tensor& ids) { return embed(ids); };
   }
   if (ends())
-    model.most_likely = [this](const at::Tensor& last_td) {
-      return vocab_parallel_argmax(head(rms_norm(last_td, norm_, config_.norm_epsilon)), tensor_);
+    model.logits = [this](const at::Tensor& last_td) {
+      return head(rms_norm(last_td, norm_, config_.norm_epsilon));
     };
   return {std::move(io), make_llama_decoder(std::move(model), std::move(caches))};
 }

@@ -143,6 +143,13 @@ KvCache::KvCache(std::int64_t rows, std::int64_t max_steps, std::int64_t inner,
       values(at::zeros({rows, max_steps, inner}, options)),
       lengths(static_cast<std::size_t>(rows), 0) {}
 
+void KvCache::rewind(std::int64_t tokens) {
+  for (std::int64_t& length : lengths) {
+    TT_CHECK(0 <= tokens && tokens <= length, "{} tokens back in a row of {}", tokens, length);
+    length -= tokens;
+  }
+}
+
 at::Tensor self_attention_step(const at::Tensor& qkv_new, KvCache& cache, const at::Tensor& bias_table,
                                const RelativeBias& bias, std::int64_t heads_of_all) {
   const c10::NoGradGuard no_grad;

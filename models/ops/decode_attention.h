@@ -19,6 +19,8 @@ namespace trimtab {
 struct KvCache {
   // `inner`: width of a token's keys, heads of keys * head_dim.
   KvCache(std::int64_t rows, std::int64_t max_steps, std::int64_t inner, const at::TensorOptions& options);
+  // Each row without its last tokens.
+  void rewind(std::int64_t tokens);
 
   at::Tensor keys;    // [rows, max_steps, inner]
   at::Tensor values;  // [rows, max_steps, inner]

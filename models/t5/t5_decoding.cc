@@ -8,6 +8,7 @@
 
 #include "models/ops/feed_forward.h"
 #include "models/ops/rms_norm.h"
+#include "parallel/vocab.h"
 
 namespace trimtab {
 namespace {
@@ -60,7 +61,19 @@ class T5StageDecoder final : public StageDecoder {
     at::Tensor x = model_.embed ? model_.embed(in) : in;
     for (std::size_t i = 0; i < caches_.size(); ++i)
       x = layer_step(model_.layers[i], x, caches_[i], model_.bias_table, bias);
-    return model_.most_likely ? model_.most_likely(x) : x;
+    return x;
+  }
+
+  void rewind(std::int64_t tokens) override {
+    for (T5LayerCache& cache : caches_) cache.self.rewind(tokens);
+  }
+  at::Tensor most_likely(const at::Tensor& x) override {
+    const c10::NoGradGuard no_grad;
+    return vocab_parallel_argmax(model_.logits(x), model_.tensor);
+  }
+  at::Tensor log_likelihoods(const at::Tensor& x, const at::Tensor& ids) override {
+    const c10::NoGradGuard no_grad;
+    return vocab_parallel_log_likelihoods(model_.logits(x), ids, model_.tensor);
   }
 
  private:
@@ -87,7 +100,7 @@ at::Tensor fill_t5_caches(const T5Decoding& model, std::vector<T5LayerCache>& ca
     const T5SelfAttention& self = model.layers[i].attention;
     at::Tensor columns = self.qkv(rms_norm(x_td, self.norm, self.epsilon));
     extend_cache(caches[i].self, columns, self.heads, layout);
-    if (model.most_likely && i + 1 == caches.size()) return {};
+    if (model.logits && i + 1 == caches.size()) return {};
     const RowLayout seen = with_prefix(layout, pass.lanes(), self.prefix);
     if (self.prefix) columns = put_prefix(columns, layout, pass.lanes(), *self.prefix);
     at::Tensor mixed = self_attention(columns, model.bias_table, bias, seen, self.heads, {});

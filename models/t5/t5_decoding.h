@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Greedy decoding of all rows of a batch at once: one token a row and step, through the decoder layers of one
-// stage, against keys and values that stay on it.
+// Decoding of all rows of a batch at once: one token a row and step, through the decoder layers of one stage,
+// against keys and values that stay on it.
 #pragma once
 
 #include <functional>
@@ -19,10 +19,11 @@ namespace trimtab {
 struct T5Decoding {
   const T5Config& config;
   const std::vector<T5DecoderLayer>& layers;
-  const at::Tensor& bias_table;                            // [buckets, h]
+  const at::Tensor& bias_table;  // [buckets, h]
+  Communicator& tensor;
   std::function<at::Tensor(const at::Tensor& ids)> embed;  // int64 [t] -> [t, d]; empty: activations come in
-  // [t, d] before the final norm -> int64 [t]; empty: activations go out.
-  std::function<at::Tensor(const at::Tensor& decoder_td)> most_likely;
+  // [t, d] before the final norm -> this tensor rank's logits, float32 [t, v]; last stage only.
+  std::function<at::Tensor(const at::Tensor& decoder_td)> logits;
 };
 
 // What one layer has seen.

@@ -49,9 +49,6 @@ class T5Stage : public ModelStage {
   StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) override;
   at::Tensor logits(const StageIO& out) override { return head(out.decoder); }
   LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) override;
-  at::Tensor log_likelihoods(const StageIO& out, const MicroBatch& batch) override {
-    return vocab_parallel_log_likelihood(head(out.decoder), batch.targets, tensor_);
-  }
   StageShape receive_shape(const MicroBatch& batch) const override;
   bool embeds_input() const override { return embeds_encoder(); }
   bool embeds_decoder_input() const override { return embeds_decoder(); }
@@ -257,11 +254,11 @@ Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_t
   const RowLayout layout = encoder_layout(batch);
   run_encoder(io, batch, TokenSplit(layout, tensor_, /*split=*/false), context, pass);
   if (decoder_.empty()) return {{io.encoder, {}}, nullptr};
-  T5Decoding model{config_, decoder_, decoder_bias_, {}, {}};
+  T5Decoding model{config_, decoder_, decoder_bias_, tensor_, {}, {}};
   if (embeds_decoder()) model.embed = [this](const at::Tensor& ids) { return embed(ids); };
   if (ends_decoder())
-    model.most_likely = [this](const at::Tensor& decoder_td) {
-      return vocab_parallel_argmax(head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon)), tensor_);
+    model.logits = [this](const at::Tensor& decoder_td) {
+      return head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon));
     };
   const RowLayout prompts = decoder_prompts(batch);
   std::vector<T5LayerCache> caches =

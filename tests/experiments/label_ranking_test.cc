@@ -11,23 +11,14 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Ids = std::vector<TokenId>;
 
-TEST(LabelRanking, ARowForEachExampleAndLabelWithoutItsEnd) {
+TEST(LabelRanking, AsksForTheTokensOfEachLabelWithoutItsEnd) {
   const TinyTokenizer t;
   const TextRecipe recipe(*t, {.max_input = 32, .max_target = 8});
   const LabelRanking ranking(recipe, {"yes", "no"});
-  RecipeCounts counts;
-  const ExampleStore store = ranking.rows({{.input = "the ship"}, {.input = "a wind"}}, counts);
-  ASSERT_EQ(store.size(), 4u);
-  EXPECT_EQ(counts.examples, 2u);
-  const auto row = [](const auto& ids, std::size_t at) {
-    return Ids(ids.row(at).begin(), ids.row(at).end());
-  };
-  EXPECT_EQ(row(store.inputs, 0), row(store.inputs, 1));
-  EXPECT_EQ(row(store.inputs, 2), recipe.encode_input("a wind", counts));
-  EXPECT_EQ(row(store.targets, 0), t->encode("yes"));
-  EXPECT_EQ(row(store.targets, 3), t->encode("no"));
+  EXPECT_EQ(ranking.labels(), 2u);
+  const std::vector<std::vector<TokenId>> labels = {t->encode("yes"), t->encode("no")};
+  EXPECT_EQ(ranking.walk().steps(), CandidateWalk(labels).steps());
 }
 
 TEST(LabelRanking, TheLikeliestWinsAndTheFirstOfEquals) {
@@ -35,7 +26,6 @@ TEST(LabelRanking, TheLikeliestWinsAndTheFirstOfEquals) {
   const TextRecipe recipe(*t, {.max_input = 32, .max_target = 8});
   const LabelRanking ranking(recipe, {"yes", "no"});
   EXPECT_THAT(ranking.best({-3.0f, -2.5f, -1.0f, -1.0f, -0.5f, -9.0f}), ElementsAre("no", "yes", "yes"));
-  EXPECT_THAT(row_sums({-1.0f, -2.0f, -4.0f}, RowLayout({2, 0, 1})), ElementsAre(-3.0f, 0.0f, -4.0f));
 }
 
 TEST(LabelRanking, WhatCannotBeRankedIsRefused) {

@@ -39,6 +39,13 @@ TEST(Train, LeavesARecordAndCanBeScoredAndAsked) {
   const Outcome answers = run_program({"predict", shop.experiment()}, "a song\n{\"input\": \"rain\"}\n");
   EXPECT_EQ(answers.code, 0) << answers.err;
   EXPECT_EQ(std::ranges::count(answers.out, '\n'), 2);
+  EXPECT_THAT(answers.err, Not(HasSubstr("were cut")));
+
+  const std::string length = "text.max_input=4";
+  const Outcome cut =
+      run_program({"predict", shop.experiment(), "--set", length}, "a song of the rain\nrain\n");
+  EXPECT_EQ(cut.code, 0) << cut.err;
+  EXPECT_THAT(cut.err, HasSubstr("1 of 2 inputs are longer than text.max_input = 4 and were cut"));
 }
 
 TEST(Train, ScoresOtherTasksWithoutTrainingOnThem) {

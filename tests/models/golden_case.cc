@@ -68,6 +68,16 @@ std::vector<std::vector<std::int32_t>> GoldenCase::generated() const {
   return result;
 }
 
+MicroBatch with_target(MicroBatch batch, const std::vector<std::int32_t>& target, std::int64_t pad_id) {
+  const auto length = static_cast<std::int64_t>(target.size());
+  const at::Tensor ids = at::tensor(target, at::kInt).to(at::kLong);
+  const at::Tensor read = at::cat({at::full({1}, pad_id, at::kLong), ids.narrow(0, 0, length - 1)});
+  batch.decoder = RowLayout(std::vector<std::int64_t>(static_cast<std::size_t>(batch.rows()), length));
+  batch.targets = ids.repeat({batch.rows()});
+  batch.decoder_ids = read.repeat({batch.rows()});
+  return batch;
+}
+
 double relative_error(const at::Tensor& actual, const at::Tensor& expected) {
   TT_CHECK(actual.sizes() == expected.sizes(), "shapes differ");
   const at::Tensor a = actual.detach().to(at::kDouble), b = expected.to(at::kDouble);

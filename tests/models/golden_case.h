@@ -45,6 +45,9 @@ class GoldenCase {
   std::unique_ptr<BaseModel> model_;
 };
 
+// The same rows, each with this target.
+MicroBatch with_target(MicroBatch batch, const std::vector<std::int32_t>& target, std::int64_t pad_id);
+
 // max |a - b| / max |b|.
 double relative_error(const at::Tensor& actual, const at::Tensor& expected);
 

@@ -2,11 +2,14 @@
 //
 // Models of all families against the reference implementation: every layer's output, logits, loss and
 // gradients of tiny models.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
 #include "models/golden_case.h"
+#include "models/model_pass.h"
+#include "parallel/pipeline.h"
 
 namespace trimtab::test {
 namespace {
@@ -78,11 +81,25 @@ TEST_P(Golden, EveryWeightsGradientInModelTuning) {
   }
 }
 
-TEST_P(Golden, LikelihoodsOfTokensAddUpToTheLoss) {
-  const StageIO out = stage_->forward({}, golden_.batch(), {});
-  const at::Tensor likelihoods = stage_->log_likelihoods(out, golden_.batch());
-  EXPECT_EQ(likelihoods.sizes(), at::IntArrayRef({15}));
-  EXPECT_LT(relative_error(-likelihoods.sum(), stage_->loss(out, golden_.batch(), 0.0).loss), kTolerance);
+// Ranking reads a row once; the forward pass, which is that of the reference, reads it with each candidate.
+TEST_P(Golden, RanksCandidatesAsTheForwardPassDoes) {
+  FixedPrompt adapter(golden_.stored("prompt"));
+  stage_->attach_input(&adapter);
+  const std::vector<std::vector<std::int32_t>> candidates = {{4, 7}, {5}, {4, 2, 9}, {6, 7}, {4, 2, 11}};
+  World world = solo_world();
+  Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, true});
+  ModelPass pass(*stage_, {}, 0.0);
+  const std::vector<float> found = pipeline.rank(pass, {golden_.batch()}, CandidateWalk(candidates)).front();
+  std::vector<float> expected(found.size());
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    const MicroBatch batch = with_target(golden_.batch(), candidates[c], stage_->pad_id());
+    const at::Tensor likely = at::log_softmax(stage_->logits(stage_->forward({}, batch, {})), 1);
+    const at::Tensor tokens = likely.gather(1, batch.targets.unsqueeze(1)).squeeze(1);
+    for (std::int64_t row = 0; row < batch.rows(); ++row)
+      expected[static_cast<std::size_t>(row) * candidates.size() + c] =
+          tokens.slice(0, batch.decoder.begin(row), batch.decoder.begin(row + 1)).sum().item<float>();
+  }
+  EXPECT_THAT(found, testing::Pointwise(testing::FloatNear(1e-4F), expected));
 }
 
 TEST_P(Golden, FrozenWeightsHaveNoGradient) {

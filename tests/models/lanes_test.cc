@@ -23,6 +23,7 @@ using testing::HasSubstr;
 constexpr double kTolerance = 1e-5;
 constexpr std::int64_t kDecoded = 6;
 const std::vector<std::int32_t> kLanes = {2, 0, 1, 0};  // of the golden rows; lane 3 has none
+const std::vector<std::vector<std::int32_t>> kCandidates = {{4, 7}, {5}, {4, 2, 9}, {6, 7}};
 
 // The golden prompt, a part of it the other way round, one of a single row, and one that no row uses.
 std::vector<at::Tensor> prompts(const GoldenCase& golden) {
@@ -55,13 +56,15 @@ std::vector<MicroBatch> mixed(const GoldenCase& golden, World& world) {
 // What each golden row gets alone on one rank.
 struct Alone {
   TokenRows decoded;
-  std::vector<std::vector<float>> likelihoods;
-  std::vector<at::Tensor> gradients;  // of the lanes
+  std::vector<std::vector<float>> likelihoods;  // of the candidates
+  std::vector<at::Tensor> gradients;            // of the lanes
 };
 
 Alone alone(const GoldenCase& golden) {
   World world = solo_world();
   const auto stage = golden.stage(world);
+  Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, true});
+  ModelPass pass(*stage, {}, 0.0);
   Alone out;
   std::vector<at::Tensor> rows = prompts(golden);
   for (at::Tensor& lane : rows) lane.set_requires_grad(true);
@@ -71,10 +74,8 @@ Alone alone(const GoldenCase& golden) {
     FixedPrompt prompt(rows[static_cast<std::size_t>(kLanes[row])]);
     stage->attach_input(&prompt);
     out.decoded.push_back(stage->generate(batch, kDecoded).front());
+    out.likelihoods.push_back(pipeline.rank(pass, {batch}, CandidateWalk(kCandidates)).front());
     const StageIO states = stage->forward({}, batch, {});
-    const at::Tensor likelihoods = stage->log_likelihoods(states, batch);
-    out.likelihoods.emplace_back(likelihoods.const_data_ptr<float>(),
-                                 likelihoods.const_data_ptr<float>() + likelihoods.numel());
     stage->loss(states, batch, 0.0).loss.backward();
   }
   for (const at::Tensor& lane : rows) out.gradients.push_back(lane.grad());
@@ -101,17 +102,14 @@ TEST_P(Lanes, AnswersAreThoseOfEachRowAlone) {
       ModelPass pass(*stage, {}, 0.0);
       const std::vector<MicroBatch> batches = mixed(golden, world);
       const auto decoded = pipeline.generate(pass, batches, {kDecoded, stage->eos_id()});
-      const auto scored = pipeline.score(pass, batches);
+      const auto ranked = pipeline.rank(pass, batches, CandidateWalk(kCandidates));
       for (std::size_t i = 0; i < batches.size(); ++i)
         for (std::size_t row = 0; row < batches[i].samples.size(); ++row) {
           const std::size_t sample = batches[i].samples[row];
           EXPECT_EQ(decoded[i][row], expected.decoded[sample]) << name << " row " << sample;
-          const RowLayout& targets = batches[i].decoder;
-          const auto at = static_cast<std::int64_t>(row);
-          for (std::int64_t t = 0; t < targets.length(at); ++t)
-            EXPECT_NEAR(scored[i][static_cast<std::size_t>(targets.begin(at) + t)],
-                        expected.likelihoods[sample][static_cast<std::size_t>(t)], 2e-4)
-                << name << " row " << sample;
+          for (std::size_t c = 0; c < kCandidates.size(); ++c)
+            EXPECT_NEAR(ranked[i][row * kCandidates.size() + c], expected.likelihoods[sample][c], 2e-4)
+                << name << " row " << sample << ", candidate " << c;
         }
     });
   }

@@ -281,30 +281,6 @@ TEST(SequenceParallel, TokensAreSharedOut) {
   }
 }
 
-// Scoring goes through the forward pass, hence through shared tokens.
-TEST(SequenceParallel, LikelihoodsAreThoseOfOneRank) {
-  for (const std::string name : {"t5_depth", "qwen3"}) {
-    const GoldenCase golden(name);
-    World solo = solo_world();
-    const auto scores = [&](const Layout& layout, World& world) {
-      at::set_num_threads(1);
-      const auto stage = stage_of(golden, layout, world);
-      FixedPrompt prompt(golden.stored("prompt"));
-      stage->attach_input(&prompt);
-      Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
-      ModelPass pass(*stage, {}, 0.0);
-      return pipeline.score(pass, micro_batches(golden, 1, 0));
-    };
-    const auto expected = scores({"one", Mesh(), whole}, solo);
-    run_ranks(Mesh(1, 2, 2), [&](World& world) {
-      const auto found = scores(layout_named("tp2_pp2_sp"), world);
-      ASSERT_EQ(found.size(), expected.size());
-      for (std::size_t i = 0; i < found.size(); ++i)
-        EXPECT_THAT(found[i], testing::Pointwise(testing::FloatNear(1e-5F), expected[i])) << name;
-    });
-  }
-}
-
 // A stage that does not return the gradient of the encoder states it read: the loss is right, the gradient is
 // not.
 TEST(PipelineFault, EncoderSlotGradientDropped) {

@@ -8,8 +8,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 #include "parallel/toy_stage.h"
 #include "runtime/world.h"
 
@@ -33,7 +31,7 @@ Result in_one_graph(int stages, int first_decoding, int first_trained,
                     const std::vector<MicroBatch>& batches) {
   std::vector<ToyStage> all;
   for (int s = 0; s < stages; ++s) {
-    all.emplace_back(s, stages, first_decoding);
+    all.emplace_back(s, first_decoding);
     all.back().weight.set_requires_grad(s >= first_trained);
   }
   Result result;
@@ -58,7 +56,7 @@ TEST(Pipeline, GradientsOfEveryCutAreThoseOfOneGraph) {
             const Result expected = in_one_graph(stages, first_decoding, first_trained, batches);
             run_ranks(Mesh(1, stages, 1), [&](World& world) {
               const int here = world.here().pipe;
-              ToyStage stage(here, stages, first_decoding);
+              ToyStage stage(here, first_decoding);
               const bool trains = here >= first_trained;
               stage.weight.set_requires_grad(trains);
               Pipeline pipeline(world.along(Axis::kPipe), {schedule, trains, here >= first_decoding});
@@ -83,21 +81,13 @@ TEST(Pipeline, EvaluationGivesTheLossAndNoGradient) {
   for (const MicroBatch& batch : batches) tokens += batch.decoder.tokens();
   run_ranks(Mesh(1, 3, 1), [&](World& world) {
     const int here = world.here().pipe;
-    ToyStage stage(here, 3, 1);
+    ToyStage stage(here, 1);
     stage.weight.set_requires_grad(true);
     Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", true, here >= 1});
     const PassTotals totals = pipeline.evaluate(stage, batches);
     EXPECT_DOUBLE_EQ(totals.loss, expected);
     EXPECT_EQ(totals.tokens, tokens);
     EXPECT_FALSE(stage.weight.grad().defined());
-    const auto scores = pipeline.score(stage, batches);
-    ASSERT_EQ(scores.size(), batches.size());
-    double sum = 0;
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      EXPECT_EQ(static_cast<std::int64_t>(scores[i].size()), batches[i].decoder.tokens());
-      sum = std::accumulate(scores[i].begin(), scores[i].end(), sum);
-    }
-    EXPECT_NEAR(sum, -expected, 1e-5 * expected) << "on every stage";
   });
 }
 
@@ -112,7 +102,7 @@ TEST(Pipeline, CountsWhatTravels) {
   for (const int first_trained : {0, 1, 3})
     run_ranks(Mesh(1, 3, 1), [&](World& world) {
       const int here = world.here().pipe;
-      ToyStage stage(here, 3, 1);
+      ToyStage stage(here, 1);
       const bool trains = here >= first_trained;
       stage.weight.set_requires_grad(trains);
       Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", trains, here >= 1});
@@ -127,23 +117,39 @@ TEST(Pipeline, CountsWhatTravels) {
     });
 }
 
+// The decoders of all stages, one behind the other.
+class InOnePlace {
+ public:
+  InOnePlace(int stages, int first_decoding, const MicroBatch& batch, std::int64_t max_tokens) {
+    StageIO io;
+    for (int s = 0; s < stages; ++s) {
+      ToyStage stage(s, first_decoding);
+      Prefill done = stage.prefill(io, batch, max_tokens);
+      io = done.out;
+      if (done.decoder) decoders_.push_back(std::move(done.decoder));
+    }
+  }
+  StageDecoder& first() const { return *decoders_.front(); }
+  StageDecoder& last() const { return *decoders_.back(); }
+  at::Tensor step(at::Tensor x) const {
+    for (const auto& decoder : decoders_) x = decoder->step(x);
+    return x;
+  }
+
+ private:
+  std::vector<std::unique_ptr<StageDecoder>> decoders_;
+};
+
 std::vector<TokenRows> decoded_in_one_place(int stages, int first_decoding,
                                             const std::vector<MicroBatch>& batches, std::int64_t max_tokens) {
   std::vector<TokenRows> out;
   for (const MicroBatch& batch : batches) {
-    std::vector<std::unique_ptr<StageDecoder>> decoders;
-    StageIO io;
-    for (int s = 0; s < stages; ++s) {
-      ToyStage stage(s, stages, first_decoding);
-      Prefill done = stage.prefill(io, batch, max_tokens);
-      io = done.out;
-      if (done.decoder) decoders.push_back(std::move(done.decoder));
-    }
+    const InOnePlace decoder(stages, first_decoding, batch, max_tokens);
     GreedyRows rows(batch.rows(), kToyEos);
-    at::Tensor x = decoders.front()->first_ids();
+    at::Tensor ids = decoder.first().first_ids();
     for (std::int64_t t = 0; t < max_tokens && !rows.done(); ++t) {
-      for (const auto& decoder : decoders) x = decoder->step(x);
-      rows.add(x);
+      ids = decoder.last().most_likely(decoder.step(ids));
+      rows.add(ids);
     }
     out.push_back(rows.found());
   }
@@ -163,7 +169,7 @@ TEST(Pipeline, DecodesTheSameThroughAnyCut) {
               (static_cast<std::int64_t>(row.size()) < max_tokens ? some_end_early : some_do_not) = true;
           run_ranks(Mesh(1, stages, 1), [&](World& world) {
             const int here = world.here().pipe;
-            ToyStage stage(here, stages, first_decoding);
+            ToyStage stage(here, first_decoding);
             Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, here >= first_decoding});
             EXPECT_EQ(pipeline.generate(stage, batches, {max_tokens, kToyEos}), expected)
                 << stages << " stages, decoder from " << first_decoding << ", " << count << " micro-batches, "
@@ -171,6 +177,49 @@ TEST(Pipeline, DecodesTheSameThroughAnyCut) {
           });
         }
   EXPECT_TRUE(some_end_early && some_do_not);
+}
+
+// Each candidate by itself, from the beginning.
+std::vector<std::vector<float>> ranked_in_one_place(
+    int stages, int first_decoding, const std::vector<MicroBatch>& batches,
+    const std::vector<std::vector<std::int32_t>>& candidates) {
+  std::vector<std::vector<float>> out;
+  for (const MicroBatch& batch : batches) {
+    at::Tensor all = at::zeros({batch.rows(), static_cast<std::int64_t>(candidates.size())}, at::kFloat);
+    for (std::size_t c = 0; c < candidates.size(); ++c) {
+      const InOnePlace decoder(stages, first_decoding, batch, 9);
+      at::Tensor read = decoder.first().first_ids();
+      for (const std::int64_t token : candidates[c]) {
+        const at::Tensor asked = at::full({1}, token, at::kLong);
+        all.select(1, static_cast<std::int64_t>(c))
+            .add_(decoder.last().log_likelihoods(decoder.step(read), asked).squeeze(1));
+        read = asked.expand({batch.rows()});
+      }
+    }
+    out.emplace_back(all.const_data_ptr<float>(), all.const_data_ptr<float>() + all.numel());
+  }
+  return out;
+}
+
+TEST(Pipeline, RanksTheSameThroughAnyCut) {
+  const std::vector<std::vector<std::int32_t>> candidates = {{4, 7}, {5}, {4, 2, 9}, {6, 7}, {4, 2, 1}};
+  for (int stages = 1; stages <= 5; ++stages)
+    for (int first_decoding = 0; first_decoding < stages; ++first_decoding)
+      for (const int count : {1, 2, 3, 7}) {
+        const std::vector<MicroBatch> batches = toy_batches(count);
+        const auto expected = ranked_in_one_place(stages, first_decoding, batches, candidates);
+        run_ranks(Mesh(1, stages, 1), [&](World& world) {
+          const int here = world.here().pipe;
+          ToyStage stage(here, first_decoding);
+          Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, here >= first_decoding});
+          const auto found = pipeline.rank(stage, batches, CandidateWalk(candidates));
+          ASSERT_EQ(found.size(), expected.size());
+          for (std::size_t i = 0; i < found.size(); ++i)
+            EXPECT_THAT(found[i], testing::Pointwise(testing::FloatNear(1e-3F), expected[i]))
+                << stages << " stages, decoder from " << first_decoding << ", micro-batch " << i << " of "
+                << count << ", stage " << here;
+        });
+      }
 }
 
 TEST(Pipeline, RefusesStagesInTheWrongOrderAndUnknownSchedules) {
@@ -208,8 +257,8 @@ TEST(Pipeline, AStageThatFailsEndsAll) {
     run_ranks(Mesh(1, 3, 1), [&](World& world) {
       const int here = world.here().pipe;
       Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", true, here >= 1});
-      ToyStage good(here, 3, 1);
-      Failing bad(here, 3, 1);
+      ToyStage good(here, 1);
+      Failing bad(here, 1);
       good.weight.set_requires_grad(true);
       bad.weight.set_requires_grad(true);
       pipeline.train(here == 1 ? static_cast<PipelineStage&>(bad) : good, toy_batches(4));

@@ -31,10 +31,9 @@ inline MicroBatch toy_batch(int number) {
 class ToyStage : public PipelineStage {
  public:
   // Stages from `first_decoding` on have the decoder.
-  ToyStage(int stage, int stages, int first_decoding)
+  ToyStage(int stage, int first_decoding)
       : weight(at::tensor({0.5, 0.7, 0.9}, at::kFloat) + 0.1 * stage),
         stage_(stage),
-        stages_(stages),
         first_decoding_(first_decoding) {}
 
   StageShape receive_shape(const MicroBatch& batch) const override {
@@ -56,10 +55,6 @@ class ToyStage : public PipelineStage {
     return {(out.decoder + 0.5).square().sum(), batch.decoder.tokens()};
   }
 
-  at::Tensor log_likelihoods(const StageIO& out, const MicroBatch&) override {
-    return -(out.decoder + 0.5).square().sum(1);
-  }
-
   StageShape prefill_shape(const MicroBatch& batch) const override {
     StageShape shape = receive_shape(batch);
     shape.decoder_tokens = -1;
@@ -73,27 +68,31 @@ class ToyStage : public PipelineStage {
   static at::Tensor embed(const at::Tensor& ids) {
     return at::stack({ids, ids + 1, ids * ids}, 1).to(at::kFloat) * 0.01;
   }
-  int stage_, stages_, first_decoding_;
+  int stage_, first_decoding_;
 };
 
 // Carries [id, sample and encoder, stages passed]; the next id is a sum of them.
 class ToyDecoder : public StageDecoder {
  public:
-  ToyDecoder(bool head, bool tail, at::Tensor row_numbers)
-      : head_(head), tail_(tail), rows_(std::move(row_numbers)) {}
+  ToyDecoder(bool head, at::Tensor row_numbers) : head_(head), rows_(std::move(row_numbers)) {}
   at::Tensor first_ids() const override { return at::zeros_like(rows_, at::kLong); }
   at::Tensor step(const at::Tensor& in) override {
     ++steps_;
     at::Tensor x = head_ ? at::stack({in.to(at::kFloat), rows_, at::zeros_like(rows_)}, 1) : in.clone();
     x.select(1, 2).add_(steps_);  // a cache that is not stepped in time gives other ids
-    if (!tail_) return x;
-    return (x.select(1, 0) * 5 + x.select(1, 1) + x.select(1, 2)).remainder(11).to(at::kLong);
+    return x;
+  }
+  void rewind(std::int64_t tokens) override { steps_ -= tokens; }
+  at::Tensor most_likely(const at::Tensor& x) override { return sum(x).remainder(11).to(at::kLong); }
+  at::Tensor log_likelihoods(const at::Tensor& x, const at::Tensor& ids) override {
+    return -(sum(x).unsqueeze(1) * 0.25 + ids.to(at::kFloat));
   }
 
  private:
-  bool head_, tail_;
+  static at::Tensor sum(const at::Tensor& x) { return x.select(1, 0) * 5 + x.select(1, 1) + x.select(1, 2); }
+  bool head_;
   at::Tensor rows_;
-  int steps_ = 0;
+  std::int64_t steps_ = 0;
 };
 
 inline Prefill ToyStage::prefill(StageIO in, const MicroBatch& batch, std::int64_t) {
@@ -106,7 +105,7 @@ inline Prefill ToyStage::prefill(StageIO in, const MicroBatch& batch, std::int64
   for (std::int64_t r = 0; r < batch.rows(); ++r)
     rows[r] = states + static_cast<double>(batch.samples[static_cast<std::size_t>(r)]);
   // Each decoding stage saw more of it; only the first one's states count.
-  done.decoder = std::make_unique<ToyDecoder>(stage_ == first_decoding_, stage_ + 1 == stages_, rows);
+  done.decoder = std::make_unique<ToyDecoder>(stage_ == first_decoding_, rows);
   return done;
 }
 

@@ -95,6 +95,8 @@ TEST(T5Config, NonsenseIsNamed) {
       {[](T5Config& c) { c.heads = 0; }, "heads is 0"},
       {[](T5Config& c) { c.encoder_layers = 0; }, "encoder_layers is 0"},
       {[](T5Config& c) { c.decoder_layers = 0; }, "decoder_layers is 0"},
+      {[](T5Config& c) { c.encoder_layers = 10001; }, "10001 layers; at most 10000"},
+      {[](T5Config& c) { c.decoder_layers = 10001; }, "10001 layers; at most 10000"},
       {[](T5Config& c) { c.buckets = 2; }, "buckets is 2"},
       {[](T5Config& c) { c.buckets = 31; }, "buckets is 31, must be even"},
       {[](T5Config& c) { c.max_distance = 16; }, "max_distance is 16, must be more than buckets / 2 = 16"},
