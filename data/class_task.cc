@@ -38,13 +38,20 @@ class Classification final : public PublishedTask {
       if (field.columns.empty()) field.columns = {field.name};
     if (task_.written_labels.empty()) task_.written_labels = task_.labels;
     if (task_.submitted_labels.empty()) task_.submitted_labels = task_.labels;
-    if (!replace_.empty() && (replace_.size() != 2 || replace_[0].empty()))
+    if (!replace_.empty() && (replace_.size() != 2 || replace_[0].empty() || replace_[1].empty()))
       fail_config("task {}: replace should be two texts, as in [duplicate, equivalent], but is [{}]", name(),
                   fmt::join(replace_, ", "));
     if (!options.label_words.empty()) speak(std::move(options.label_words));
   }
 
   std::vector<std::string> labels() const override { return task_.labels; }
+  // The words of the task that the prompt was trained on.
+  std::vector<std::string> choices() const override {
+    Texts said = task_.labels;
+    if (!replace_.empty())
+      for (std::string& text : said) text = replaced(std::move(text), {replace_[1], replace_[0]});
+    return said;
+  }
   std::string prefix() const override { return task_.prefix.empty() ? Task::prefix() : task_.prefix; }
 
   Scores score(const Texts& predictions, const std::vector<TextExample>& examples) const override {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -75,9 +77,16 @@ void for_each_json_row(const TextFile& file, const std::function<void(const Json
   std::size_t rows = 0;
   for_each_line(file, [&](std::string_view line, std::size_t number) {
     if (line.find_first_not_of(" \t") == std::string_view::npos) return;
+    std::set<std::string> names;
+    const auto note = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+      if (depth == 1 && event == nlohmann::json::parse_event_t::key &&
+          !names.insert(parsed.get<std::string>()).second)
+        fail("{}:{}: the field '{}' is there twice", file.name, number, parsed.get<std::string>());
+      return true;
+    };
     nlohmann::json fields;
     try {
-      fields = nlohmann::json::parse(line);
+      fields = nlohmann::json::parse(line, note);
     } catch (const nlohmann::json::exception& error) {
       fail("{}:{}: no JSON: {}; a row is one object on one line", file.name, number, reason_of(error));
     }

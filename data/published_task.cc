@@ -5,6 +5,7 @@
 
 #include "data/labels.h"
 #include "data/stable_hash.h"
+#include "data/submission.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -22,6 +23,7 @@ std::string record_of(const TextExample& example) { return example.id.substr(exa
 
 PublishedTask::PublishedTask(DataSet data, PublishedOptions options)
     : data_(std::move(data)), options_(std::move(options)) {
+  data_.published.suite = data_.task.substr(0, data_.task.find('/'));
   if (options_.path.empty())
     fail_config("task {}: path (the folder with the files) is missing; they are published at {}", data_.task,
                 data_.published.address);
@@ -46,8 +48,7 @@ std::vector<std::string> PublishedTask::splits() const {
 std::vector<TextExample> PublishedTask::load(const std::string& split) const {
   check_split(split);
   const std::int64_t percent = split == "test" ? 0 : options_.train_percent;
-  const auto names = names_of(percent > 0 ? "validation" : split);
-  const TextFile file = find_data_file("task " + data_.task, options_.path, data_.published, names);
+  const TextFile file = find(percent > 0 ? "validation" : split);
   std::vector<TextExample> examples;
   read(file, split, [&](TextExample example) {
     const bool full = options_.max_rows > 0 && examples.size() >= static_cast<std::size_t>(options_.max_rows);
@@ -58,14 +59,36 @@ std::vector<TextExample> PublishedTask::load(const std::string& split) const {
   return examples;
 }
 
+// A file that somebody named and that is not there is no set that lacks a split.
+TextFile PublishedTask::find(const std::string& split) const {
+  const std::string who = "task " + data_.task;
+  try {
+    return find_data_file(who, options_.path, data_.published, names_of(split));
+  } catch (const MissingData& missing) {
+    if (named_file(split).empty()) throw;
+    fail_config("{}", missing.what());
+  }
+}
+
+const std::string& PublishedTask::named_file(const std::string& split) const {
+  if (split == "train") return options_.train;
+  return split == "validation" ? options_.validation : options_.test;
+}
+
 std::vector<std::string> PublishedTask::names_of(const std::string& split) const {
-  const std::string& named = split == "train"        ? options_.train
-                             : split == "validation" ? options_.validation
-                                                     : options_.test;
-  if (!named.empty()) return {named};
+  if (!named_file(split).empty()) return {named_file(split)};
   for (const auto& [known, names] : data_.files)
     if (known == split) return names;
   return {};
+}
+
+Submission PublishedTask::begin_submission(const std::string& file,
+                                           const std::vector<std::string>& predictions,
+                                           const std::vector<TextExample>& examples) const {
+  if (options_.max_rows > 0)
+    fail_config("task {}: max_rows: {}, but a submission is of all rows; set it to 0", data_.task,
+                options_.max_rows);
+  return trimtab::begin_submission(file, predictions, examples);
 }
 
 }  // namespace trimtab

@@ -50,7 +50,7 @@ struct DataSet {
 
 class PublishedTask : public Task {
  public:
-  // Throws ConfigError for impossible options.
+  // Throws ConfigError for impossible options. load() throws MissingData if an official file is not there.
   PublishedTask(DataSet data, PublishedOptions options);
 
   std::string name() const override { return data_.task; }
@@ -62,8 +62,14 @@ class PublishedTask : public Task {
   // Adds the examples of a file in their order. Ids are "split/record", groups are unique in the split.
   // Throws Error (file, line, field or label) for bad records.
   virtual void read(const TextFile& file, const std::string& split, const Add& add) const = 0;
+  // A submission without rows. Throws ConfigError if only the first rows are read: a server wants all.
+  Submission begin_submission(const std::string& file, const std::vector<std::string>& predictions,
+                              const std::vector<TextExample>& examples) const;
 
  private:
+  TextFile find(const std::string& split) const;
+  // The file that the options name; "" for the official one.
+  const std::string& named_file(const std::string& split) const;
   std::vector<std::string> names_of(const std::string& split) const;
 
   DataSet data_;

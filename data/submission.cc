@@ -3,13 +3,21 @@
 
 #include <fmt/format.h>
 
+#include <set>
+#include <string_view>
+
 #include "data/metrics.h"
+#include "runtime/check.h"
 
 namespace trimtab {
 
 Submission begin_submission(const std::string& file, const std::vector<std::string>& predictions,
                             const std::vector<TextExample>& examples) {
   check_counts(predictions.size(), examples.size());
+  std::set<std::string_view> seen;
+  for (const TextExample& example : examples)
+    if (!seen.insert(example.id).second)
+      fail("{} cannot be written: the row {} is there twice; get the official file again", file, example.id);
   Submission submission;
   submission.file = file;
   if (file.ends_with(".tsv")) submission.lines.emplace_back("index\tprediction");

@@ -54,6 +54,9 @@ class Task {
   virtual std::string name() const = 0;
   // Legal targets in class order; empty for free text.
   virtual std::vector<std::string> labels() const = 0;
+  // What a model chooses from where it does not generate (evaluate.answers: rank): what it says for each
+  // label, in class order. Throws ConfigError if that is not the same for all rows.
+  virtual std::vector<std::string> choices() const { return labels(); }
   // In the order train, validation, test; a task may lack one.
   virtual std::vector<std::string> splits() const = 0;
   // Throws Error (file, line, field or label) for bad records or an empty split, ConfigError for an unknown

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "experiments/experiment.h"
 #include "experiments/grid.h"
@@ -68,22 +69,29 @@ Comparison load_comparison(const std::string& path, const std::vector<std::strin
   Comparison out;
   out.name = config.name;
   out.output = output.empty() ? config.output : output;
-  std::map<std::string, std::string> names, experiments;  // name or experiment -> name
+  std::set<std::string> names;
   for (const RunSettings& run : settings_of(config, path)) {
-    if (!names.emplace(run.name, run.name).second)
+    if (!names.insert(run.name).second)
       fail_config("{}: two runs are named '{}'; give their settings names that tell them apart", path,
                   run.name);
     ExperimentConfig experiment = experiment_of(base, run, overrides);
-    const auto [same, is_new] = experiments.emplace(experiment_text(experiment), run.name);
-    if (!is_new)
-      fail_config("{}: the runs '{}' and '{}' are the same experiment; leave one out", path, same->second,
-                  run.name);
     experiment.name = out.name + "/" + run.name;
     experiment.output = out.output + "/" + run.name;
     for (const auto& [axis, setting] : run.labels) experiment.labels.push_back(axis + "=" + setting);
     out.runs.push_back({run.name, std::move(experiment)});
   }
   return out;
+}
+
+void check_distinct(const Comparison& comparison) {
+  std::map<std::string, std::string> names;  // of experiments
+  for (const ComparedRun& run : comparison.runs) {
+    const auto [same, is_new] = names.emplace(experiment_text(run.config), run.name);
+    if (!is_new)
+      fail_config(
+          "{}: the runs '{}' and '{}' are the same experiment; leave one out, or run one alone with --run",
+          comparison.name, same->second, run.name);
+  }
 }
 
 std::size_t find_run(const Comparison& comparison, const std::string& name_or_number) {

@@ -61,10 +61,13 @@ struct Comparison {
 
 // Reads the file and resolves every run. A run that names another method than the base leaves the options of
 // the base's method behind. `overrides` come after the runs' own; `output` replaces the file's unless it is
-// "". Throws ConfigError with the place: keys that nothing knows, two runs of one name, two names for one
-// experiment, no run at all.
+// "". Throws ConfigError with the place: keys that nothing knows, two runs of one name, no run at all.
 Comparison load_comparison(const std::string& path, const std::vector<std::string>& overrides = {},
                            const std::string& output = "");
+
+// Throws ConfigError if two runs have different names for one experiment, as overrides of what an axis sets
+// would make them.
+void check_distinct(const Comparison& comparison);
 
 // The position, from 0, of the run with this name, or with this number counted from 1. Throws ConfigError.
 std::size_t find_run(const Comparison& comparison, const std::string& name_or_number);

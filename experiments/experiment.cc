@@ -159,7 +159,7 @@ void Experiment::open_model() {
   // A label that is cut can never be predicted.
   recipe_->encode_labels(task_->labels());
   if (config_.evaluate.answers == "rank")
-    ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->labels());
+    ranking_ = std::make_unique<LabelRanking>(*recipe_, task_->choices());
   scored_ = std::make_unique<ScoredSplits>(config_, *task_, *recipe_);
   check_lengths(config_, *model_, *method_);
   const std::int64_t longest = config_.text.max_input + method_->attention_positions() +
@@ -185,6 +185,11 @@ void Experiment::load_training_rows() {
   train_store_ = std::move(rows.store);
   data_hash_ = hash_of(train_store_);
   const RecipeCounts& counts = rows.counts;
+  const auto empty = std::ranges::count_if(train_examples_, [](const TextExample& example) {
+    return example.input.find_first_not_of(" \t\r\n") == std::string::npos;
+  });
+  if (empty > 0)
+    warnings_.push_back(fmt::format("{} of {} training inputs are empty", empty, train_examples_.size()));
   for (TextExample& example : train_examples_) example.input = {};  // what is left is what a row is called
   if (counts.cut_inputs > 0)
     warnings_.push_back(

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "data/data_files.h"
 #include "data/labels.h"
 #include "data/tasks/registry.h"
 #include "experiments/recipe.h"
@@ -38,7 +39,7 @@ ScoredSplits::ScoredSplits(ExperimentConfig& config, const Task& task, const Tex
 
 const LabelRanking* ScoredSplits::ranking_of(const Task& task) {
   if (config_.evaluate.answers != "rank") return nullptr;
-  return rankings_.emplace_back(std::make_unique<LabelRanking>(recipe_, task.labels())).get();
+  return rankings_.emplace_back(std::make_unique<LabelRanking>(recipe_, task.choices())).get();
 }
 
 void ScoredSplits::find(std::vector<std::string>& warnings) {
@@ -58,9 +59,9 @@ void ScoredSplits::find(std::vector<std::string>& warnings) {
   if (dev != "test" && has("test")) {
     try {
       if (has_targets(task_.load("test"))) names_.push_back("test");
-    } catch (const Error& error) {
+    } catch (const MissingData& missing) {
       // Many data sets come without it.
-      warnings.push_back(fmt::format("the test split will not be scored: {}", error.what()));
+      warnings.push_back(fmt::format("the test split will not be scored: {}", missing.what()));
     }
   }
   for (const TransferConfig& transfer : config_.evaluate.transfer) add(transfer.name);

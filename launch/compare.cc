@@ -174,7 +174,10 @@ int run(const Options& options) {
     list(comparison);
     return kSuccess;
   }
-  if (only) comparison.runs = {*only};
+  if (only)
+    comparison.runs = {*only};
+  else
+    check_distinct(comparison);
   if (options.print_config) {
     for (const ComparedRun& run : comparison.runs) std::printf("---\n%s", dump_config(run.config).c_str());
     return kSuccess;

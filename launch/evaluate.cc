@@ -141,6 +141,16 @@ void print(const Findings& found, const std::string& format) {
     print_several(found);
 }
 
+// For a server, which wants the whole split.
+void check_all_rows(const ExperimentConfig& config, const std::string& split) {
+  const auto refuse = [](const char* key, std::int64_t rows) {
+    fail_config("--submission: {}: {}, but a submission is of all rows; set it to 0", key, rows);
+  };
+  if (config.evaluate.max_examples > 0) refuse("evaluate.max_examples", config.evaluate.max_examples);
+  if (split == config.evaluate.split && config.text.dev_rows > 0)
+    refuse("text.dev_rows", config.text.dev_rows);
+}
+
 // What could not be given out at the end is said before the model is asked.
 void check_outputs(const Options& options, const Evaluator& evaluator, const std::string& split) {
   if (!evaluator.has_targets() && options.predictions.empty() && options.submission.empty())
@@ -167,6 +177,7 @@ int score(const Options& options, const ExperimentConfig& config, const std::vec
   found.split = options.split.empty() ? config.evaluate.split : options.split;
   found.prompts = prompts;
   found.positions = experiment->method().lane_positions();
+  if (!options.submission.empty()) check_all_rows(config, found.split);
   const Evaluator& evaluator = experiment->evaluator(found.split);
   if (world.rank() == 0) check_outputs(options, evaluator, found.split);
   found.evaluations = evaluator.run_lanes(experiment->runner(), stop_requested);

@@ -33,8 +33,9 @@ std::vector<std::string> write_submission(const std::string& folder, const Evalu
     std::string text;
     for (const std::string& line : file.lines) text += line + "\n";
     write_file_atomically(path_of(folder, file), text);
-    report.push_back(fmt::format("{}: {} lines, {} predictions were no legal label", path_of(folder, file),
-                                 file.lines.size(), file.invalid));
+    const std::size_t head = file.file.ends_with(".tsv") ? 1 : 0;
+    report.push_back(fmt::format("{}: {} rows, {} predictions were no legal label", path_of(folder, file),
+                                 file.lines.size() - head, file.invalid));
   }
   return report;
 }

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "data/jsonl.h"
 #include "data/labels.h"
@@ -36,6 +38,8 @@ class JsonlTask final : public Task {
 
   std::vector<TextExample> load(const std::string& split) const override {
     check_split(split);
+    if (std::error_code ignored; !std::filesystem::exists(file_of(split), ignored))
+      fail_config("task.{}: there is no file {}", split, file_of(split));
     std::vector<TextExample> examples;
     for_each_json_row(file_of(split), [&](const JsonRow& row) {
       if (options_.max_rows == 0 || examples.size() < static_cast<std::size_t>(options_.max_rows))

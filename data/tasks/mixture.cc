@@ -43,6 +43,16 @@ class Mixture final : public Task {
     for (const auto& task : tasks_) add_new(all, task->labels());
     return all;
   }
+  std::vector<std::string> choices() const override {
+    const std::vector<std::string> first = tasks_.front()->choices();
+    for (const auto& task : tasks_)
+      if (task->choices() != first)
+        fail_config(
+            "task mixture: {} and {} have different labels, so answers cannot be chosen from one list; set "
+            "evaluate.answers to generate",
+            tasks_.front()->name(), task->name());
+    return first;
+  }
   std::vector<std::string> prompt_words() const override {
     std::vector<std::string> all;
     for (const auto& task : tasks_) add_new(all, task->prompt_words());

@@ -90,7 +90,7 @@ std::unique_ptr<Task> make_squad(PublishedOptions options) {
 
 std::unique_ptr<Task> make_squad_shifts(ShiftsOptions options) {
   DataSet data{"squad/shifts",
-               {"", "https://modestyachts.github.io/squadshifts-website/"},
+               {"squadshifts", "https://modestyachts.github.io/squadshifts-website/"},
                {{"validation", {options.set + "_v1.0.json"}}}};
   return std::make_unique<Squad>(std::move(data), static_cast<PublishedOptions&&>(options));
 }

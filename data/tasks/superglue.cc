@@ -69,6 +69,13 @@ ClassTask diagnostic(const std::string& name, const std::string& folder) {
   return out;
 }
 
+// Wang et al. 2019, section 3.2; T5's code has no metric for it.
+ClassTask axb() {
+  ClassTask out = diagnostic("axb", "AX-b");
+  out.metrics = {kMatthews};
+  return out;
+}
+
 }  // namespace
 
 DataSet superglue_data(const std::string& task, const std::string& folder) {
@@ -79,7 +86,7 @@ DataSet superglue_data(const std::string& task, const std::string& folder) {
 
 const std::vector<ClassTask>& superglue_tasks() {
   static const std::vector<ClassTask> tasks = {
-      boolq(), cb(), copa(), rte(), wic(), diagnostic("axb", "AX-b"), diagnostic("axg", "AX-g")};
+      boolq(), cb(), copa(), rte(), wic(), axb(), diagnostic("axg", "AX-g")};
   return tasks;
 }
 

@@ -109,7 +109,7 @@ const std::vector<Case>& cases() {
        "\"b\"}\n",
        "hypothesis: A cat sat. premise: The cat sat.",
        {"entailment", "not_entailment"},
-       "accuracy",
+       "matthews",
        "AX-b.jsonl",
        {"{\"idx\":0,\"label\":\"entailment\"}", "{\"idx\":1,\"label\":\"not_entailment\"}"}},
       {"superglue/axg",
@@ -245,6 +245,30 @@ TEST(ClassTask, TextLabelsScoresAndSubmission) {
   }
 }
 
+// A server takes whole splits, each row once.
+TEST(ClassTask, SubmissionsOfSomeRowsAreRefused) {
+  const TempFolder folder;
+  const std::string row = "{\"premise\": \"P\", \"hypothesis\": \"H\", \"idx\": 12}\n";
+  folder.write("test.jsonl", row + row);
+  const auto some = task_of("superglue/rte", "path: " + folder.path() + "\nmax_rows: 1");
+  EXPECT_THAT(message_of<ConfigError>([&] { some->submissions({"entailment"}, some->load("test")); }),
+              HasSubstr("max_rows: 1, but a submission is of all rows"));
+  const auto all = task_of("superglue/rte", "path: " + folder.path());
+  EXPECT_THAT(message_of<Error>([&] {
+                all->submissions({"entailment", "entailment"}, all->load("test"));
+              }),
+              HasSubstr("the row test/12 is there twice"));
+}
+
+TEST(ClassTask, TheMismatchedSectionOfMnliIsNotTakenFromTheOther) {
+  const TempFolder folder;
+  folder.write("MNLI/dev.json", "[{\"text_a\": \"P\", \"text_b\": \"H\", \"label\": \"neutral\"}]");
+  EXPECT_EQ(task_of("glue/mnli", "path: " + folder.path())->load("validation").size(), 1u);
+  EXPECT_THAT(message_of<ConfigError>(
+                  [&] { task_of("glue/mnli_mismatched", "path: " + folder.path())->load("validation"); }),
+              HasSubstr("dev_mismatched.tsv is not there"));
+}
+
 TEST(ClassTask, IllegalPredictionsAreSubmittedAsTheFirstLabelAndCounted) {
   const TempFolder folder;
   folder.write("test.jsonl", "{\"premise\": \"P\", \"hypothesis\": \"H\", \"idx\": 12}\n");
@@ -295,6 +319,10 @@ TEST(ClassTask, PredictionsInTheWordsOfAnotherTask) {
   const auto rows = transfer->load("validation");
   EXPECT_EQ(plain->score({"duplicate", "not_duplicate"}, rows).invalid, 2u);
   EXPECT_DOUBLE_EQ(transfer->score({"duplicate", "not_duplicate"}, rows).main_value(), 100);
+  // What is ranked are the words that the prompt was trained to say.
+  EXPECT_THAT(transfer->choices(), ElementsAre("not_duplicate", "duplicate"));
+  EXPECT_EQ(transfer->score(transfer->choices(), rows).invalid, 0u);
+  EXPECT_EQ(plain->choices(), plain->labels());
   EXPECT_THAT(message_of<ConfigError>([&] { task_of("glue/mrpc", "path: x\nreplace: [a]"); }),
               HasSubstr("replace should be two texts"));
 }

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <set>
 
 #include "data/packed.h"
@@ -49,6 +50,23 @@ TEST(DataFiles, OneArchiveOfManySets) {
   EXPECT_EQ(found(folder, "all.zip"), "the set");
 }
 
+// GLUE and SuperGLUE both have an RTE.
+TEST(DataFiles, SuitesSideBySideInOneFolder) {
+  const TempFolder folder;
+  const Published rte{"RTE", "https://example.org/RTE.zip", "superglue"};
+  const auto text = [&] { return find_data_file("task t", folder.path(), rte, {"train.jsonl"}).text; };
+  folder.write("RTE.zip", stored_zip({{"RTE/train.tsv", "of GLUE"}}));
+  EXPECT_THAT(message_of<MissingData>([&] { text(); }), HasSubstr("superglue/RTE/train.jsonl"));
+  folder.write("combined.zip",
+               stored_zip({{"CB/train.jsonl", "another set"}, {"RTE/train.jsonl", "of all"}}));
+  EXPECT_EQ(text(), "of all");
+  std::filesystem::remove(folder.file("combined.zip"));
+  folder.write("superglue/RTE.zip", stored_zip({{"RTE/train.jsonl", "packed in the suite"}}));
+  EXPECT_EQ(text(), "packed in the suite");
+  folder.write("superglue/RTE/train.jsonl", "in the suite");
+  EXPECT_EQ(text(), "in the suite");
+}
+
 TEST(DataFiles, MissingFilesAreNamedWithWhereTheyArePublished) {
   const TempFolder folder;
   folder.write("QNLI.zip", stored_zip({{"QNLI/train.tsv", "x"}}));
@@ -59,6 +77,16 @@ TEST(DataFiles, MissingFilesAreNamedWithWhereTheyArePublished) {
   EXPECT_THAT(
       message_of<ConfigError>([&] { task_of("superglue/cb", "path: " + folder.path())->load("train"); }),
       HasSubstr("https://dl.fbaipublicfiles.com/glue/superglue/data/v2/CB.zip"));
+  // An official file that is not there is a set that lacks a split; one that somebody named is not.
+  EXPECT_THROW(task_of("superglue/cb", "path: " + folder.path())->load("test"), MissingData);
+  const auto named = task_of("superglue/cb", "path: " + folder.path() + "\ntest: mine.jsonl");
+  try {
+    named->load("test");
+    FAIL() << "no error";
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(dynamic_cast<const MissingData*>(&error), nullptr);
+    EXPECT_THAT(error.what(), HasSubstr("mine.jsonl is not there"));
+  }
   EXPECT_THAT(
       message_of<ConfigError>([&] { task_of("squad/v1.1", "path: " + folder.path())->load("train"); }),
       AllOf(HasSubstr("train-v1.1.json is not there"), HasSubstr("rajpurkar.github.io")));

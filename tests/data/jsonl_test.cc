@@ -61,6 +61,12 @@ TEST(Jsonl, ErrorsNameFileAndLine) {
               HasSubstr("empty list"));
 }
 
+TEST(Jsonl, AFieldThatIsThereTwiceIsAnError) {
+  const auto ignore = [](const JsonRow&) {};
+  EXPECT_THAT(json_error("{\"a\": 1}\n{\"a\": {\"b\": 1}, \"b\": 2, \"a\": 3}\n", ignore),
+              HasSubstr("rows.jsonl:2: the field 'a' is there twice"));
+}
+
 TEST(Tsv, QuotesAreLiteral) {
   const TempFolder folder;
   const std::string path = folder.write("rows.tsv", "sentence\tlabel\n\"a b\" c \t0\n\n\t1\n");

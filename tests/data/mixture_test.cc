@@ -111,6 +111,13 @@ TEST(Mixture, SubmissionsOfEachTask) {
   EXPECT_EQ(files[1].lines[1], R"({"idx":1,"label":1})");
 }
 
+TEST(Mixture, AnswersAreChosenFromOneListOnly) {
+  const Data data;
+  EXPECT_THAT(data.mixture("rte axg")->choices(), ElementsAre("entailment", "not_entailment"));
+  EXPECT_THAT(message_of<ConfigError>([&] { data.mixture("rte copa")->choices(); }),
+              HasSubstr("superglue/rte and superglue/copa have different labels"));
+}
+
 TEST(Mixture, Errors) {
   const Data data;
   EXPECT_THAT(message_of<ConfigError>([] { task_of("mixture", "tasks: []"); }), HasSubstr("task.tasks"));

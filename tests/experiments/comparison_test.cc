@@ -41,7 +41,7 @@ class ComparisonFile : public ::testing::Test {
     return out;
   }
   std::string refused(const std::string& text, const std::vector<std::string>& overrides = {}) const {
-    return message_of([&] { load(text, overrides); });
+    return message_of([&] { check_distinct(load(text, overrides)); });
   }
 
  private:

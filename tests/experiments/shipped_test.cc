@@ -32,7 +32,9 @@ class Shipped : public ::testing::TestWithParam<std::string> {
 TEST_P(Shipped, Resolves) {
   const ConfigNode root = read_yaml_file(path());
   if (root.find("base") != nullptr) {
-    EXPECT_FALSE(load_comparison(path()).runs.empty());
+    const Comparison comparison = load_comparison(path());
+    EXPECT_FALSE(comparison.runs.empty());
+    check_distinct(comparison);
   } else if (root.find("task") != nullptr) {
     resolved(load_config<ExperimentConfig>(path()));
   } else {

@@ -72,6 +72,20 @@ TEST_F(BadInput, EmptyDataSet) {
   EXPECT_THAT(outcome.err, HasSubstr("train.jsonl"));
 }
 
+TEST_F(BadInput, TestFileThatWasNamedAndIsNotThereOrBroken) {
+  const Outcome missing = train({"task.test=" + shop_.path("none.jsonl")});
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_THAT(missing.err, AllOf(HasSubstr("task.test: there is no file"), HasSubstr("none.jsonl")));
+  const Outcome broken = train({"task.test=" + shop_.write("broken.jsonl", "{\"input\": \n")});
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_THAT(broken.err, AllOf(HasSubstr("broken.jsonl:1"), Not(HasSubstr("train "))));
+}
+
+TEST_F(BadInput, RowsWithoutInputAreCounted) {
+  shop_.write("train.jsonl", shop_.read("train.jsonl") + "{\"input\": \" \", \"target\": \"good\"}\n");
+  EXPECT_THAT(train({}).err, HasSubstr("1 of 17 training inputs are empty"));
+}
+
 TEST_F(BadInput, SplitThatIsScoredAtTheEndIsReadAtTheStart) {
   shop_.write("dev.jsonl", "{\"input\": \"a song\"\n");
   const Outcome outcome = train({"train.evaluate_every=0"});

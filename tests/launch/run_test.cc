@@ -169,6 +169,14 @@ TEST(Compare, RunsOneByNumberOrNameAndListsThem) {
   EXPECT_THAT(none.err, HasSubstr("4 is not from 1 to 3"));
   EXPECT_THAT(run_program({"compare", file, "--list", "--set", "train.batch=8"}).out,
               AllOf(HasSubstr("zero    other settings"), HasSubstr("seed=2  not begun")));
+  // An override of what an axis sets: one run is as good as another, all of them are a mistake.
+  const std::vector<std::string> one_seed = {"compare", file, "--set", "train.seed=5"};
+  const Outcome all = run_program(one_seed);
+  EXPECT_EQ(all.code, 2);
+  EXPECT_THAT(all.err, HasSubstr("are the same experiment"));
+  std::vector<std::string> last = one_seed;
+  last.insert(last.end(), {"--run", "3"});
+  EXPECT_EQ(run_program(last).code, 0);
 }
 
 TEST(Compare, GoesOnWhereItWasKilled) {

@@ -63,7 +63,7 @@ TEST_F(SubmissionFiles, HoldEachHiddenRowOnce) {
       "evaluate", {"--split", "test", "--submission", shop_->path("sent/superglue"), "--format", "json"});
   const Outcome outcome = run_program(arguments);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("RTE.jsonl: 7 lines"));
+  EXPECT_THAT(outcome.err, HasSubstr("RTE.jsonl: 7 rows"));
   const Json found = Json::parse(outcome.out);
   EXPECT_EQ(found["examples"], kHidden);
   EXPECT_FALSE(found.contains("metrics")) << outcome.out;
@@ -99,6 +99,13 @@ TEST_F(SubmissionFiles, AreNotBegunWhereTheyCannotEnd) {
                        "--submission", shop_->path("none")}),
               HasSubstr("no benchmark takes"));
   EXPECT_FALSE(std::filesystem::exists(shop_->path("none")));
+  const auto with = [&](const std::string& limit, const std::string& split) {
+    return on_rte("evaluate", {"--split", split, "--submission", shop_->path("some"), "--set", limit});
+  };
+  EXPECT_THAT(refused(with("evaluate.max_examples=3", "test")), HasSubstr("evaluate.max_examples: 3"));
+  EXPECT_THAT(refused(with("text.dev_rows=3", "validation")), HasSubstr("text.dev_rows: 3"));
+  EXPECT_THAT(refused(with("task.max_rows=3", "test")), HasSubstr("max_rows: 3"));
+  EXPECT_FALSE(std::filesystem::exists(shop_->path("some")));
   shop_->write("file", "");
   for (const std::string option : {"--submission", "--predictions"}) {
     const Outcome outcome =

@@ -313,8 +313,8 @@ TEST(PipelineFault, EncoderSlotGradientDropped) {
 class SharedTable : public testing::TestWithParam<std::pair<std::string, std::string>> {};
 
 TEST_P(SharedTable, MustBeSummed) {
-  const auto& [name, table] = GetParam();
-  const GoldenCase golden(name);
+  const GoldenCase golden(GetParam().first);
+  const std::string& table = GetParam().second;
   const Layout layout{"pp2", Mesh(1, 2, 1), between};
   const Expected expected = on_one_rank(golden, {true, 0.0, true});
   for (const bool fault : {false, true})
