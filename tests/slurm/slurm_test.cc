@@ -18,10 +18,13 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class Slurm : public ::testing::Test {
  protected:
   void SetUp() override {
+    if (run_command({"unshare", "-u", "-m", "true"}).code != 0)
+      GTEST_SKIP() << "nodes need host names of their own, which unshare may not give here";
     // munge's clients look for its socket as other users.
     std::filesystem::permissions(shop_.path(""), std::filesystem::perms(0755));
     setenv("SLURM_CONF", (folder() + "/slurm.conf").c_str(), 1);
@@ -32,7 +35,9 @@ class Slurm : public ::testing::Test {
     const Outcome started = cluster("start");
     ASSERT_EQ(started.code, 0) << started.err;
   }
-  void TearDown() override { EXPECT_EQ(cluster("stop").code, 0); }
+  void TearDown() override {
+    if (!IsSkipped()) EXPECT_EQ(cluster("stop").code, 0);
+  }
 
   // Returns the number of the job.
   std::string submit(const std::vector<std::string>& options, const std::string& file,
@@ -47,16 +52,29 @@ class Slurm : public ::testing::Test {
     return outcome.out.substr(0, outcome.out.find('\n'));
   }
 
-  // "COMPLETED 0:0", once the job has ended.
+  // "COMPLETED", once the job has ended; of an array the states of its tasks, each in a line.
   std::string end_of(const std::string& job) {
-    std::string state;
+    std::string states;
     EXPECT_TRUE(wait_until([&] {
-      state = run_command({"squeue", "-h", "-t", "all", "-o", "%T", "-j", job}).out;
-      return state.starts_with("COMPLETED") || state.starts_with("FAILED") ||
-             state.starts_with("CANCELLED") || state.starts_with("TIMEOUT");
-    })) << state
+      states = run_command({"squeue", "-h", "-r", "-t", "all", "-o", "%T", "-j", job}).out;
+      std::istringstream lines(states);
+      for (std::string state; std::getline(lines, state);)
+        if (state != "COMPLETED" && state != "FAILED" && state != "CANCELLED" && state != "TIMEOUT") return false;
+      return !states.empty();
+    })) << states
         << log();
-    return state.substr(0, state.find('\n'));
+    return states.substr(0, states.find_last_not_of('\n') + 1);
+  }
+
+  void wait_for_log(const std::string& words) {
+    EXPECT_TRUE(wait_until([&] { return log().find(words) != std::string::npos; })) << log();
+  }
+
+  void wait_for_step(int step) {
+    const std::string words = "\"step\":" + std::to_string(step) + ",";
+    ASSERT_TRUE(wait_until([&] {
+      return shop_.read("run/metrics.jsonl").find(words) != std::string::npos;
+    })) << log();
   }
 
   static bool wait_until(const std::function<bool()>& done) {
@@ -107,13 +125,43 @@ TEST_F(Slurm, APreemptedRunIsQueuedAgainAndLosesNothing) {
   std::filesystem::remove_all(shop_.path("run"));
 
   const std::string job = submit({"-N2", "-n4"}, "requeue.sbatch", arguments);
-  ASSERT_TRUE(wait_until([&] {
-    return shop_.read("run/metrics.jsonl").find("\"step\":3,") != std::string::npos;
-  })) << log();
+  wait_for_step(3);
   ASSERT_EQ(run_command({"scancel", "--signal=USR1", job}).code, 0);
   EXPECT_EQ(end_of(job), "COMPLETED") << log();
   EXPECT_THAT(log(), AllOf(HasSubstr("queued again (1 of at most"), HasSubstr("going on after step ")));
   EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
+}
+
+// Slurm warns before the limit at a moment of its own choice, up to half a minute early.
+TEST_F(Slurm, ARunIsWarnedBeforeItsTimeLimitAndGoesOn) {
+  const std::string job =
+      submit({"-N2", "-n4", "--time=1", "--signal=USR1@40"}, "requeue.sbatch", training(1'000'000));
+  wait_for_log("queued again (1 of at most");
+  wait_for_log("going on after step ");
+  ASSERT_EQ(run_command({"scancel", job}).code, 0);
+  EXPECT_EQ(end_of(job), "CANCELLED") << log();
+}
+
+TEST_F(Slurm, ACancelledRunIsSavedAndLeavesNoProcess) {
+  const std::string job = submit({"-N2", "-n4"}, "run.sbatch", training(1'000'000));
+  wait_for_step(3);
+  ASSERT_EQ(run_command({"scancel", job}).code, 0);
+  EXPECT_EQ(end_of(job), "CANCELLED") << log();
+  EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
+  EXPECT_THAT(log(), HasSubstr("the same command goes on"));
+  EXPECT_EQ(run_program({"inspect", shop_.path("run/last.h5")}).code, 0);
+}
+
+TEST_F(Slurm, AnArrayMakesTheRunsOfAComparison) {
+  const std::string file = shop_.write("comparison.yaml", "name: seeds\noutput: " + shop_.path("all") +
+                                                              "\nbase: experiment.yaml\n"
+                                                              "grid:\n  - train.seed: [1, 2, 3]\n");
+  const std::string job = submit({"--array=1-3%2"}, "array.sbatch", {file});
+  EXPECT_EQ(end_of(job), "COMPLETED\nCOMPLETED\nCOMPLETED") << log();
+  const Outcome table = run_program({"compare", file});
+  EXPECT_EQ(table.code, 0) << table.err;
+  for (const char* seed : {"1", "2", "3"})
+    EXPECT_THAT(table.err, HasSubstr("train.seed=" + std::string(seed) + ": finished before"));
 }
 
 TEST_F(Slurm, ARankThatFailsEndsTheJobByName) {
@@ -169,9 +217,7 @@ TEST_F(Slurm, MpirunScriptPassesTheWarningOn) {
   for (const std::string& word : training(100'000)) command.push_back(word);
   const std::string out = run_command(command).out;
   const std::string job = out.substr(0, out.find('\n'));
-  ASSERT_TRUE(wait_until([&] {
-    return shop_.read("run/metrics.jsonl").find("\"step\":3,") != std::string::npos;
-  })) << log();
+  wait_for_step(3);
   ASSERT_EQ(run_command({"scancel", "--batch", "--signal=USR1", job}).code, 0);
   EXPECT_EQ(end_of(job), "FAILED") << log();  // 75 is not 0
   EXPECT_THAT(run_command({"scontrol", "show", "job", job}).out, HasSubstr("ExitCode=75:0"));
