@@ -30,12 +30,6 @@ void write(TensorStoreWriter& writer, const std::string& name, const at::Tensor&
   writer.write(name, {dtype_of(bytes), bytes.sizes().vec()}, bytes.const_data_ptr());
 }
 
-Shape whole_shape(const at::Tensor& here, int cut, const CheckpointShare& share) {
-  Shape shape = here.sizes().vec();
-  if (cut != kWhole) shape.at(static_cast<std::size_t>(cut)) *= share.tensor_ranks;
-  return shape;
-}
-
 std::vector<NamedSlice> slices_of(const Parameters& parameters, const OptimizerState* state,
                                   const std::vector<NamedSlice>& results) {
   std::vector<NamedSlice> slices;
@@ -185,14 +179,13 @@ void Checkpoint::load_values(const Parameters& parameters, const CheckpointShare
   std::erase_if(unknown, [&](const std::string& name) { return share.elsewhere.contains(name); });
   for (const Parameter& parameter : parameters) {
     const std::string name = std::string(kValue) + parameter.name;
-    const at::Tensor here = parameter.value();
     std::erase(unknown, parameter.name);
     if (!store_.has(name)) {
       problems.push_back(fmt::format("{} is missing", parameter.name));
       continue;
     }
     const TensorInfo stored = store_.info(name);
-    const Shape wanted = whole_shape(here, parameter.cut, share);
+    const Shape wanted = whole_shape(parameter);
     if (stored.shape != wanted) {
       problems.push_back(fmt::format("{} is [{}] in the file but [{}] in this run", parameter.name,
                                      fmt::join(stored.shape, ", "), fmt::join(wanted, ", ")));
@@ -218,7 +211,7 @@ OptimizerState Checkpoint::state(const OptimizerState& like, const CheckpointSha
     if (!stored.starts_with(kState)) continue;
     const std::string name = swapped(stored.substr(kState.size()), '|', '/');
     const auto known = std::ranges::find(like.tensors, name, &NamedSlice::name);
-    const int cut = known == like.tensors.end() ? kWhole : known->cut;
+    const Cut cut = known == like.tensors.end() ? kWhole : known->cut;
     if (known == like.tensors.end() && share.elsewhere.contains(name.substr(0, name.rfind('/')))) continue;
     out.tensors.push_back({name, read_share(stored, DType::kFloat32, cut, share), cut});
   }
@@ -248,16 +241,14 @@ at::Tensor Checkpoint::value(const std::string& name) const {
   return read(std::string(kValue) + name, DType::kFloat32);
 }
 
-// What does not divide is read whole, so that whoever compares shapes names it.
-at::Tensor Checkpoint::read_share(const std::string& stored_name, DType type, int cut,
+// What is of another size is read whole, so that whoever compares shapes names it.
+at::Tensor Checkpoint::read_share(const std::string& stored_name, DType type, const Cut& cut,
                                   const CheckpointShare& share) const {
-  Shape shape = store_.info(stored_name).shape;
-  const auto dim = static_cast<std::size_t>(cut);
-  if (cut == kWhole || dim >= shape.size() || shape[dim] % share.tensor_ranks != 0)
-    return read(stored_name, type);
-  Slab slab{Shape(shape.size(), 0), shape};
-  slab.count[dim] /= share.tensor_ranks;
-  slab.begin[dim] = slab.count[dim] * share.tensor_rank;
+  const Shape shape = store_.info(stored_name).shape;
+  const auto dim = static_cast<std::size_t>(cut.dim);
+  if (cut == kWhole || dim >= shape.size() || shape[dim] != cut.size) return read(stored_name, type);
+  const Slab slab =
+      slab_of_dim(shape, cut.dim, share_of_units(cut.size, cut.unit, share.tensor_rank, share.tensor_ranks));
   at::Tensor out = at::empty(slab.count, scalar_type(type));
   store_.read(stored_name, slab, type, out.mutable_data_ptr());
   return out;

@@ -99,7 +99,7 @@ class Checkpoint {
  private:
   std::vector<std::string> names_behind(std::string_view mark) const;
   at::Tensor read(const std::string& stored_name, DType type) const;
-  at::Tensor read_share(const std::string& stored_name, DType type, int cut,
+  at::Tensor read_share(const std::string& stored_name, DType type, const Cut& cut,
                         const CheckpointShare& share) const;
 
   TensorStore store_;

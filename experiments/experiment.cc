@@ -151,6 +151,10 @@ void Experiment::open_model() {
   if (static_cast<std::size_t>(config_.mesh.pipe) > layers)
     fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
                 layers);
+  // Tensor ranks share a layer's attention by whole heads.
+  if (const std::int64_t heads = model_->attention_shape().kv_heads; config_.mesh.tensor > heads)
+    fail_config("mesh.tensor: {} ranks for {} heads of keys and values; use at most {}", config_.mesh.tensor,
+                heads, heads);
   tokenizer_ = open_vocabulary(config_.model.vocabulary, *model_, config_.output);
   tokenizer_->check_fits(model_->vocabulary());
   if (prompts_) prompts_->check_vocabulary(tokenizer_->hash(), tokenizer_->path());
@@ -320,8 +324,7 @@ std::int64_t Experiment::count_trained() {
   std::int64_t count = 0;
   for (const Parameter& parameter : parameters_) {
     if (!shared.counts_here(parameter.name)) continue;
-    const std::int64_t shares = parameter.cut == kWhole ? 1 : world_.mesh().size(Axis::kTensor);
-    count += parameter.value().numel() * shares;
+    count += element_count(whole_shape(parameter));
   }
   std::int64_t total = 0;
   for (const std::string& stage : gather_texts(pipe, std::to_string(count))) total += std::stoll(stage);

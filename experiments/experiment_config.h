@@ -101,7 +101,8 @@ void describe(V& v, MeshConfig& s) {
   v.field("pipe", s.pipe, "Stages that the layers are cut into.", {.min = 1, .unit = "ranks"});
   v.field("schedule", s.schedule, "Order of micro-batches in a pipeline: 1f1b keeps the fewest in memory.",
           {.choices = {"1f1b", "gpipe"}});
-  v.field("tensor", s.tensor, "Ranks that share each layer.", {.min = 1, .unit = "ranks"});
+  v.field("tensor", s.tensor, "Ranks that share each layer, by whole heads: evenly or not.",
+          {.min = 1, .unit = "ranks"});
   v.field(
       "sequence_parallel", s.sequence_parallel,
       "Tensor ranks share the tokens between layers, too, instead of holding all of them; no effect on one "

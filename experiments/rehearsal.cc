@@ -86,12 +86,6 @@ Actor make_actor(const BaseModel& model, const ExperimentConfig& config, const U
   return actor;
 }
 
-std::vector<std::int64_t> whole_shape(const Parameter& parameter, std::int64_t tensor_ranks) {
-  std::vector<std::int64_t> shape = parameter.value().sizes().vec();
-  if (parameter.cut != kWhole) shape[static_cast<std::size_t>(parameter.cut)] *= tensor_ranks;
-  return shape;
-}
-
 // Every stage's names, for what several of them hold.
 std::map<std::string, std::vector<std::size_t>> holders_of(const std::vector<Actor>& actors) {
   std::map<std::string, std::vector<std::size_t>> holders;
@@ -147,12 +141,12 @@ class Updates {
     for (const Parameter& parameter : parameters) {
       if (parameter.cut == kWhole) continue;
       ++cut;
-      const std::vector<std::int64_t> whole = whole_shape(parameter, config_.mesh.tensor);
+      const Shape whole = whole_shape(parameter);
       if (whole.size() != 2 || std::min(whole[0], whole[1]) < optimizer.min_dim_size_to_factor) continue;
       const at::Tensor value = parameter.value();
       // Means of rows run along columns, and the other way round.
-      moments += value.size(parameter.cut == 1 ? 0 : 1);
-      row_means += parameter.cut == 0 ? 1 : 0;
+      moments += value.size(parameter.cut.dim == 1 ? 0 : 1);
+      row_means += parameter.cut.dim == 0 ? 1 : 0;
     }
     std::vector<std::int64_t> calls = {cut};  // the norm
     if (optimizer.global_norm_clip > 0) calls.push_back(cut);
@@ -210,9 +204,8 @@ RehearsedStage facts_of(const Actor& actor, const ExperimentConfig& config) {
     stage.trained += value.numel();
     // The optimizer works on the host. A base's gradients and masters are counted with its weights.
     if (config.model.device == "cpu")
-      stage.trained_bytes +=
-          optimizer_bytes(optimizer, value.sizes().vec(), whole_shape(parameter, config.mesh.tensor),
-                          !trains_base && value.scalar_type() != at::kFloat);
+      stage.trained_bytes += optimizer_bytes(optimizer, value.sizes().vec(), whole_shape(parameter),
+                                             !trains_base && value.scalar_type() != at::kFloat);
     // Value and gradient, and the two copies from which it is told how far it moved.
     constexpr std::int64_t kCopies = 4;
     if (!trains_base) stage.trained_bytes += kCopies * static_cast<std::int64_t>(value.nbytes());

@@ -73,9 +73,10 @@ struct LinearSite {
   struct Part {
     std::string module;              // "encoder.block.0.layer.0.SelfAttention.q"
     std::int64_t row = 0, rows = 0;  // its outputs among those of the site, on this rank
+    Cut cut{};                       // of its matrix [out, in]
   };
   std::vector<Part> parts;
-  int cut = 0;  // 0: this tensor rank has a share of the outputs, 1: of the inputs
+  int cut = 0;  // 0: tensor ranks share the outputs of each part, 1: the inputs
   LinearShare* map = nullptr;
 };
 
@@ -83,6 +84,7 @@ struct LinearSite {
 struct KeyValueSite {
   std::string module;      // "encoder.block.0.layer.0.SelfAttention"
   std::int64_t width = 0;  // of a token's keys, and of its values, on this rank
+  Cut cut{};               // of the rows of the matrices that make them
   const KeyValueAdapter** slot = nullptr;
 
   void attach(const KeyValueAdapter* adapter) const { *slot = adapter; }

@@ -25,44 +25,42 @@ at::Tensor WeightLoader::whole(const std::string& name, DType type) {
   return keep(tensor, {{name, 0, -1, kWhole}});
 }
 
-at::Tensor WeightLoader::row_shares(const std::vector<std::string>& names) {
+at::Tensor WeightLoader::row_shares(const std::vector<Rows>& matrices) {
   std::vector<Part> parts;
   std::int64_t total = 0;
   Shape stacked;
-  for (const std::string& name : names) {
-    const Shape shape = source_.info(name).shape;
-    const std::int64_t rows = shape[0] / tensor_.size();
-    TT_CHECK(rows * tensor_.size() == shape[0], "{}: {} rows over {} tensor ranks", name, shape[0],
-             tensor_.size());
-    parts.push_back({name, total, rows, 0});
-    total += rows;
-    stacked = shape;
+  for (const auto& [name, unit] : matrices) {
+    stacked = source_.info(name).shape;
+    const Cut cut{0, stacked[0], unit};
+    parts.push_back({name, total, share_of(cut, tensor_).count, cut});
+    total += parts.back().rows;
   }
   stacked[0] = total;
   at::Tensor tensor = at::empty(stacked, scalar_type(compute_));
   for (const Part& part : parts) {
     at::Tensor rows = tensor.narrow(0, part.row, part.rows);
-    const Slab share = slab_of_dim(source_.info(part.name).shape, 0, {tensor_.rank() * part.rows, part.rows});
+    const Slab share = slab_of_dim(source_.info(part.name).shape, 0, share_of(part.cut, tensor_));
     source_.read(part.name, share, compute_, rows.data_ptr());
   }
   if (parts.size() == 1) parts[0].rows = -1;
   return keep(tensor, std::move(parts));
 }
 
-at::Tensor WeightLoader::columns(const std::string& name, DType type) {
+at::Tensor WeightLoader::columns(const std::string& name, std::int64_t unit, DType type) {
   const Shape shape = source_.info(name).shape;
-  const std::int64_t width = shape[1] / tensor_.size();
-  TT_CHECK(width * tensor_.size() == shape[1], "{}: {} columns over {} tensor ranks", name, shape[1],
-           tensor_.size());
-  at::Tensor tensor = at::empty({shape[0], width}, scalar_type(type));
-  source_.read(name, {{0, tensor_.rank() * width}, {shape[0], width}}, type, tensor.data_ptr());
-  return keep(tensor, {{name, 0, -1, 1}});
+  const Cut cut{1, shape[1], unit};
+  const Slab share = slab_of_dim(shape, 1, share_of(cut, tensor_));
+  at::Tensor tensor = at::empty(share.count, scalar_type(type));
+  source_.read(name, share, type, tensor.data_ptr());
+  return keep(tensor, {{name, 0, -1, cut}});
 }
 
-at::Tensor WeightLoader::column_share(const std::string& name) { return columns(name, compute_); }
+at::Tensor WeightLoader::column_share(const std::string& name, std::int64_t unit) {
+  return columns(name, unit, compute_);
+}
 
 at::Tensor WeightLoader::column_share_float(const std::string& name) {
-  return columns(name, DType::kFloat32);
+  return columns(name, 1, DType::kFloat32);
 }
 
 std::vector<ModelStage::NamedTensor> WeightLoader::weights() const {
@@ -80,7 +78,7 @@ std::vector<LinearSite::Part> WeightLoader::maps_in(const at::Tensor& weight) co
     if (!leaf.tensor.is_same(weight)) continue;
     for (const Part& part : leaf.parts)
       maps.push_back({part.name.substr(0, part.name.size() - kEnding.size()), part.row,
-                      part.rows < 0 ? weight.size(0) : part.rows});
+                      part.rows < 0 ? weight.size(0) : part.rows, part.cut});
   }
   TT_CHECK(!maps.empty(), "a weight of {} rows is none of this loader's", weight.size(0));
   return maps;
@@ -90,7 +88,7 @@ KeyValueSite WeightLoader::key_value_site(const ColumnParallelLinear& map,
                                           const KeyValueAdapter*& slot) const {
   // Values are the last of the stacked maps, keys are as wide.
   const LinearSite::Part values = maps_in(map.weight()).back();
-  return {values.module.substr(0, values.module.rfind('.')), values.rows, &slot};
+  return {values.module.substr(0, values.module.rfind('.')), values.rows, values.cut, &slot};
 }
 
 Parameters WeightLoader::make_trainable() {

@@ -26,11 +26,16 @@ class WeightLoader {
 
   // A vector or matrix that every tensor rank holds whole, in float32 (norms) or the compute type.
   at::Tensor whole(const std::string& name, DType type);
-  // This rank's share of the rows of each matrix [out, in], stacked: [sum of shares, in]. Vectors [out]
-  // (biases) give a vector.
-  at::Tensor row_shares(const std::vector<std::string>& names);
-  // This rank's share of the columns: [out, in / ranks].
-  at::Tensor column_share(const std::string& name);
+  // A matrix [out, in] whose outputs tensor ranks share, so many rows of which stay together.
+  struct Rows {
+    std::string name;
+    std::int64_t unit = 1;
+  };
+  // This rank's share of the rows of each, stacked: [sum of shares, in]. Vectors [out] (biases) give a
+  // vector.
+  at::Tensor row_shares(const std::vector<Rows>& matrices);
+  // This rank's share of the columns, so many of which stay together: [out, share of in].
+  at::Tensor column_share(const std::string& name, std::int64_t unit = 1);
   // The same in float32, for the relative-bias table [buckets, heads].
   at::Tensor column_share_float(const std::string& name);
 
@@ -48,7 +53,7 @@ class WeightLoader {
   struct Part {
     std::string name;
     std::int64_t row, rows;
-    int cut;
+    Cut cut;
   };
   struct Leaf {
     at::Tensor tensor;
@@ -57,7 +62,7 @@ class WeightLoader {
   // The maps that are stacked in `weight` by module: names without ".weight".
   std::vector<LinearSite::Part> maps_in(const at::Tensor& weight) const;
   at::Tensor keep(const at::Tensor& tensor, std::vector<Part> parts);
-  at::Tensor columns(const std::string& name, DType type);
+  at::Tensor columns(const std::string& name, std::int64_t unit, DType type);
 
   const TensorSource& source_;
   const Communicator& tensor_;

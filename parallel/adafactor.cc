@@ -35,10 +35,12 @@ struct Adafactor::Plan {
 
 std::vector<Optimizer::StateShape> Adafactor::state_shapes(const Parameter& parameter) const {
   const at::Tensor value = parameter.value();
-  const Shape whole = slices().whole_shape(parameter);
+  const Shape whole = whole_shape(parameter);
+  const auto along = [&](int dim) {
+    return parameter.cut.dim == dim ? Cut{0, parameter.cut.size, parameter.cut.unit} : kWhole;
+  };
   if (whole.size() == 2 && std::min(whole[0], whole[1]) >= config().min_dim_size_to_factor)
-    return {{kColumn, {value.size(1)}, parameter.cut == 1 ? 0 : kWhole},
-            {kRow, {value.size(0)}, parameter.cut == 0 ? 0 : kWhole}};
+    return {{kColumn, {value.size(1)}, along(1)}, {kRow, {value.size(0)}, along(0)}};
   return {{kUnfactored, value.sizes().vec(), parameter.cut}};
 }
 
@@ -54,7 +56,7 @@ void Adafactor::update(std::vector<Item>& items, const Update& update) {
     }
     plan.row = slot.at(kRow).data_ptr<float>();
     plan.column = slot.at(kColumn).data_ptr<float>();
-    const Shape shape = slices().whole_shape(*items[i].parameter);
+    const Shape shape = whole_shape(*items[i].parameter);
     plan.whole_rows = shape[0];
     plan.whole_columns = shape[1];
   }

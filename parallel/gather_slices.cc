@@ -19,11 +19,10 @@ struct Header {
   at::ScalarType type;
 };
 
-std::string headers_of(const std::vector<NamedSlice>& slices, std::int64_t tensor_ranks) {
+std::string headers_of(const std::vector<NamedSlice>& slices) {
   std::string text;
   for (const NamedSlice& slice : slices) {
-    std::vector<std::int64_t> shape = slice.value.sizes().vec();
-    if (slice.cut != kWhole) shape.at(static_cast<std::size_t>(slice.cut)) *= tensor_ranks;
+    const Shape shape = whole_shape(slice.value.sizes().vec(), slice.cut);
     text += fmt::format("{}\n{} {} {}\n", slice.name, static_cast<int>(slice.value.scalar_type()),
                         shape.size(), fmt::join(shape, " "));
   }
@@ -48,11 +47,20 @@ std::vector<Header> parse_headers(const std::string& text) {
 at::Tensor whole_of(const NamedSlice& slice, Communicator& tensor) {
   const at::Tensor own = slice.value.detach().contiguous();
   if (slice.cut == kWhole || tensor.size() == 1) return own;
-  std::vector<std::int64_t> sizes = own.sizes().vec();
-  sizes.insert(sizes.begin(), tensor.size());
-  const at::Tensor all = at::empty(sizes, own.options());
-  tensor.all_gather(buffer_of(own), buffer_of(all), Traffic::kControl);
-  return at::cat(all.unbind(0), slice.cut);
+  const Shape whole = whole_shape(own.sizes().vec(), slice.cut);
+  std::vector<Shape> shapes(static_cast<std::size_t>(tensor.size()), whole);
+  std::vector<std::int64_t> counts;
+  for (int rank = 0; rank < tensor.size(); ++rank) {
+    Shape& shape = shapes[static_cast<std::size_t>(rank)];
+    shape[static_cast<std::size_t>(slice.cut.dim)] =
+        share_of_units(slice.cut.size, slice.cut.unit, rank, tensor.size()).count;
+    counts.push_back(element_count(shape));
+  }
+  const at::Tensor all = at::empty({element_count(whole)}, own.options());
+  tensor.all_gather(buffer_of(own), buffer_of(all), Parts(counts), Traffic::kControl);
+  std::vector<at::Tensor> parts = all.split_with_sizes(counts);
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = parts[i].view(shapes[i]);
+  return at::cat(parts, slice.cut.dim);
 }
 
 }  // namespace
@@ -65,8 +73,7 @@ void gather_slices(World& world, const std::vector<NamedSlice>& slices, const Sl
   const at::TensorOptions here = slices.empty() ? at::TensorOptions() : slices[0].value.options();
   for (int stage = 0; stage < pipe.size(); ++stage) {
     const bool own = stage == pipe.rank();
-    const auto headers =
-        parse_headers(text_of_rank(pipe, own ? headers_of(slices, tensor.size()) : "", stage));
+    const auto headers = parse_headers(text_of_rank(pipe, own ? headers_of(slices) : "", stage));
     for (std::size_t i = 0; i < headers.size(); ++i) {
       at::Tensor whole;
       if (own) whole = whole_of(slices[i], tensor);

@@ -134,7 +134,7 @@ Optimizer::Slot& Optimizer::slot_of(const Parameter& parameter) {
   return found->second;
 }
 
-int Optimizer::cut_of(const Parameter& parameter, const std::string& state) const {
+Cut Optimizer::cut_of(const Parameter& parameter, const std::string& state) const {
   for (const StateShape& kept : state_shapes(parameter))
     if (kept.name == state) return kept.cut;
   return parameter.cut;  // the master copy
@@ -157,8 +157,7 @@ Optimizer::Item Optimizer::make_item(const Parameter& parameter, StepStats::OfPa
   item.count = value.numel();
   item.rows = value.dim() == 2 ? value.size(0) : 1;
   item.columns = value.dim() == 2 ? value.size(1) : item.count;
-  item.whole_count = 1;
-  for (const std::int64_t size : slices_->whole_shape(parameter)) item.whole_count *= size;
+  item.whole_count = element_count(whole_shape(parameter));
   item.stats = &stats;
   stats.name = parameter.name;
   return item;

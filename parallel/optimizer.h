@@ -118,16 +118,15 @@ class Optimizer {
   struct StateShape {
     std::string name;
     Shape shape;
-    int cut;
+    Cut cut;
   };
   virtual std::vector<StateShape> state_shapes(const Parameter& parameter) const = 0;
 
-  const SliceSums& slices() const { return *slices_; }
   SliceSums& slices() { return *slices_; }
 
  private:
   Slot& slot_of(const Parameter& parameter);
-  int cut_of(const Parameter& parameter, const std::string& state) const;
+  Cut cut_of(const Parameter& parameter, const std::string& state) const;
   Item make_item(const Parameter& parameter, StepStats::OfParameter& stats);
   double gradient_scale(const std::vector<Item>& items);
 

@@ -9,10 +9,9 @@
 #include <string>
 #include <vector>
 
-namespace trimtab {
+#include "parallel/cut.h"
 
-// What a tensor that no rank holds a mere share of is cut along.
-inline constexpr int kWhole = -1;
+namespace trimtab {
 
 // `leaf` is the autograd leaf that collects the gradient. A leaf may hold several logical tensors stacked
 // along dim 0 (queries, keys and values share one matrix multiplication); a Parameter is then the rows [row,
@@ -22,7 +21,7 @@ struct Parameter {
   at::Tensor leaf;   // requires_grad
   std::int64_t row = 0;
   std::int64_t rows = -1;  // -1: the whole leaf
-  int cut = kWhole;        // the dim of which each tensor rank holds an equal share, in order of the ranks
+  Cut cut{};               // how the tensor ranks share it
 
   // The tensor itself, sharing storage with the leaf, without autograd.
   at::Tensor value() const {
@@ -38,11 +37,15 @@ struct Parameter {
 
 using Parameters = std::vector<Parameter>;
 
+inline Shape whole_shape(const Parameter& parameter) {
+  return whole_shape(parameter.value().sizes().vec(), parameter.cut);
+}
+
 // A tensor, or this rank's share of it, under its logical name.
 struct NamedSlice {
   std::string name;
   at::Tensor value;
-  int cut = kWhole;
+  Cut cut{};
 };
 
 }  // namespace trimtab

@@ -14,10 +14,10 @@ bool runs_along_cut(const PartialSum& sum) {
     case SumOver::kAll:
       return sum.parameter->cut != kWhole;
     case SumOver::kColumns:
-      return sum.parameter->cut == 1;
+      return sum.parameter->cut.dim == 1;
     case SumOver::kRows:
     case SumOver::kRowMeans:
-      return sum.parameter->cut == 0;
+      return sum.parameter->cut.dim == 0;
   }
   return false;
 }
@@ -44,12 +44,6 @@ bool on_many_stages(const Parameters& parameters, Communicator& pipe) {
 ShardSums::ShardSums(const Parameters& parameters, const SharedByStages& shared, Communicator& tensor,
                      Communicator& pipe)
     : shared_(shared), tensor_(tensor), pipe_(pipe), many_stages_(on_many_stages(parameters, pipe)) {}
-
-std::vector<std::int64_t> ShardSums::whole_shape(const Parameter& parameter) const {
-  std::vector<std::int64_t> shape = parameter.value().sizes().vec();
-  if (parameter.cut != kWhole) shape.at(static_cast<std::size_t>(parameter.cut)) *= tensor_.size();
-  return shape;
-}
 
 void ShardSums::combine(std::span<PartialSum> sums) {
   if (tensor_.size() == 1) return;

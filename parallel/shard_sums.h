@@ -17,7 +17,6 @@ class ShardSums final : public SliceSums {
   ShardSums(const Parameters& parameters, const SharedByStages& shared, Communicator& tensor,
             Communicator& pipe);
 
-  std::vector<std::int64_t> whole_shape(const Parameter& parameter) const override;
   // Collective over the tensor ranks if a parameter is cut where the sum runs. Added in the order of the
   // ranks, in double, hence the same bits on each.
   void combine(std::span<PartialSum> sums) override;

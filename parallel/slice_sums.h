@@ -29,8 +29,6 @@ struct PartialSum {
 class SliceSums {
  public:
   virtual ~SliceSums() = default;
-  // Shape of the whole parameter.
-  virtual std::vector<std::int64_t> whole_shape(const Parameter& parameter) const;
   // Adds the values of the other slices, where `over` runs along the dim that is cut. Called once for all
   // parameters of a phase, with the same list on each rank.
   virtual void combine(std::span<PartialSum> sums);

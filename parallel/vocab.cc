@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "parallel/collectives.h"
+#include "parallel/cut.h"
 #include "parallel/tensor.h"
 #include "runtime/check.h"
 
@@ -29,11 +30,19 @@ void check_ids(const at::Tensor& ids, std::int64_t vocabulary) {
 struct LocalIds {
   at::Tensor rows, mine;
 };
-LocalIds local_ids(const at::Tensor& ids, std::int64_t share, std::int64_t rank) {
-  const at::Tensor shifted = ids - rank * share;
+LocalIds local_ids(const at::Tensor& ids, const Share& share) {
+  const at::Tensor shifted = ids - share.begin;
   // Bitwise, since the logical forms know no tensors that have a shape only (experiments/rehearsal.h).
-  const at::Tensor mine = shifted.ge(0).bitwise_and(shifted.lt(share));
+  const at::Tensor mine = shifted.ge(0).bitwise_and(shifted.lt(share.count));
   return {shifted.masked_fill(mine.bitwise_not(), 0), mine};
+}
+
+// This rank's rows, of which a tensor of `rows` rows is made.
+Share own_rows(std::int64_t vocabulary, std::int64_t rows, const Communicator& tensor) {
+  const Share own = share_of_units(vocabulary, 1, tensor.rank(), tensor.size());
+  TT_CHECK(own.count == rows, "{} rows of a vocabulary of {} on rank {} of {}", rows, vocabulary,
+           tensor.rank(), tensor.size());
+  return own;
 }
 
 // `highest`: of each token's logits.
@@ -51,8 +60,9 @@ struct TargetScores {
   at::Tensor exp_sum;              // of all ranks', [t]
   at::Tensor log_z, target_logit;  // [t]
 };
-TargetScores target_scores(const at::Tensor& logits, const at::Tensor& targets, Communicator& tensor) {
-  TargetScores scores{local_ids(targets, logits.size(1), tensor.rank()), {}, {}, {}, {}};
+TargetScores target_scores(const at::Tensor& logits, const at::Tensor& targets, const Share& own,
+                           Communicator& tensor) {
+  TargetScores scores{local_ids(targets, own), {}, {}, {}, {}};
   at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
   reduce(highest, ReduceOp::kMax, tensor);
   scores.exps = (logits - highest).exp_();
@@ -66,18 +76,19 @@ TargetScores target_scores(const at::Tensor& logits, const at::Tensor& targets, 
   return scores;
 }
 
-void check_targets(const at::Tensor& logits, const at::Tensor& targets, Communicator& tensor) {
+void check_targets(const at::Tensor& logits, const at::Tensor& targets, std::int64_t vocabulary) {
   TT_CHECK(logits.scalar_type() == at::kFloat && logits.dim() == 2 && logits.size(0) == targets.numel(),
            "cross entropy of {} targets with {} logits", targets.numel(), logits.numel());
-  check_ids(targets, logits.size(1) * tensor.size());
+  check_ids(targets, vocabulary);
 }
 
 // Keeps the gradient itself instead of the logits: it is needed once, and only scaled by then.
 class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits,
-                            const at::Tensor& targets, double z_loss, Communicator* tensor) {
-    const TargetScores scores = target_scores(logits, targets, *tensor);
+                            const at::Tensor& targets, double z_loss, const Share& own,
+                            Communicator* tensor) {
+    const TargetScores scores = target_scores(logits, targets, own, *tensor);
     const at::Tensor& log_z = scores.log_z;
     const at::Tensor loss = (log_z - scores.target_logit + z_loss * log_z.square()).sum();
     // d/dlogits = softmax * (1 + 2 z log Z) - onehot
@@ -88,39 +99,42 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list grads) {
-    return {context->get_saved_variables()[0] * grads[0], at::Tensor(), at::Tensor(), at::Tensor()};
+    return {context->get_saved_variables()[0] * grads[0], at::Tensor(), at::Tensor(), at::Tensor(),
+            at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& ids, Communicator& tensor) {
-  return leave_tensor_region(vocab_parallel_embedding_part(table, ids, tensor), tensor);
+at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& ids, std::int64_t vocabulary,
+                                    Communicator& tensor) {
+  return leave_tensor_region(vocab_parallel_embedding_part(table, ids, vocabulary, tensor), tensor);
 }
 
 at::Tensor vocab_parallel_embedding_part(const at::Tensor& table, const at::Tensor& ids,
-                                         const Communicator& tensor) {
-  check_ids(ids, table.size(0) * tensor.size());
+                                         std::int64_t vocabulary, const Communicator& tensor) {
+  check_ids(ids, vocabulary);
   const at::Tensor here = ids.to(table.device());
   if (tensor.size() == 1) return at::embedding(table, here);
-  const LocalIds local = local_ids(here, table.size(0), tensor.rank());
+  const LocalIds local = local_ids(here, own_rows(vocabulary, table.size(0), tensor));
   return at::embedding(table, local.rows) * local.mine.to(table.scalar_type()).unsqueeze(1);
 }
 
 at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
-                                        Communicator& tensor) {
-  check_targets(logits, targets, tensor);
-  return CrossEntropy::apply(logits, targets.to(logits.device()), z_loss, &tensor);
+                                        std::int64_t vocabulary, Communicator& tensor) {
+  check_targets(logits, targets, vocabulary);
+  return CrossEntropy::apply(logits, targets.to(logits.device()), z_loss,
+                             own_rows(vocabulary, logits.size(1), tensor), &tensor);
 }
 
 at::Tensor vocab_parallel_log_likelihoods(const at::Tensor& logits, const at::Tensor& ids,
-                                          Communicator& tensor) {
+                                          std::int64_t vocabulary, Communicator& tensor) {
   const c10::NoGradGuard no_grad;
-  check_ids(ids, logits.size(1) * tensor.size());
+  check_ids(ids, vocabulary);
   at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
   check_finite(highest);
   reduce(highest, ReduceOp::kMax, tensor);
-  const LocalIds local = local_ids(ids.to(logits.device()), logits.size(1), tensor.rank());
+  const LocalIds local = local_ids(ids.to(logits.device()), own_rows(vocabulary, logits.size(1), tensor));
   const at::Tensor below = logits - highest;
   const at::Tensor asked = below.index_select(1, local.rows) * local.mine;
   // [logits of the ids | sum of exponentials], so that one message carries both.
@@ -130,14 +144,14 @@ at::Tensor vocab_parallel_log_likelihoods(const at::Tensor& logits, const at::Te
   return sums.narrow(1, 0, count) - sums.narrow(1, count, 1).log();
 }
 
-at::Tensor vocab_parallel_argmax(const at::Tensor& logits, Communicator& tensor) {
+at::Tensor vocab_parallel_argmax(const at::Tensor& logits, std::int64_t vocabulary, Communicator& tensor) {
   auto [value, index] = logits.max(1);
   check_finite(value);
   if (tensor.size() == 1) return index;
   at::Tensor best = value.contiguous().clone();
   reduce(best, ReduceOp::kMax, tensor);
-  const std::int64_t vocabulary = logits.size(1) * tensor.size();
-  at::Tensor id = (index + tensor.rank() * logits.size(1)).masked_fill(value.lt(best), vocabulary).neg_();
+  const Share own = own_rows(vocabulary, logits.size(1), tensor);
+  at::Tensor id = (index + own.begin).masked_fill(value.lt(best), vocabulary).neg_();
   reduce(id, ReduceOp::kMax, tensor);
   return id.neg_();
 }

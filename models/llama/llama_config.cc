@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "runtime/check.h"
+#include "runtime/shard.h"
 
 namespace trimtab {
 namespace {
@@ -96,6 +97,19 @@ void check(const LlamaConfig& config) {
   if (config.bos_id != -1 && !in_table(config.bos_id))
     fail_config("Llama config: bos_id is {}, must lie in the vocabulary of {}, or -1 for none", config.bos_id,
                 config.vocab);
+}
+
+LlamaConfig rank_share(const LlamaConfig& config, int k, int m) {
+  if (m > config.kv_heads)
+    fail_config("mesh.tensor: {} ranks for {} heads of keys and values; use at most {}", m, config.kv_heads,
+                config.kv_heads);
+  LlamaConfig own = config;
+  const auto part = [&](std::int64_t n) { return share(n, k, m, Uneven::kAllow).count; };
+  own.kv_heads = part(config.kv_heads);
+  own.heads = own.kv_heads * (config.heads / config.kv_heads);  // queries go with the keys that they share
+  own.d_ff = part(config.d_ff);
+  own.vocab = part(config.vocab);
+  return own;
 }
 
 std::int64_t parameter_count(const LlamaConfig& config) { return element_count(llama_weights(config)); }

@@ -53,6 +53,10 @@ struct LlamaConfig {
   bool operator==(const LlamaConfig&) const = default;
 };
 
+// The heads, inner columns and vocabulary rows that the k-th of m tensor ranks holds of each layer. Throws
+// ConfigError if there are more ranks than heads of keys and values.
+LlamaConfig rank_share(const LlamaConfig& config, int k, int m);
+
 // Throws ConfigError that names the offending field when a number makes no sense.
 void check(const LlamaConfig& config);
 

@@ -18,6 +18,7 @@ namespace trimtab {
 struct LlamaDecoding {
   const std::vector<LlamaLayer>& layers;
   RotaryTable& rotary;
+  std::int64_t vocabulary;  // rows of the embedding table, of all ranks together
   Communicator& tensor;
   at::Tensor first_ids;                                    // int64 [rows], first stage only
   std::function<at::Tensor(const at::Tensor& ids)> embed;  // int64 [t] -> [t, d]; empty: activations come in

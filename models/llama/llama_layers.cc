@@ -13,11 +13,22 @@
 namespace trimtab {
 namespace {
 
-std::vector<std::string> qkv_names(const std::string& prefix, const char* what) {
-  std::vector<std::string> names;
-  for (const char* map : {"q_proj.", "k_proj.", "v_proj."})
-    names.push_back(prefix + "self_attn." + map + what);
-  return names;
+// Columns of the heads of queries that share a head of keys and values: they stay together.
+std::int64_t group_width(const LlamaConfig& config) {
+  return config.heads / config.kv_heads * config.head_dim;
+}
+
+std::vector<WeightLoader::Rows> qkv_rows(const std::string& prefix, const LlamaConfig& config,
+                                         const char* what) {
+  const std::string attention = prefix + "self_attn.";
+  return {{attention + "q_proj." + what, group_width(config)},
+          {attention + "k_proj." + what, config.head_dim},
+          {attention + "v_proj." + what, config.head_dim}};
+}
+
+AttentionHeads own_heads(const LlamaConfig& config, const Communicator& tensor) {
+  const LlamaConfig own = rank_share(config, tensor.rank(), tensor.size());
+  return {own.heads, own.kv_heads, 1.0 / std::sqrt(static_cast<double>(config.head_dim))};
 }
 
 at::Tensor head_norm(const std::string& name, const LlamaConfig& config, WeightLoader& loader) {
@@ -34,13 +45,12 @@ at::Tensor normed_heads(const at::Tensor& x, const at::Tensor& weight_w, double 
 LlamaAttention::LlamaAttention(const std::string& name, const LlamaConfig& config, WeightLoader& loader,
                                Communicator& tensor_ranks)
     : norm(loader.whole(name + "input_layernorm.weight", DType::kFloat32)),
-      qkv(loader.row_shares(qkv_names(name, "weight")), tensor_ranks,
-          config.qkv_bias ? loader.row_shares(qkv_names(name, "bias")) : at::Tensor()),
-      o(loader.column_share(name + "self_attn.o_proj.weight"), tensor_ranks),
+      qkv(loader.row_shares(qkv_rows(name, config, "weight")), tensor_ranks,
+          config.qkv_bias ? loader.row_shares(qkv_rows(name, config, "bias")) : at::Tensor()),
+      o(loader.column_share(name + "self_attn.o_proj.weight", group_width(config)), tensor_ranks),
       q_norm(head_norm(name + "self_attn.q_norm.weight", config, loader)),
       k_norm(head_norm(name + "self_attn.k_norm.weight", config, loader)),
-      heads{config.heads / tensor_ranks.size(), config.kv_heads / tensor_ranks.size(),
-            1.0 / std::sqrt(static_cast<double>(config.head_dim))},
+      heads(own_heads(config, tensor_ranks)),
       epsilon(config.norm_epsilon),
       tensor(&tensor_ranks) {}
 
@@ -59,7 +69,7 @@ at::Tensor LlamaAttention::project(const at::Tensor& x_td, const TokenSplit& tok
 LlamaFeedForward::LlamaFeedForward(const std::string& prefix, const LlamaConfig& config, WeightLoader& loader,
                                    Communicator& tensor_ranks)
     : norm(loader.whole(prefix + "post_attention_layernorm.weight", DType::kFloat32)),
-      gate_up(loader.row_shares({prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight"}),
+      gate_up(loader.row_shares({{prefix + "mlp.gate_proj.weight"}, {prefix + "mlp.up_proj.weight"}}),
               tensor_ranks),
       down(loader.column_share(prefix + "mlp.down_proj.weight"), tensor_ranks),
       epsilon(config.norm_epsilon),

@@ -29,17 +29,18 @@ std::int64_t read_positions(const PassSize& size) {
 
 }  // namespace
 
-StageBytes planned_bytes(const LlamaConfig& config, const UnitRange& layers, const MemoryPlan& plan) {
-  const std::int64_t kv_inner = config.kv_heads * config.head_dim / plan.tensor;
+StageBytes planned_bytes(const LlamaConfig& model, const UnitRange& layers, const MemoryPlan& plan) {
+  const LlamaConfig config = rank_share(model, 0, static_cast<int>(plan.tensor));  // no rank holds more
+  const std::int64_t kv_inner = config.kv_inner();
   const LayerWidths layer{config.d_model,
                           stream_width(config.d_model, plan),
-                          config.inner() / plan.tensor,
+                          config.inner(),
                           2 * kv_inner,
-                          config.d_ff / plan.tensor,
-                          config.heads / plan.tensor,
+                          config.d_ff,
+                          config.heads,
                           2};
   const bool ends = layers.end == config.layers;
-  const std::int64_t count = layers.end - layers.begin, vocabulary = config.vocab / plan.tensor;
+  const std::int64_t count = layers.end - layers.begin, vocabulary = config.vocab;
   const PassSize &waiting = plan.waiting, &at_work = plan.at_work;
 
   std::int64_t kept = count * kept_of_attention(layer, waiting.rows, read_positions(waiting), plan);
@@ -61,8 +62,7 @@ StageBytes planned_bytes(const LlamaConfig& config, const UnitRange& layers, con
   const std::int64_t cached =
       plan.decoded > 0 ? count * 2 * kv_inner * at_work.rows * (at_work.longest + plan.decoded) : 0;
   const std::int64_t bytes = plan.activation_bytes;
-  return {weight_bytes(stage_weights(config, layers) / plan.tensor, plan), kept * bytes, working * bytes,
-          cached * bytes};
+  return {weight_bytes(stage_weights(config, layers), plan), kept * bytes, working * bytes, cached * bytes};
 }
 
 }  // namespace trimtab

@@ -20,20 +20,6 @@ namespace {
 
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
-void check_divisible(const LlamaConfig& config, std::int64_t tensor) {
-  std::string legal;
-  const auto fits = [&](std::int64_t n) {
-    return config.kv_heads % n == 0 && config.d_ff % n == 0 && config.vocab % n == 0;
-  };
-  for (std::int64_t n = 1; n <= config.kv_heads; ++n)
-    if (fits(n)) legal += (legal.empty() ? "" : ", ") + std::to_string(n);
-  if (!fits(tensor))
-    fail_config(
-        "mesh.tensor: {} does not divide {} heads of keys and values, d_ff {} and {} vocabulary rows of this "
-        "model; legal degrees are {}",
-        tensor, config.kv_heads, config.d_ff, config.vocab, legal);
-}
-
 // Where dropout is used: once for the embedding, twice a layer.
 enum : std::uint32_t { kEmbeddingSite, kAttentionSite, kFeedForwardSite, kSitesOfALayer = 2 };
 
@@ -98,27 +84,27 @@ LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, W
       tensor_(world.along(Axis::kTensor)),
       loader_(weights, tensor_, options.compute, options.device),
       rotary_(rotary_frequencies(config), config.rotary_interleaved) {
-  check_divisible(config, tensor_.size());
   TT_CHECK(0 <= options.begin && options.begin < options.end && options.end <= config.layers,
            "layers {} to {} of a model of {}", options.begin, options.end, config.layers);
-  if (embeds_input() || (ends() && config.tied_head)) embedding_ = loader_.row_shares({kEmbedding});
+  if (embeds_input() || (ends() && config.tied_head)) embedding_ = loader_.row_shares({{kEmbedding}});
   for (std::int64_t i = options.begin; i < options.end; ++i)
     layers_.push_back(load_llama_layer(i, config, loader_, tensor_));
   if (!ends()) return;
   norm_ = loader_.whole("model.norm.weight", DType::kFloat32);
-  head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"}), tensor_);
+  head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({{"lm_head.weight"}}), tensor_);
 }
 
 at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
-  return as_activations(vocab_parallel_embedding(embedding_, ids, tensor_));
+  return as_activations(vocab_parallel_embedding(embedding_, ids, config_.vocab, tensor_));
 }
 
 at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch,
                                   const TokenSplit& tokens) const {
   const std::vector<std::int64_t> inputs = batch.encoder.lengths();
   if (!tokens.splits()) return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, inputs);
-  const at::Tensor part = with_gaps(vocab_parallel_embedding_part(embedding_, rows.ids, tensor_), rows.text,
-                                    batch.lanes, adapter_, inputs);
+  const at::Tensor part =
+      with_gaps(vocab_parallel_embedding_part(embedding_, rows.ids, config_.vocab, tensor_), rows.text,
+                batch.lanes, adapter_, inputs);
   return fill_gaps(as_activations(tokens.leave(part)), rows.text, batch.lanes, adapter_, inputs, tokens);
 }
 
@@ -174,7 +160,7 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
 at::Tensor LlamaStage::head(const at::Tensor& x_td) const { return head_->of_entered(x_td).to(at::kFloat); }
 
 LossSums LlamaStage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
-  return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, tensor_),
+  return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, config_.vocab, tensor_),
           batch.decoder.tokens()};
 }
 
@@ -201,7 +187,7 @@ Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t ma
   const JointRows rows = prefix_rows(batch, adapter_);
   at::Tensor& x = io.decoder;
   if (embeds_input()) x = embed_rows(rows, batch, TokenSplit(rows.layout, tensor_, /*split=*/false));
-  LlamaDecoding model{layers_, rotary_, tensor_, {}, {}, {}};
+  LlamaDecoding model{layers_, rotary_, config_.vocab, tensor_, {}, {}, {}};
   std::vector<KvCache> caches;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LlamaAttention& attention = layers_[i].attention;

@@ -101,8 +101,9 @@ class Ia3 final : public TuningMethod {
     const at::Tensor values = at::ones({inputs ? site.map->weight().size(1) : part.rows},
                                        at::TensorOptions(at::kFloat).device(site.map->weight().device()))
                                   .set_requires_grad(true);
-    const bool cut = inputs ? site.cut == 1 : site.cut == 0;
-    parameters.push_back({part.module + ".ia3", values, 0, -1, cut ? 0 : kWhole});
+    const bool shared = part.cut.dim == (inputs ? 1 : 0);
+    parameters.push_back(
+        {part.module + ".ia3", values, 0, -1, shared ? Cut{0, part.cut.size, part.cut.unit} : kWhole});
     if (inputs)
       factors.scale_inputs(values);
     else

@@ -15,13 +15,14 @@ namespace {
 constexpr std::uint64_t kNamedStep = (std::uint64_t{1} << 40) + 2;
 
 template <class Draw>
-at::Tensor drawn(const Shape& shape, int cut, const Communicator& tensor, const Draw& draw) {
+at::Tensor drawn(const Shape& shape, const Cut& cut, const Communicator& tensor, const Draw& draw) {
   TT_CHECK(shape.size() == 2, "{} dims", shape.size());
   Shape first = {0, 0}, count = shape;
   if (cut != kWhole) {
-    const auto dim = static_cast<std::size_t>(cut);
-    count[dim] = shape[dim] / tensor.size();
-    first[dim] = count[dim] * tensor.rank();
+    const auto dim = static_cast<std::size_t>(cut.dim);
+    const Share own = share_of(cut, tensor);
+    first[dim] = own.begin;
+    count[dim] = own.count;
   }
   at::Tensor values = at::empty(count, at::kFloat);
   float* to = values.mutable_data_ptr<float>();
@@ -42,12 +43,13 @@ std::uint64_t number_of(std::string_view name) {
   return number;
 }
 
-at::Tensor InitialValues::normal(const std::string& name, const Shape& shape, double std, int cut) const {
+at::Tensor InitialValues::normal(const std::string& name, const Shape& shape, double std,
+                                 const Cut& cut) const {
   const RandomStream stream(seed_, Purpose::kInit, kNamedStep, number_of(name));
   return drawn(shape, cut, tensor_, [&](std::uint64_t at) { return std * stream.normal(at); }).to(device_);
 }
 
-at::Tensor InitialValues::linear(const std::string& name, const Shape& shape, int cut) const {
+at::Tensor InitialValues::linear(const std::string& name, const Shape& shape, const Cut& cut) const {
   const RandomStream stream(seed_, Purpose::kInit, kNamedStep, number_of(name));
   const double bound = 1.0 / std::sqrt(static_cast<double>(shape[1]));
   return drawn(shape, cut, tensor_,

@@ -27,9 +27,9 @@ class InitialValues {
       : seed_(seed), tensor_(stage.tensor_ranks()), device_(stage.device()) {}
 
   // This rank's share along the dim `cut` of a matrix `shape`, with mean 0.
-  at::Tensor normal(const std::string& name, const Shape& shape, double std, int cut = kWhole) const;
+  at::Tensor normal(const std::string& name, const Shape& shape, double std, const Cut& cut = kWhole) const;
   // Uniform in +-1 / sqrt(in), as LibTorch begins a linear map [out, in].
-  at::Tensor linear(const std::string& name, const Shape& shape, int cut = kWhole) const;
+  at::Tensor linear(const std::string& name, const Shape& shape, const Cut& cut = kWhole) const;
   at::Tensor zeros(const Shape& shape) const;
 
  private:

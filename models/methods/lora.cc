@@ -54,11 +54,11 @@ class LoraTerms final : public LinearAdapter {
 
   at::Tensor dropped(const at::Tensor& x_ti, const AdapterPass* pass) const {
     if (!pass || !pass->training || dropout_ == 0.0) return x_ti;
-    const std::int64_t parts = site_.cut == 1 ? tensor_.size() : 1, share = x_ti.size(1);
-    const at::Tensor mask =
-        dropout_mask(pass->samples, share * parts, dropout_, pass->seed, pass->step, dropout_site_);
-    const at::Tensor own = parts == 1 ? mask : mask.narrow(1, tensor_.rank() * share, share).contiguous();
-    return dropout_rows(x_ti, own, pass->layout);
+    const Cut& cut = site_.parts[0].cut;
+    const Share own = cut.dim == 1 ? share_of(cut, tensor_) : Share{0, x_ti.size(1)};
+    const at::Tensor mask = dropout_mask(pass->samples, cut.dim == 1 ? cut.size : own.count, dropout_,
+                                         pass->seed, pass->step, dropout_site_);
+    return dropout_rows(x_ti, mask.narrow(1, own.begin, own.count).contiguous(), pass->layout);
   }
 
   LinearSite site_;
@@ -100,9 +100,9 @@ class Lora final : public TuningMethod {
  private:
   void add_term(LoraTerms& terms, const LinearSite::Part& part, ModelStage& stage, std::uint64_t seed,
                 Parameters& parameters) {
-    const int cut = terms.site().cut, a_cut = cut == 1 ? 1 : kWhole, b_cut = cut == 0 ? 0 : kWhole;
-    const std::int64_t share = terms.site().map->weight().size(1);
-    const std::int64_t in = cut == 1 ? share * stage.tensor_ranks().size() : share;
+    // A shares the inputs as the map does, B the outputs.
+    const Cut a_cut = part.cut.dim == 1 ? part.cut : kWhole, b_cut = part.cut.dim == 0 ? part.cut : kWhole;
+    const std::int64_t in = part.cut.dim == 1 ? part.cut.size : terms.site().map->weight().size(1);
     // As PEFT begins: A is random, B zero.
     const InitialValues draw(seed, stage);
     LoraTerms::Term term{draw.linear(part.module + ".lora_A", {options_.rank, in}, a_cut),

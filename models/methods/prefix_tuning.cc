@@ -72,8 +72,8 @@ class PrefixTuning final : public TuningMethod {
       if (has_network() && !network_.embedding.defined()) make_network(stage.width(), draw, parameters);
       auto prefix = std::make_unique<AttentionPrefix>(site, options_.length,
                                                       [this] { return network_.hidden_states(*tensor_); });
-      make_matrix(prefix->key_matrix(), site.module + ".prefix_k", site.width, draw, parameters);
-      make_matrix(prefix->value_matrix(), site.module + ".prefix_v", site.width, draw, parameters);
+      make_matrix(prefix->key_matrix(), site.module + ".prefix_k", site, draw, parameters);
+      make_matrix(prefix->value_matrix(), site.module + ".prefix_v", site, draw, parameters);
       prefixes_.push_back(std::move(prefix));
     }
     set_enabled(stage, true);
@@ -89,8 +89,9 @@ class PrefixTuning final : public TuningMethod {
     std::vector<NamedSlice> out;
     if (!has_network()) return out;
     for (const auto& prefix : prefixes_) {
-      out.push_back({prefix->site().module + ".prefix_k", prefix->keys(0).detach(), 1});
-      out.push_back({prefix->site().module + ".prefix_v", prefix->values(0).detach(), 1});
+      const Cut cut = columns(prefix->site());
+      out.push_back({prefix->site().module + ".prefix_k", prefix->keys(0).detach(), cut});
+      out.push_back({prefix->site().module + ".prefix_v", prefix->values(0).detach(), cut});
     }
     return out;
   }
@@ -123,21 +124,23 @@ class PrefixTuning final : public TuningMethod {
     add(parameters, "prefix.hidden.bias", network_.bias, kWhole);
   }
 
-  void make_matrix(PrefixMatrix& matrix, const std::string& name, std::int64_t share,
+  void make_matrix(PrefixMatrix& matrix, const std::string& name, const KeyValueSite& site,
                    const InitialValues& draw, Parameters& parameters) const {
-    const std::int64_t width = share * tensor_->size();
     if (!has_network()) {
-      matrix.direct = draw.normal(name, {options_.length, width}, options_.init_std, 1);
-      add(parameters, name, matrix.direct, 1);
+      matrix.direct = draw.normal(name, {options_.length, site.cut.size}, options_.init_std, columns(site));
+      add(parameters, name, matrix.direct, columns(site));
       return;
     }
-    matrix.weight = draw.linear(name + ".weight", {width, options_.hidden}, 0);
-    matrix.bias = draw.zeros({share});
-    add(parameters, name + ".weight", matrix.weight, 0);
-    add(parameters, name + ".bias", matrix.bias, 0);
+    matrix.weight = draw.linear(name + ".weight", {site.cut.size, options_.hidden}, site.cut);
+    matrix.bias = draw.zeros({site.width});
+    add(parameters, name + ".weight", matrix.weight, site.cut);
+    add(parameters, name + ".bias", matrix.bias, site.cut);
   }
 
-  static void add(Parameters& parameters, const std::string& name, at::Tensor& leaf, int cut) {
+  // Of the keys [P, width] that the site's matrices would make.
+  static Cut columns(const KeyValueSite& site) { return {1, site.cut.size, site.cut.unit}; }
+
+  static void add(Parameters& parameters, const std::string& name, at::Tensor& leaf, const Cut& cut) {
     parameters.push_back({name, leaf.set_requires_grad(true), 0, -1, cut});
   }
 

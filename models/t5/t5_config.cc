@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "runtime/check.h"
+#include "runtime/shard.h"
 
 namespace trimtab {
 namespace {
@@ -124,6 +125,18 @@ void check(const T5Config& config) {
     fail_config(
         "T5 config: eos_id and pad_id are both {}: decoding starts with the one and ends with the other",
         config.eos_id);
+}
+
+T5Config rank_share(const T5Config& config, int k, int m) {
+  if (m > config.heads)
+    fail_config("mesh.tensor: {} ranks for {} heads of keys and values; use at most {}", m, config.heads,
+                config.heads);
+  T5Config own = config;
+  const auto part = [&](std::int64_t n) { return share(n, k, m, Uneven::kAllow).count; };
+  own.heads = part(config.heads);
+  own.d_ff = part(config.d_ff);
+  own.vocab = part(config.vocab);
+  return own;
 }
 
 std::int64_t parameter_count(const T5Config& config) { return element_count(t5_weights(config)); }

@@ -36,6 +36,10 @@ struct T5Config {
 // otherwise.
 T5Config t5_preset(const std::string& name);
 
+// The heads, inner columns and vocabulary rows that the k-th of m tensor ranks holds of each layer. Throws
+// ConfigError if there are more ranks than heads.
+T5Config rank_share(const T5Config& config, int k, int m);
+
 // Throws ConfigError that names the offending field when a number makes no sense.
 void check(const T5Config& config);
 

@@ -69,11 +69,11 @@ class T5StageDecoder final : public StageDecoder {
   }
   at::Tensor most_likely(const at::Tensor& x) override {
     const c10::NoGradGuard no_grad;
-    return vocab_parallel_argmax(model_.logits(x), model_.tensor);
+    return vocab_parallel_argmax(model_.logits(x), model_.config.vocab, model_.tensor);
   }
   at::Tensor log_likelihoods(const at::Tensor& x, const at::Tensor& ids) override {
     const c10::NoGradGuard no_grad;
-    return vocab_parallel_log_likelihoods(model_.logits(x), ids, model_.tensor);
+    return vocab_parallel_log_likelihoods(model_.logits(x), ids, model_.config.vocab, model_.tensor);
   }
 
  private:

@@ -12,9 +12,9 @@ namespace {
 // Uses of dropout inside a layer.
 enum : std::int64_t { kSelfKeys, kSelfOut, kCrossKeys, kCrossOut, kInner, kFeedForwardOut, kUses };
 
-std::vector<std::string> feed_forward_inputs(const std::string& prefix, const T5Config& config) {
-  if (!config.gated_gelu) return {prefix + "DenseReluDense.wi.weight"};
-  return {prefix + "DenseReluDense.wi_0.weight", prefix + "DenseReluDense.wi_1.weight"};
+std::vector<WeightLoader::Rows> feed_forward_inputs(const std::string& prefix, const T5Config& config) {
+  if (!config.gated_gelu) return {{prefix + "DenseReluDense.wi.weight"}};
+  return {{prefix + "DenseReluDense.wi_0.weight"}, {prefix + "DenseReluDense.wi_1.weight"}};
 }
 
 }  // namespace
@@ -31,8 +31,7 @@ T5Pass::T5Pass(const ForwardContext& context, const MicroBatch& batch, const T5C
     : context_(context),
       batch_(batch),
       config_(config),
-      tensor_rank_(tensor.rank()),
-      tensor_size_(tensor.size()),
+      tensor_(tensor),
       on_(context.training && context.dropout > 0) {}
 
 AdapterPass T5Pass::rows(const RowLayout& layout) const {
@@ -49,16 +48,16 @@ at::Tensor T5Pass::feed_forward(std::int64_t site) const {
   if (!on_) return {};
   const at::Tensor all = dropout_mask(batch_.samples, config_.d_ff, context_.dropout, context_.seed,
                                       context_.step, static_cast<std::uint32_t>(site));
-  const std::int64_t share = config_.d_ff / tensor_size_;
-  return all.narrow(1, tensor_rank_ * share, share).contiguous();
+  const Share own = share_of({1, config_.d_ff}, tensor_);
+  return all.narrow(1, own.begin, own.count).contiguous();
 }
 
 at::Tensor T5Pass::keys(std::int64_t site, const RowLayout& layout) const {
   if (!on_) return {};
   const at::Tensor all = dropout_key_mask(batch_.samples, layout, config_.heads, context_.dropout,
                                           context_.seed, context_.step, static_cast<std::uint32_t>(site));
-  const std::int64_t share = config_.heads / tensor_size_;
-  return all.narrow(1, tensor_rank_ * share, share).contiguous();
+  const Share own = share_of({1, config_.heads}, tensor_);
+  return all.narrow(1, own.begin, own.count).contiguous();
 }
 
 T5FeedForward::T5FeedForward(const std::string& prefix, const T5Config& config, WeightLoader& loader,
@@ -83,12 +82,13 @@ at::Tensor T5FeedForward::operator()(const at::Tensor& x_td, const TokenSplit& t
 T5SelfAttention::T5SelfAttention(const std::string& name, const T5Config& config, WeightLoader& loader,
                                  Communicator& tensor)
     : norm(loader.whole(name + "layer_norm.weight", DType::kFloat32)),
-      qkv(loader.row_shares({name + "SelfAttention.q.weight", name + "SelfAttention.k.weight",
-                             name + "SelfAttention.v.weight"}),
+      qkv(loader.row_shares({{name + "SelfAttention.q.weight", config.d_kv},
+                             {name + "SelfAttention.k.weight", config.d_kv},
+                             {name + "SelfAttention.v.weight", config.d_kv}}),
           tensor),
-      o(loader.column_share(name + "SelfAttention.o.weight"), tensor),
+      o(loader.column_share(name + "SelfAttention.o.weight", config.d_kv), tensor),
       epsilon(config.norm_epsilon),
-      heads(config.heads / tensor.size()) {}
+      heads(rank_share(config, tensor.rank(), tensor.size()).heads) {}
 
 at::Tensor T5SelfAttention::operator()(const at::Tensor& x_td, const at::Tensor& bias_table,
                                        const RelativeBias& bias, const TokenSplit& tokens, const T5Pass& pass,
@@ -108,11 +108,13 @@ at::Tensor T5SelfAttention::operator()(const at::Tensor& x_td, const at::Tensor&
 T5CrossAttention::T5CrossAttention(const std::string& name, const T5Config& config, WeightLoader& loader,
                                    Communicator& tensor)
     : norm(loader.whole(name + "layer_norm.weight", DType::kFloat32)),
-      q(loader.row_shares({name + "EncDecAttention.q.weight"}), tensor),
-      kv(loader.row_shares({name + "EncDecAttention.k.weight", name + "EncDecAttention.v.weight"}), tensor),
-      o(loader.column_share(name + "EncDecAttention.o.weight"), tensor),
+      q(loader.row_shares({{name + "EncDecAttention.q.weight", config.d_kv}}), tensor),
+      kv(loader.row_shares({{name + "EncDecAttention.k.weight", config.d_kv},
+                            {name + "EncDecAttention.v.weight", config.d_kv}}),
+         tensor),
+      o(loader.column_share(name + "EncDecAttention.o.weight", config.d_kv), tensor),
       epsilon(config.norm_epsilon),
-      heads(config.heads / tensor.size()) {}
+      heads(rank_share(config, tensor.rank(), tensor.size()).heads) {}
 
 KeysAndValues T5CrossAttention::keys_and_values(const at::Tensor& encoder_td, const RowLayout& encoder,
                                                 const T5Pass& pass) const {

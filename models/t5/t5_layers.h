@@ -45,7 +45,7 @@ class T5Pass {
   const ForwardContext& context_;
   const MicroBatch& batch_;
   const T5Config& config_;
-  std::int64_t tensor_rank_, tensor_size_;
+  const Communicator& tensor_;
   bool on_;
 };
 

@@ -30,15 +30,15 @@ class T5Memory {
       : plan_(plan),
         encoder_layers_(range.encoder_end - range.encoder_begin),
         decoder_layers_(range.decoder_end - range.decoder_begin),
-        vocabulary_(config.vocab / plan.tensor),
+        vocabulary_(config.vocab),
         ends_encoder_(encoder_layers_ > 0 && range.encoder_end == config.encoder_layers),
         ends_decoder_(decoder_layers_ > 0 && range.decoder_end == config.decoder_layers),
         layer_{config.d_model,
                stream_width(config.d_model, plan),
-               config.inner() / plan.tensor,
-               2 * (config.inner() / plan.tensor),
-               config.d_ff / plan.tensor,
-               config.heads / plan.tensor,
+               config.inner(),
+               2 * config.inner(),
+               config.d_ff,
+               config.heads,
                config.gated_gelu ? 2 : 1} {}
 
   std::int64_t kept(const PassSize& size) const {
@@ -97,8 +97,9 @@ class T5Memory {
 }  // namespace
 
 StageBytes planned_bytes(const T5Config& config, const T5StageRange& range, const MemoryPlan& plan) {
-  const T5Memory memory(config, range, plan);
-  return {weight_bytes(stage_weights(config, range) / plan.tensor, plan), memory.kept(plan.waiting),
+  const T5Config own = rank_share(config, 0, static_cast<int>(plan.tensor));  // no rank holds more
+  const T5Memory memory(own, range, plan);
+  return {weight_bytes(stage_weights(own, range), plan), memory.kept(plan.waiting),
           memory.working(plan.at_work), memory.caches()};
 }
 

@@ -22,20 +22,6 @@ namespace {
 constexpr const char* kEncoderBias = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
 constexpr const char* kDecoderBias = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
 
-void check_divisible(const T5Config& config, std::int64_t tensor) {
-  std::string legal;
-  const auto fits = [&](std::int64_t n) {
-    return config.heads % n == 0 && config.d_ff % n == 0 && config.vocab % n == 0;
-  };
-  for (std::int64_t n = 1; n <= config.heads; ++n)
-    if (fits(n)) legal += (legal.empty() ? "" : ", ") + std::to_string(n);
-  if (!fits(tensor))
-    fail_config(
-        "mesh.tensor: {} does not divide {} heads, d_ff {} and {} vocabulary rows of this model; legal "
-        "degrees are {}",
-        tensor, config.heads, config.d_ff, config.vocab, legal);
-}
-
 class T5Stage : public ModelStage {
  public:
   T5Stage(const T5Config& config, const TensorSource& weights, World& world, const T5StageOptions& options);
@@ -123,9 +109,8 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
       sequence_parallel_(options.sequence_parallel),
       tensor_(world.along(Axis::kTensor)),
       loader_(weights, tensor_, options.compute, options.device) {
-  check_divisible(config, tensor_.size());
   if (embeds_encoder() || embeds_decoder() || (ends_decoder() && config.tied_head))
-    embedding_ = loader_.row_shares({"shared.weight"});
+    embedding_ = loader_.row_shares({{"shared.weight"}});
   if (range_.encoder_end > range_.encoder_begin) encoder_bias_ = loader_.column_share_float(kEncoderBias);
   for (std::int64_t i = range_.encoder_begin; i < range_.encoder_end; ++i)
     encoder_.push_back(load_encoder_layer(i, config, loader_, tensor_));
@@ -135,12 +120,12 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
     decoder_.push_back(load_decoder_layer(i, config, loader_, tensor_));
   if (ends_decoder()) {
     decoder_norm_ = loader_.whole("decoder.final_layer_norm.weight", DType::kFloat32);
-    head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({"lm_head.weight"}), tensor_);
+    head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({{"lm_head.weight"}}), tensor_);
   }
 }
 
 at::Tensor T5Stage::embed(const at::Tensor& ids) const {
-  return as_activations(vocab_parallel_embedding(embedding_, ids, tensor_));
+  return as_activations(vocab_parallel_embedding(embedding_, ids, config_.vocab, tensor_));
 }
 
 // Text tokens from the table with the rows of the lane's prompt (prompts.py: prefix_prompt).
@@ -148,8 +133,8 @@ at::Tensor T5Stage::embed_text(const at::Tensor& ids, const RowLayout& text, con
                                const InputAdapter* adapter, const TokenSplit& tokens) const {
   const std::vector<std::int64_t> lengths = text.lengths();
   if (!tokens.splits()) return put_prompts(embed(ids), text, batch.lanes, adapter, lengths);
-  const at::Tensor part =
-      with_gaps(vocab_parallel_embedding_part(embedding_, ids, tensor_), text, batch.lanes, adapter, lengths);
+  const at::Tensor part = with_gaps(vocab_parallel_embedding_part(embedding_, ids, config_.vocab, tensor_),
+                                    text, batch.lanes, adapter, lengths);
   return fill_gaps(as_activations(tokens.leave(part)), text, batch.lanes, adapter, lengths, tokens);
 }
 
@@ -219,7 +204,7 @@ at::Tensor T5Stage::head(const at::Tensor& decoder_td) const {
 }
 
 LossSums T5Stage::loss(const StageIO& out, const MicroBatch& batch, double z_loss) {
-  return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, tensor_),
+  return {vocab_parallel_cross_entropy(head(out.decoder), batch.targets, z_loss, config_.vocab, tensor_),
           batch.decoder.tokens()};
 }
 

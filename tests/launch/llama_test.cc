@@ -158,7 +158,7 @@ TEST(Llama, WhatCannotWorkIsRefused) {
               HasSubstr("17 examples are to be shown, but the training split has 16"));
   EXPECT_THAT(refused({"model.family=t5"}), HasSubstr("no attribute 't5_config'"));
   EXPECT_THAT(run_on_ranks(3, on_llama(shop, "train", {"mesh.tensor=3"})).err,
-              HasSubstr("legal degrees are 1, 2"));
+              HasSubstr("3 ranks for 2 heads of keys and values; use at most 2"));
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ const std::vector<Layout>& layouts() {
                                           {"pp3_uneven", Mesh(1, 3, 1), in_both},
                                           {"pp4", Mesh(1, 4, 1), each_alone},
                                           {"tp2_pp2", Mesh(1, 2, 2), in_decoder},
+                                          {"tp3", Mesh(1, 1, 3), whole},
+                                          {"tp3_pp2_sp", Mesh(1, 2, 3), between, "1f1b", true},
                                           {"dp2", Mesh(2, 1, 1), whole},
                                           {"dp2_pp2", Mesh(2, 2, 1), in_encoder},
                                           {"dp2_pp2_tp2", Mesh(2, 2, 2), in_decoder},
@@ -19,6 +21,10 @@ const std::vector<Layout>& layouts() {
                                           {"tp2_pp2_sp", Mesh(1, 2, 2), between, "gpipe", true},
                                           {"dp2_pp2_tp2_sp", Mesh(2, 2, 2), in_decoder, "1f1b", true}};
   return all;
+}
+
+bool fits(const GoldenCase& golden, const Layout& layout) {
+  return layout.mesh.size(Axis::kTensor) <= golden.model().attention_shape().kv_heads;
 }
 
 std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica) {
@@ -39,12 +45,10 @@ std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& lay
   return golden.model().make_stage(world, options);
 }
 
-at::Tensor share_of(const at::Tensor& whole_tensor, const at::Tensor& share, int rank) {
-  at::Tensor part = whole_tensor;
-  for (std::int64_t dim = 0; dim < whole_tensor.dim(); ++dim)
-    if (share.size(dim) != whole_tensor.size(dim))
-      part = part.narrow(dim, rank * share.size(dim), share.size(dim));
-  return part;
+at::Tensor slab_of(const at::Tensor& whole_tensor, const Cut& cut, const Communicator& tensor) {
+  if (cut == kWhole) return whole_tensor;
+  const Share own = share_of(cut, tensor);
+  return whole_tensor.narrow(cut.dim, own.begin, own.count);
 }
 
 }  // namespace trimtab::test

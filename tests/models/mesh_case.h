@@ -35,14 +35,18 @@ inline std::vector<int> in_decoder(int e, int d) { return {e + 1, d - 1}; }
 inline std::vector<int> in_both(int e, int d) { return {1, e, d - 1}; }
 inline std::vector<int> each_alone(int e, int d) { return {1, e - 1, 1, d - 1}; }
 
+// Three tensor ranks share what does not divide: 4 and 6 heads, 40 inner columns, vocabularies of 120 and
+// 122.
 const std::vector<Layout>& layouts();
+// Whether the model has a head for each tensor rank.
+bool fits(const GoldenCase& golden, const Layout& layout);
 
 // Rows 0 to 3 of the golden batch; replicas get uneven micro-batches of uneven numbers of tokens.
 std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica);
 
 std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world);
 
-// The part of a whole tensor that a tensor rank holds, told from the shape of its share.
-at::Tensor share_of(const at::Tensor& whole_tensor, const at::Tensor& share, int rank);
+// The part of a whole tensor that this tensor rank holds.
+at::Tensor slab_of(const at::Tensor& whole_tensor, const Cut& cut, const Communicator& tensor);
 
 }  // namespace trimtab::test

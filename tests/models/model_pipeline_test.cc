@@ -87,13 +87,14 @@ Expected on_one_rank(const GoldenCase& golden, const Setting& setting) {
   return expected;
 }
 
-double worst_error(const RankResult& result, const Expected& expected, int tensor_rank, std::string& where) {
+double worst_error(const RankResult& result, const Expected& expected, const Communicator& tensor,
+                   std::string& where) {
   double worst = 0;
   for (const Parameter& parameter : result.parameters) {
     if (!parameter.grad().defined()) return 1e30;
     const at::Tensor& wanted = expected.gradients.at(parameter.name);
     // Relative to the whole tensor: a share may be all but zero.
-    const at::Tensor part = share_of(wanted, parameter.grad(), tensor_rank);
+    const at::Tensor part = slab_of(wanted, parameter.cut, tensor);
     const double error =
         (parameter.grad() - part).abs().max().item<double>() / wanted.abs().max().item<double>();
     if (error > worst) where = parameter.name;
@@ -107,6 +108,7 @@ class ModelPipeline : public testing::TestWithParam<Layout> {};
 TEST_P(ModelPipeline, LossAndGradientsAreThoseOfOneRank) {
   for (const std::string& name : golden_cases()) {
     const GoldenCase golden(name);
+    if (!fits(golden, GetParam())) continue;
     for (const Setting& setting :
          {Setting{false, 0.0, true}, {true, 0.0, true}, {false, 0.1, true}, {true, 0.1, true}}) {
       const Expected expected = on_one_rank(golden, setting);
@@ -118,7 +120,7 @@ TEST_P(ModelPipeline, LossAndGradientsAreThoseOfOneRank) {
             << name << " " << setting.text();
         EXPECT_EQ(result.totals.tokens, expected.tokens);
         std::string where;
-        EXPECT_LT(worst_error(result, expected, world.here().tensor, where), kTolerance)
+        EXPECT_LT(worst_error(result, expected, world.along(Axis::kTensor), where), kTolerance)
             << name << " " << setting.text() << " rank " << world.rank() << " " << where;
         const std::lock_guard lock(mutex);
         for (const Parameter& parameter : result.parameters) seen.insert(parameter.name);
@@ -131,6 +133,7 @@ TEST_P(ModelPipeline, LossAndGradientsAreThoseOfOneRank) {
 TEST_P(ModelPipeline, GreedyPredictionsAreThoseOfTheReference) {
   for (const std::string& name : golden_cases()) {
     const GoldenCase golden(name);
+    if (!fits(golden, GetParam())) continue;
     const TokenRows all = golden.generated();
     run_ranks(GetParam().mesh, [&](World& world) {
       at::set_num_threads(1);
@@ -236,7 +239,7 @@ TEST_P(BackwardFault, AllReduceRemoved) {
           });
       EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance);
       std::string where;
-      const double error = worst_error(result, expected, world.here().tensor, where);
+      const double error = worst_error(result, expected, world.along(Axis::kTensor), where);
       EXPECT_EQ(error < kTolerance, !fault) << error;
       EXPECT_EQ(error > 1e-2, fault) << error << " " << where;
       if (fault && whole_model) {
@@ -303,7 +306,7 @@ TEST(PipelineFault, EncoderSlotGradientDropped) {
       EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance);
       if (world.here().pipe != 0) return;
       std::string where;
-      const double error = worst_error(result, expected, 0, where);
+      const double error = worst_error(result, expected, world.along(Axis::kTensor), where);
       EXPECT_EQ(error < kTolerance, !fault) << error;
       EXPECT_EQ(error > 1e-3, fault) << error;
     });
@@ -321,7 +324,7 @@ TEST_P(SharedTable, MustBeSummed) {
     run_ranks(layout.mesh, [&](World& world) {
       const RankResult result = run_rank(golden, layout, {true, 0.0, !fault}, world);
       std::string where;
-      const double error = worst_error(result, expected, 0, where);
+      const double error = worst_error(result, expected, world.along(Axis::kTensor), where);
       EXPECT_EQ(error < kTolerance, !fault) << error;
       EXPECT_EQ(where == table && error > 1e-2, fault) << where << " " << error;
     });

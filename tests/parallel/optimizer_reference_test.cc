@@ -172,11 +172,6 @@ TEST(SgdTrajectory, MatchesTheReferenceInDouble) {
 class EqualHalves : public SliceSums {
  public:
   explicit EqualHalves(int dim) : dim_(dim) {}
-  std::vector<std::int64_t> whole_shape(const Parameter& parameter) const override {
-    std::vector<std::int64_t> shape = parameter.value().sizes().vec();
-    shape[static_cast<std::size_t>(dim_)] *= 2;
-    return shape;
-  }
   void combine(std::span<PartialSum> sums) override {
     for (PartialSum& sum : sums) {
       const bool cut = sum.over == SumOver::kAll || (dim_ == 0) == (sum.over != SumOver::kColumns);
@@ -196,7 +191,8 @@ TEST(SlicedOptimizer, StepsAsTheWholeDoes) {
       config.parameter_scaling = true;
       config.global_norm_clip = 5.0;
       EqualHalves halves(dim);
-      const Parameter slice = random_parameter("p", shape, 1);
+      Parameter slice = random_parameter("p", shape, 1);
+      slice.cut = {dim, 2 * shape[static_cast<std::size_t>(dim)]};
       const Parameter whole{"p", at::cat({slice.leaf, slice.leaf}, dim)};
       const auto of_slice = make_optimizer(config, &halves);
       const auto of_whole = make_optimizer(config);

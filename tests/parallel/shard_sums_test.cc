@@ -21,18 +21,18 @@ constexpr int kSteps = 5;
 struct Whole {
   std::string name;
   std::vector<std::int64_t> shape;
-  int cut;
+  Cut cut;
   std::set<int> stages;
 };
 
 // Matrices that are factored and one that is not, cut along either dim, one that no rank shares, and a table
 // that both stages hold.
 const std::vector<Whole>& model() {
-  static const std::vector<Whole> all = {{"rows", {16, 10}, 0, {0}},
-                                         {"columns", {12, 20}, 1, {1}},
-                                         {"small", {4, 2}, 0, {1}},
+  static const std::vector<Whole> all = {{"rows", {16, 10}, {0, 16, 2}, {0}},
+                                         {"columns", {12, 20}, {1, 20}, {1}},
+                                         {"small", {4, 2}, {0, 4}, {1}},
                                          {"norm", {24}, kWhole, {0}},
-                                         {"table", {20, 9}, 0, {0, 1}}};
+                                         {"table", {20, 9}, {0, 20}, {0, 1}}};
   return all;
 }
 
@@ -40,10 +40,10 @@ at::Tensor gradient_of(const Whole& whole, int step) {
   return random_values(whole.shape, static_cast<std::uint64_t>(step) * 31 + whole.name.size(), 1.0);
 }
 
-at::Tensor share_of(const at::Tensor& whole, int cut, Communicator& tensor) {
+at::Tensor slab_of(const at::Tensor& whole, const Cut& cut, Communicator& tensor) {
   if (cut == kWhole) return whole.clone();
-  const std::int64_t size = whole.size(cut) / tensor.size();
-  return whole.narrow(cut, tensor.rank() * size, size).clone();
+  const Share own = share_of(cut, tensor);
+  return whole.narrow(cut.dim, own.begin, own.count).clone();
 }
 
 OptimizerConfig config() {
@@ -71,7 +71,7 @@ Result train(const Mesh& mesh, bool summed = true) {
       if (pipe.size() > 1 && !whole.stages.contains(pipe.rank())) continue;
       own.push_back(whole);
       const at::Tensor start = random_values(whole.shape, whole.name.size(), 1.0);
-      parameters.push_back({whole.name, share_of(start, whole.cut, tensor), 0, -1, whole.cut});
+      parameters.push_back({whole.name, slab_of(start, whole.cut, tensor), 0, -1, whole.cut});
     }
     SharedByStages shared(parameters, pipe);
     ShardSums sums(parameters, shared, tensor, pipe);
@@ -80,7 +80,7 @@ Result train(const Mesh& mesh, bool summed = true) {
     double norm = 0;
     for (int step = 0; step < kSteps; ++step) {
       for (std::size_t i = 0; i < own.size(); ++i)
-        set_gradient(parameters[i], share_of(gradient_of(own[i], step), own[i].cut, tensor));
+        set_gradient(parameters[i], slab_of(gradient_of(own[i], step), own[i].cut, tensor));
       norm = sync.reduce(parameters, 1.0, 1).gradient_norm;
       optimizer->step(parameters, 0.3);
     }
@@ -112,7 +112,8 @@ TEST_P(ShardSumsOn, StepsAreThoseOfOneRank) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Meshes, ShardSumsOn,
-                         testing::Values(Mesh(1, 1, 2), Mesh(1, 1, 4), Mesh(1, 2, 1), Mesh(1, 2, 2)),
+                         testing::Values(Mesh(1, 1, 2), Mesh(1, 1, 3), Mesh(1, 1, 4), Mesh(1, 2, 1),
+                                         Mesh(1, 2, 2)),
                          [](const auto& test) {
                            return "pipe" + std::to_string(test.param.size(Axis::kPipe)) + "_tensor" +
                                   std::to_string(test.param.size(Axis::kTensor));
