@@ -1,107 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Models of all families over meshes of ranks against one rank: loss, the gradient of everything that is
-// trained, and greedy predictions, for a prompt and for the whole model, without and with dropout. And faults
-// that must show.
-#include <ATen/Parallel.h>
+// Models of all families over meshes of threads against one rank (mesh_step.h). And faults that must show.
 #include <gmock/gmock.h>
 
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <set>
 
-#include "models/golden_case.h"
-#include "models/mesh_case.h"
-#include "models/model_pass.h"
-#include "parallel/gradient_sync.h"
-#include "parallel/pipeline.h"
-#include "parallel/shared_by_stages.h"
+#include "models/mesh_step.h"
 
 namespace trimtab::test {
 namespace {
-
-constexpr double kTolerance = 1e-5;
-constexpr double kZLoss = 1e-4;
-
-struct Setting {
-  bool whole_model = false;  // otherwise a prompt
-  double dropout = 0.0;
-  bool sum_shared = true;
-
-  ForwardContext context() const {
-    return {.training = true, .dropout = dropout, .seed = 7, .step = 3, .observe = {}};
-  }
-  std::string text() const { return fmt::format("{} dropout {}", whole_model ? "model" : "prompt", dropout); }
-};
-
-using PassMaker = std::function<std::unique_ptr<PipelineStage>(ModelStage&, const ForwardContext&)>;
-
-std::unique_ptr<PipelineStage> plain_pass(ModelStage& stage, const ForwardContext& context) {
-  return std::make_unique<ModelPass>(stage, context, kZLoss);
-}
-
-// One rank's part of a step.
-struct RankResult {
-  StepTotals totals;
-  Parameters parameters;  // with their gradients
-};
-
-RankResult run_rank(const GoldenCase& golden, const Layout& layout, const Setting& setting, World& world,
-                    const PassMaker& make_pass = plain_pass) {
-  at::set_num_threads(1);  // of this rank's thread: ranks that share the processors only wait for each other
-  const auto stage = stage_of(golden, layout, world);
-  RankResult result;
-  const at::Tensor rows = golden.stored("prompt").set_requires_grad(true);
-  FixedPrompt prompt(rows);
-  if (setting.whole_model) {
-    result.parameters = stage->trainable_base();
-  } else {
-    stage->attach_input(&prompt);  // everywhere, since layouts depend on it
-    if (stage->embeds_input()) result.parameters = {{"prompt", rows}};
-  }
-  Communicator& pipe = world.along(Axis::kPipe);
-  Pipeline pipeline(pipe, {layout.schedule, !result.parameters.empty(), stage->decodes()});
-  const auto pass = make_pass(*stage, setting.context());
-  const auto batches = micro_batches(golden, world.mesh().size(Axis::kData), world.here().data);
-  const PassTotals totals = pipeline.train(*pass, batches);
-  if (setting.sum_shared) SharedByStages(result.parameters, pipe).sum(result.parameters);
-  result.totals =
-      GradientSync(world.along(Axis::kData)).reduce(result.parameters, totals.loss, totals.tokens);
-  return result;
-}
-
-// What one rank computes.
-struct Expected {
-  double loss = 0;
-  std::int64_t tokens = 0;
-  std::map<std::string, at::Tensor> gradients;
-};
-
-Expected on_one_rank(const GoldenCase& golden, const Setting& setting) {
-  World world = solo_world();
-  const RankResult result = run_rank(golden, {"one", Mesh(), whole}, setting, world);
-  Expected expected{result.totals.loss, result.totals.tokens, {}};
-  for (const Parameter& parameter : result.parameters)
-    expected.gradients[parameter.name] = parameter.grad().clone();
-  return expected;
-}
-
-double worst_error(const RankResult& result, const Expected& expected, const Communicator& tensor,
-                   std::string& where) {
-  double worst = 0;
-  for (const Parameter& parameter : result.parameters) {
-    if (!parameter.grad().defined()) return 1e30;
-    const at::Tensor& wanted = expected.gradients.at(parameter.name);
-    // Relative to the whole tensor: a share may be all but zero.
-    const at::Tensor part = slab_of(wanted, parameter.cut, tensor);
-    const double error =
-        (parameter.grad() - part).abs().max().item<double>() / wanted.abs().max().item<double>();
-    if (error > worst) where = parameter.name;
-    worst = std::max(worst, error);
-  }
-  return worst;
-}
 
 class ModelPipeline : public testing::TestWithParam<Layout> {};
 
@@ -109,23 +18,12 @@ TEST_P(ModelPipeline, LossAndGradientsAreThoseOfOneRank) {
   for (const std::string& name : golden_cases()) {
     const GoldenCase golden(name);
     if (!fits(golden, GetParam())) continue;
-    for (const Setting& setting :
-         {Setting{false, 0.0, true}, {true, 0.0, true}, {false, 0.1, true}, {true, 0.1, true}}) {
+    for (const Setting& setting : kSettings) {
       const Expected expected = on_one_rank(golden, setting);
-      std::mutex mutex;
-      std::set<std::string> seen;
       run_ranks(GetParam().mesh, [&](World& world) {
-        const RankResult result = run_rank(golden, GetParam(), setting, world);
-        EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance)
-            << name << " " << setting.text();
-        EXPECT_EQ(result.totals.tokens, expected.tokens);
-        std::string where;
-        EXPECT_LT(worst_error(result, expected, world.along(Axis::kTensor), where), kTolerance)
-            << name << " " << setting.text() << " rank " << world.rank() << " " << where;
-        const std::lock_guard lock(mutex);
-        for (const Parameter& parameter : result.parameters) seen.insert(parameter.name);
+        SCOPED_TRACE(fmt::format("{} {}", name, setting.text()));
+        expect_step(expected, golden, GetParam(), setting, world);
       });
-      EXPECT_EQ(seen.size(), expected.gradients.size()) << "every trained tensor is on some stage";
     }
   }
 }
@@ -134,22 +32,9 @@ TEST_P(ModelPipeline, GreedyPredictionsAreThoseOfTheReference) {
   for (const std::string& name : golden_cases()) {
     const GoldenCase golden(name);
     if (!fits(golden, GetParam())) continue;
-    const TokenRows all = golden.generated();
     run_ranks(GetParam().mesh, [&](World& world) {
-      at::set_num_threads(1);
-      const auto stage = stage_of(golden, GetParam(), world);
-      FixedPrompt prompt(golden.stored("prompt"));
-      stage->attach_input(&prompt);
-      Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
-      ModelPass pass(*stage, {}, 0.0);
-      const auto batches = micro_batches(golden, world.mesh().size(Axis::kData), world.here().data);
-      TokenRows found;
-      for (const TokenRows& rows : pipeline.generate(pass, batches, {12, stage->eos_id()}))
-        found.insert(found.end(), rows.begin(), rows.end());
-      const std::ptrdiff_t first = world.here().data == 0 ? 0 : 3;
-      EXPECT_EQ(found, TokenRows(all.begin() + first,
-                                 all.begin() + first + static_cast<std::ptrdiff_t>(found.size())))
-          << name << " rank " << world.rank();
+      SCOPED_TRACE(name);
+      expect_predictions(golden, GetParam(), world);
     });
   }
 }
