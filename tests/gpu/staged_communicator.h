@@ -61,23 +61,24 @@ class StagedCommunicator : public Communicator {
     device_->all_reduce(copy.all(), op, traffic);
     copy.back(buffer);
   }
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override {
     const Copy from(in);
     if (from.holds(out)) {
-      device_->reduce_scatter(from.all(), from.part(out), op, traffic);
+      device_->reduce_scatter(from.all(), from.part(out), parts, op, traffic);
       return from.back(out);
     }
     const Copy to(out);
-    device_->reduce_scatter(from.all(), to.all(), op, traffic);
+    device_->reduce_scatter(from.all(), to.all(), parts, op, traffic);
     to.back(out);
   }
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override {
     const Copy to(out);
     if (to.holds(in)) {
-      device_->all_gather(to.part(in), to.all(), traffic);
+      device_->all_gather(to.part(in), to.all(), parts, traffic);
     } else {
       const Copy from(in);
-      device_->all_gather(from.all(), to.all(), traffic);
+      device_->all_gather(from.all(), to.all(), parts, traffic);
     }
     to.back(out);
   }
