@@ -40,7 +40,8 @@ const std::vector<Layout>& layouts();
 // Rows 0 to 3 of the golden batch; replicas get uneven micro-batches of uneven numbers of tokens.
 std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica);
 
-std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world);
+std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world,
+                                     at::Device device = at::kCPU);
 
 // The part of a whole tensor that a tensor rank holds, told from the shape of its share.
 at::Tensor share_of(const at::Tensor& whole_tensor, const at::Tensor& share, int rank);
