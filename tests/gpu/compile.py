@@ -24,6 +24,7 @@ LIKE = {
     "launch/devices_cuda.cc": "launch/devices_none.cc",
     "tests/bench/throughput_cuda.cc": "tests/bench/throughput_host.cc",
     "tests/gpu/cuda_device.cc": "tests/gpu/stand_in_device.cc",
+    "tests/gpu/nccl_model_test.cc": "tests/models/model_pipeline_test.cc",
     "tests/gpu/nccl_test.cc": "tests/runtime/mpi_communicator_test.cc",
 }
 KERNELS = ["models/ops/attention_cuda.cu"]
