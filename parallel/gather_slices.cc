@@ -44,8 +44,9 @@ std::vector<Header> parse_headers(const std::string& text) {
   return headers;
 }
 
+// On the host, where the optimizer's state is anyway: both ends of a message must be the same kind of memory.
 at::Tensor whole_of(const NamedSlice& slice, Communicator& tensor) {
-  const at::Tensor own = slice.value.detach().contiguous();
+  const at::Tensor own = slice.value.detach().cpu().contiguous();
   if (slice.cut == kWhole || tensor.size() == 1) return own;
   const Shape whole = whole_shape(own.sizes().vec(), slice.cut);
   std::vector<Shape> shapes(static_cast<std::size_t>(tensor.size()), whole);
@@ -70,7 +71,6 @@ void gather_slices(World& world, const std::vector<NamedSlice>& slices, const Sl
   Communicator& pipe = world.along(Axis::kPipe);
   Communicator& tensor = world.along(Axis::kTensor);
   const bool speaks = tensor.rank() == 0;
-  const at::TensorOptions here = slices.empty() ? at::TensorOptions() : slices[0].value.options();
   for (int stage = 0; stage < pipe.size(); ++stage) {
     const bool own = stage == pipe.rank();
     const auto headers = parse_headers(text_of_rank(pipe, own ? headers_of(slices) : "", stage));
@@ -80,7 +80,7 @@ void gather_slices(World& world, const std::vector<NamedSlice>& slices, const Sl
       if (!speaks) continue;
       if (stage != 0 && own) pipe.exchange(std::vector<Send>{{0, buffer_of(whole)}}, {}, Traffic::kControl);
       if (stage != 0 && pipe.rank() == 0) {
-        whole = at::empty(headers[i].shape, here.dtype(headers[i].type));
+        whole = at::empty(headers[i].shape, headers[i].type);
         pipe.exchange({}, std::vector<Receive>{{stage, buffer_of(whole)}}, Traffic::kControl);
       }
       if (pipe.rank() == 0) sink(headers[i].name, whole);

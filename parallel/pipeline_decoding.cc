@@ -76,7 +76,7 @@ class Decoding {
       }
     } else {
       in = wave_.activations(micro);
-      const at::Tensor word = at::empty({1}, at::TensorOptions(at::kLong).device(in.device()));
+      const at::Tensor word = at::empty({1}, at::TensorOptions(at::kLong));
       wave_.exchange(out, {word, in}, wave_.pipe().rank() - 1);
       going = word.item<std::int64_t>() != 0;
     }
@@ -88,19 +88,20 @@ class Decoding {
     return going;
   }
 
-  // On the last stage: the ids go back for the next token, if there is one.
-  Outgoing finish(int micro, std::int64_t t, const at::Tensor& ids) {
-    if (!ids.defined()) return {};
+  // On the last stage: the ids go back for the next token, if there is one. What the host decides by, ids and
+  // whether rows go on, travels in its memory, whatever the device of the activations.
+  Outgoing finish(int micro, std::int64_t t, const at::Tensor& found) {
+    if (!found.defined()) return {};
+    const at::Tensor ids = found.cpu().contiguous();
     rows(micro).add(ids);
     if (t + 1 == limits_.max_tokens) return {};
-    return {{ids.contiguous()}, wave_.head()};
+    return {{ids}, wave_.head()};
   }
 
   // x undefined: the micro-batch has ended.
   Outgoing hand_on(int micro, const at::Tensor& x) {
     const at::Tensor sent = x.defined() ? wave_.as_sent(x, micro) : wave_.activations(micro).zero_();
-    const at::Tensor word =
-        at::full({1}, x.defined() ? 1 : 0, at::TensorOptions(at::kLong).device(sent.device()));
+    const at::Tensor word = at::full({1}, x.defined() ? 1 : 0, at::TensorOptions(at::kLong));
     return {{word, sent}, wave_.pipe().rank() + 1};
   }
 

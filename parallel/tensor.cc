@@ -44,8 +44,9 @@ DType dtype_of(const at::Tensor& tensor) {
 
 Buffer buffer_of(const at::Tensor& tensor) {
   TT_CHECK(tensor.is_contiguous(), "only contiguous tensors have a buffer");
-  return {tensor.is_meta() ? &no_memory : tensor.data_ptr(), tensor.numel(), dtype_of(tensor),
-          tensor.is_cuda() ? DeviceKind::kCuda : DeviceKind::kHost};
+  if (tensor.is_meta()) return {&no_memory, tensor.numel(), dtype_of(tensor)};
+  return {tensor.data_ptr(), tensor.numel(), dtype_of(tensor),
+          tensor.is_cpu() ? DeviceKind::kHost : DeviceKind::kCuda};
 }
 
 }  // namespace trimtab

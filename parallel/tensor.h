@@ -13,7 +13,7 @@ namespace trimtab {
 at::ScalarType scalar_type(DType type);
 // Throws Error for an element type that no communicator or file knows.
 DType dtype_of(const at::Tensor& tensor);
-// A view of a contiguous tensor's memory; the tensor must outlive it.
+// A view of a contiguous tensor's memory, a device's unless it is the host's; the tensor must outlive it.
 Buffer buffer_of(const at::Tensor& tensor);
 
 }  // namespace trimtab

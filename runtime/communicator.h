@@ -171,8 +171,8 @@ class Communicator {
   // `buffer` becomes the one of `root`.
   void broadcast(const Buffer& buffer, int root, Traffic traffic);
   // Sends and receives at once and returns when all are done: no order of the lists can deadlock. Not
-  // collective: only the ranks named take part, and each message needs its counterpart. Messages to itself
-  // are copied.
+  // collective: only the ranks named take part, and each message needs its counterpart, of the same kind of
+  // memory. Messages to itself are copied.
   void exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic);
   // Returns when every member has called it.
   void barrier(Traffic traffic = Traffic::kControl);

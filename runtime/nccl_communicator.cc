@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstring>
 #include <exception>
+#include <ranges>
 #include <thread>
 #include <utility>
 
@@ -132,21 +133,30 @@ class NcclCommunicator : public Communicator {
   }
 
   // One group, so that no order of sends and receives can lock. NCCL matches the messages of two ranks in
-  // order, those to itself included.
+  // order, those to itself included. The device's are only queued, so that those of the host, which are
+  // waited for, lock with them in no order either.
   void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override {
-    if (sends.empty() && receives.empty()) return;
-    const ConstBuffer first = sends.empty() ? ConstBuffer(receives.front().buffer) : sends.front().buffer;
-    for (const Send& send : sends) require_like(first, send.buffer);
-    for (const Receive& receive : receives) require_like(first, receive.buffer);
-    if (first.device == DeviceKind::kHost) return control_->exchange(sends, receives, traffic);
-    queue(describe_call("exchange", first, traffic), [&] {
-      return grouped([&](const auto& keep) {
-        for (const auto& [to, buffer] : sends)
-          keep(ncclSend(buffer.data, elements(buffer), type_of(buffer.dtype), to, comm_, stream_));
-        for (const auto& [from, buffer] : receives)
-          keep(ncclRecv(buffer.data, elements(buffer), type_of(buffer.dtype), from, comm_, stream_));
+    const auto of = [](DeviceKind kind, const auto& messages) {
+      std::vector<std::ranges::range_value_t<decltype(messages)>> some;
+      for (const auto& message : messages)
+        if (message.buffer.device == kind) some.push_back(message);
+      return some;
+    };
+    const auto out = of(DeviceKind::kCuda, sends);
+    const auto in = of(DeviceKind::kCuda, receives);
+    if (!out.empty() || !in.empty()) {
+      const ConstBuffer first = out.empty() ? ConstBuffer(in.front().buffer) : out.front().buffer;
+      queue(describe_call("exchange", first, traffic), [&] {
+        return grouped([&](const auto& keep) {
+          for (const auto& [to, buffer] : out)
+            keep(ncclSend(buffer.data, elements(buffer), type_of(buffer.dtype), to, comm_, stream_));
+          for (const auto& [from, buffer] : in)
+            keep(ncclRecv(buffer.data, elements(buffer), type_of(buffer.dtype), from, comm_, stream_));
+        });
       });
-    });
+    }
+    if (out.size() < sends.size() || in.size() < receives.size())
+      control_->exchange(of(DeviceKind::kHost, sends), of(DeviceKind::kHost, receives), traffic);
   }
 
   // Calls that NCCL takes as one; `calls` gives the result of each to what it is handed.
@@ -218,10 +228,6 @@ class NcclCommunicator : public Communicator {
     failure_ = std::move(failure);
     if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
     std::rethrow_exception(failure_);
-  }
-
-  void require_like(const ConstBuffer& first, const ConstBuffer& other) const {
-    if (other.device != first.device) fail("exchange on '{}': both host and device memory", name());
   }
 
   static std::size_t elements(const ConstBuffer& buffer) { return static_cast<std::size_t>(buffer.count); }

@@ -32,6 +32,8 @@ std::string no_gpu() {
   }
 }
 
+constexpr std::int32_t kOne = 1;
+
 std::unique_ptr<Communicator> everyone() {
   std::vector<int> members(static_cast<std::size_t>(test_session().size()));
   std::iota(members.begin(), members.end(), 0);
@@ -89,10 +91,29 @@ TEST(Nccl, CarriesTheAxesOfAWorld) {
   const int ranks = test_session().size();
   World world =
       mpi_world(Mesh(1, ranks, 1), test_session(), {.deadline = 60s}, nccl_communicators({.deadline = 60s}));
-  auto sum = static_cast<std::int32_t>(world.rank());
-  world.along(Axis::kPipe).all_reduce({&sum, 1, DType::kInt32}, ReduceOp::kSum, Traffic::kTensor);
-  EXPECT_EQ(sum, ranks * (ranks - 1) / 2);
+  const test::DeviceCopy sum(ConstBuffer(&kOne, 1, DType::kInt32));
+  world.along(Axis::kPipe).all_reduce(sum.all(), ReduceOp::kSum, Traffic::kTensor);
+  std::int32_t found = 0;
+  sum.back({&found, 1, DType::kInt32});
+  EXPECT_EQ(found, ranks);
   world.all().barrier();
+}
+
+// The device's part is queued while the host's is waited for.
+TEST(Nccl, ExchangesBothKindsOfMemoryAtOnce) {
+  if (const std::string reason = no_gpu(); !reason.empty()) GTEST_SKIP() << reason;
+  const auto all = everyone();
+  const int next = (all->rank() + 1) % all->size(), before = (all->rank() + all->size() - 1) % all->size();
+  const auto mine = static_cast<std::int32_t>(all->rank());
+  std::int32_t by_host = -1, by_device = -1;
+  const test::DeviceCopy out(ConstBuffer(&mine, 1, DType::kInt32)),
+      in(ConstBuffer(&by_device, 1, DType::kInt32));
+  all->exchange(std::vector<Send>{{next, {&mine, 1, DType::kInt32}}, {next, out.all()}},
+                std::vector<Receive>{{before, in.all()}, {before, {&by_host, 1, DType::kInt32}}},
+                Traffic::kPipeline);
+  in.back({&by_device, 1, DType::kInt32});
+  EXPECT_EQ(by_host, before);
+  EXPECT_EQ(by_device, before);
 }
 
 }  // namespace

@@ -15,6 +15,40 @@
 
 namespace trimtab::test {
 
+// Memory of the device that holds what the host's holds; to come back when asked.
+class DeviceCopy {
+ public:
+  explicit DeviceCopy(const ConstBuffer& host) : host_(host) {
+    check(cudaMalloc(&memory_, host.bytes() == 0 ? 1 : host.bytes()));
+    if (host.bytes() > 0) check(cudaMemcpy(memory_, host.data, host.bytes(), cudaMemcpyHostToDevice));
+  }
+  ~DeviceCopy() { cudaFree(memory_); }
+  DeviceCopy(const DeviceCopy&) = delete;
+  DeviceCopy& operator=(const DeviceCopy&) = delete;
+
+  Buffer all() const { return {memory_, host_.count, host_.dtype, DeviceKind::kCuda}; }
+  bool holds(const ConstBuffer& part) const {
+    const auto* first = static_cast<const char*>(host_.data);
+    const auto* other = static_cast<const char*>(part.data);
+    return other >= first && other < first + host_.bytes();
+  }
+  Buffer part(const ConstBuffer& part) const {
+    const auto offset = static_cast<const char*>(part.data) - static_cast<const char*>(host_.data);
+    return {static_cast<char*>(memory_) + offset, part.count, part.dtype, DeviceKind::kCuda};
+  }
+  void back(const Buffer& to) const {
+    const Buffer from = holds(to) ? part(to) : all();
+    if (to.bytes() > 0) check(cudaMemcpy(to.data, from.data, to.bytes(), cudaMemcpyDeviceToHost));
+  }
+
+ private:
+  static void check(cudaError_t status) {
+    if (status != cudaSuccess) fail("{}", cudaGetErrorString(status));
+  }
+  ConstBuffer host_;
+  void* memory_ = nullptr;
+};
+
 class StagedCommunicator : public Communicator {
  public:
   explicit StagedCommunicator(std::unique_ptr<Communicator> device)
@@ -22,80 +56,47 @@ class StagedCommunicator : public Communicator {
         device_(std::move(device)) {}
 
  private:
-  // Memory of the device that holds what the host's holds; to come back when asked.
-  class Copy {
-   public:
-    explicit Copy(const ConstBuffer& host) : host_(host) {
-      check(cudaMalloc(&memory_, host.bytes() == 0 ? 1 : host.bytes()));
-      if (host.bytes() > 0) check(cudaMemcpy(memory_, host.data, host.bytes(), cudaMemcpyHostToDevice));
-    }
-    ~Copy() { cudaFree(memory_); }
-    Copy(const Copy&) = delete;
-    Copy& operator=(const Copy&) = delete;
-
-    Buffer all() const { return {memory_, host_.count, host_.dtype, DeviceKind::kCuda}; }
-    bool holds(const ConstBuffer& part) const {
-      const auto* first = static_cast<const char*>(host_.data);
-      const auto* other = static_cast<const char*>(part.data);
-      return other >= first && other < first + host_.bytes();
-    }
-    Buffer part(const ConstBuffer& part) const {
-      const auto offset = static_cast<const char*>(part.data) - static_cast<const char*>(host_.data);
-      return {static_cast<char*>(memory_) + offset, part.count, part.dtype, DeviceKind::kCuda};
-    }
-    void back(const Buffer& to) const {
-      const Buffer from = holds(to) ? part(to) : all();
-      if (to.bytes() > 0) check(cudaMemcpy(to.data, from.data, to.bytes(), cudaMemcpyDeviceToHost));
-    }
-
-   private:
-    static void check(cudaError_t status) {
-      if (status != cudaSuccess) fail("{}", cudaGetErrorString(status));
-    }
-    ConstBuffer host_;
-    void* memory_ = nullptr;
-  };
-
   void do_all_reduce(const Buffer& buffer, ReduceOp op, Traffic traffic) override {
-    const Copy copy(buffer);
+    const DeviceCopy copy(buffer);
     device_->all_reduce(copy.all(), op, traffic);
     copy.back(buffer);
   }
-  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, ReduceOp op, Traffic traffic) override {
-    const Copy from(in);
+  void do_reduce_scatter(const ConstBuffer& in, const Buffer& out, const Parts& parts, ReduceOp op,
+                         Traffic traffic) override {
+    const DeviceCopy from(in);
     if (from.holds(out)) {
-      device_->reduce_scatter(from.all(), from.part(out), op, traffic);
+      device_->reduce_scatter(from.all(), from.part(out), parts, op, traffic);
       return from.back(out);
     }
-    const Copy to(out);
-    device_->reduce_scatter(from.all(), to.all(), op, traffic);
+    const DeviceCopy to(out);
+    device_->reduce_scatter(from.all(), to.all(), parts, op, traffic);
     to.back(out);
   }
-  void do_all_gather(const ConstBuffer& in, const Buffer& out, Traffic traffic) override {
-    const Copy to(out);
+  void do_all_gather(const ConstBuffer& in, const Buffer& out, const Parts& parts, Traffic traffic) override {
+    const DeviceCopy to(out);
     if (to.holds(in)) {
-      device_->all_gather(to.part(in), to.all(), traffic);
+      device_->all_gather(to.part(in), to.all(), parts, traffic);
     } else {
-      const Copy from(in);
-      device_->all_gather(from.all(), to.all(), traffic);
+      const DeviceCopy from(in);
+      device_->all_gather(from.all(), to.all(), parts, traffic);
     }
     to.back(out);
   }
   void do_broadcast(const Buffer& buffer, int root, Traffic traffic) override {
-    const Copy copy(buffer);
+    const DeviceCopy copy(buffer);
     device_->broadcast(copy.all(), root, traffic);
     copy.back(buffer);
   }
   void do_exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic) override {
-    std::vector<std::unique_ptr<Copy>> out, in;
+    std::vector<std::unique_ptr<DeviceCopy>> out, in;
     std::vector<Send> device_sends;
     std::vector<Receive> device_receives;
     for (const auto& [to, buffer] : sends) {
-      out.push_back(std::make_unique<Copy>(buffer));
+      out.push_back(std::make_unique<DeviceCopy>(buffer));
       device_sends.push_back({to, out.back()->all()});
     }
     for (const auto& [from, buffer] : receives) {
-      in.push_back(std::make_unique<Copy>(buffer));
+      in.push_back(std::make_unique<DeviceCopy>(buffer));
       device_receives.push_back({from, in.back()->all()});
     }
     device_->exchange(device_sends, device_receives, traffic);

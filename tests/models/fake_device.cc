@@ -25,11 +25,15 @@ namespace {
 
 constexpr c10::DispatchKeySet kKeys(c10::DispatchKey::PrivateUse1);
 
+// Of this thread, as CUDA has it.
+thread_local at::DeviceIndex current = 0;
+
+// On the current device.
 class FakeAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-    return {memory, memory, &std::free, kFakeDevice};
+    return {memory, memory, &std::free, fake_device(current)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &std::free; }
   void copy_data(void* to, const void* from, std::size_t bytes) const override {
@@ -42,13 +46,30 @@ FakeAllocator& allocator() {
   return one;
 }
 
+// Makes the device of what is allocated the current one.
+class On {
+ public:
+  explicit On(std::optional<at::Device> device) : before_(current) {
+    if (device && device->has_index()) current = device->index();
+  }
+  ~On() { current = before_; }
+  On(const On&) = delete;
+  On& operator=(const On&) = delete;
+
+ private:
+  at::DeviceIndex before_;
+};
+
 at::Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> dtype, std::optional<at::Layout>,
-                 std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
+                 std::optional<at::Device> device, std::optional<bool>,
+                 std::optional<at::MemoryFormat> format) {
+  const On on(device);
   return at::detail::empty_generic(size, &allocator(), kKeys, dtype.value_or(at::kFloat), format);
 }
 
 at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride, std::optional<at::ScalarType> dtype,
-                         std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>) {
+                         std::optional<at::Layout>, std::optional<at::Device> device, std::optional<bool>) {
+  const On on(device);
   return at::detail::empty_strided_generic(size, stride, &allocator(), kKeys, dtype.value_or(at::kFloat));
 }
 
@@ -69,6 +90,7 @@ at::Tensor copy_from_and_resize(const at::Tensor& from, const at::Tensor& to) {
 }
 
 const at::Tensor& resize(const at::Tensor& self, c10::SymIntArrayRef size, std::optional<at::MemoryFormat>) {
+  const On on(self.device());
   auto* impl = self.unsafeGetTensorImpl();
   const std::vector<std::int64_t> sizes = C10_AS_INTARRAYREF_SLOW(size).vec();
   impl->set_sizes_contiguous(sizes);
@@ -131,14 +153,28 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("_local_scalar_dense", [](const at::Tensor& x) { return on_host(x).item(); });
 }
 
+at::DeviceIndex current_fake_device() { return current; }
+void set_fake_device(at::DeviceIndex index) {
+  if (index >= 0) current = index;
+}
+
 }  // namespace trimtab::test
 
 namespace c10::impl {
 
 // What is queued is done: events and streams have nothing to wait for.
 struct FakeGuard final : NoOpDeviceGuardImpl<DeviceType::PrivateUse1> {
-  Device exchangeDevice(Device) const override { return getDevice(); }
-  Device getDevice() const override { return trimtab::test::kFakeDevice; }
+  Device exchangeDevice(Device device) const override {
+    const Device before = getDevice();
+    setDevice(device);
+    return before;
+  }
+  Device getDevice() const override {
+    return trimtab::test::fake_device(trimtab::test::current_fake_device());
+  }
+  void setDevice(Device device) const override { trimtab::test::set_fake_device(device.index()); }
+  void uncheckedSetDevice(Device device) const noexcept override { setDevice(device); }
+  DeviceIndex deviceCount() const noexcept override { return trimtab::test::kFakeDevices; }
   Stream getStream(Device) const noexcept override { return Stream(Stream::DEFAULT, getDevice()); }
   Stream getNewStream(Device, int) const override { return Stream(Stream::DEFAULT, getDevice()); }
   Stream exchangeStream(Stream) const noexcept override { return Stream(Stream::DEFAULT, getDevice()); }

@@ -33,7 +33,8 @@ std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, in
   return {golden.batch(3, 4)};
 }
 
-std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world) {
+std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world,
+                                     at::Device device) {
   const std::vector<CostUnit> units = golden.model().cost_units({});
   const auto all = static_cast<int>(units.size());
   const auto encoder = static_cast<int>(
@@ -42,6 +43,7 @@ std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& lay
   const StagePlan plan(units, layout.sizes(before, all - before));
   StageOptions options{units_of(plan, world.here().pipe)};
   options.sequence_parallel = layout.sequence_parallel;
+  options.device = device;
   return golden.model().make_stage(world, options);
 }
 

@@ -44,7 +44,8 @@ bool fits(const GoldenCase& golden, const Layout& layout);
 // Rows 0 to 3 of the golden batch; replicas get uneven micro-batches of uneven numbers of tokens.
 std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica);
 
-std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world);
+std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world,
+                                     at::Device device = at::kCPU);
 
 // The part of a whole tensor that this tensor rank holds.
 at::Tensor slab_of(const at::Tensor& whole_tensor, const Cut& cut, const Communicator& tensor);
