@@ -20,7 +20,7 @@ namespace trimtab {
 namespace {
 
 // Part of every hash: a change of what is stored, or of how text becomes ids, raises it.
-constexpr std::string_view kFormat = "trimtab tokenised examples 1\n";
+constexpr std::string_view kFormat = "trimtab tokenised examples 2\n";
 constexpr const char* kKey = "key";
 constexpr std::size_t kBlock = 2048;  // examples that a thread takes at once
 

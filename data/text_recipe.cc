@@ -26,29 +26,42 @@ TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
   if (options_.max_input < 2 || options_.max_target < 2)
     fail_config("max_input and max_target should be 2 or more (one token and eos), but are {} and {}",
                 options_.max_input, options_.max_target);
-  before_ids_ = fixed_ids(0, template_.input_segment());
-  back_ids_ = tokenizer_.encode(template_.back(), SpecialText::kToken);
-  behind_ids_ = fixed_ids(template_.input_segment() + 1, template_.segments().size());
+  before_ids_ = fixed_ids(0, template_.input_segment(), Behind::kNothing);
+  back_ids_ = encode_part(template_.back(), SpecialText::kToken, Behind::kText);
+  if (!back_ids_.empty()) behind_input_ = tokenizer_.behind(back_ids_);
+  behind_ids_ = fixed_ids(template_.input_segment() + 1, template_.segments().size(), behind_input_);
   if (options_.one_text && template_.last() == ' ')
     fail_config("the template '{}' ends in a blank, but a blank belongs to the word behind it: take it away",
                 options_.text);
   if (options_.one_text && kWhite.find(template_.last()) == std::string_view::npos) blank_.push_back(' ');
-  const std::size_t fixed = before_ids_.size() +
-                            tokenizer_.encode(template_.front(), SpecialText::kToken).size() +
-                            back_ids_.size() + behind_ids_.size();
+  const std::size_t fixed =
+      before_ids_.size() +
+      encode_part(template_.front(), SpecialText::kToken, tokenizer_.behind(before_ids_)).size() +
+      back_ids_.size() + behind_ids_.size();
   if (fixed + 2 > static_cast<std::size_t>(options_.max_input))
     fail_config("the template '{}' takes {} tokens, which leaves no room for text in max_input = {}",
                 options_.text, fixed, options_.max_input);
   find_places();
 }
 
-std::vector<TokenId> TextRecipe::fixed_ids(std::size_t first_segment, std::size_t end) const {
+std::vector<TokenId> TextRecipe::encode_part(const std::string& part, SpecialText special,
+                                             Behind behind) const {
+  return tokenizer_.encode(part, special, options_.one_text ? behind : Behind::kNothing);
+}
+
+std::vector<TokenId> TextRecipe::fixed_ids(std::size_t first_segment, std::size_t end, Behind behind) const {
   std::vector<TokenId> ids;
   for (std::size_t i = first_segment; i < end; ++i) {
-    const std::vector<TokenId> more = tokenizer_.encode(template_.segments()[i], SpecialText::kToken);
+    const std::vector<TokenId> more = encode_part(template_.segments()[i], SpecialText::kToken,
+                                                  ids.empty() ? behind : tokenizer_.behind(ids));
     ids.insert(ids.end(), more.begin(), more.end());
   }
   return ids;
+}
+
+// A blank that the vocabulary itself would put there stands in `blank_`, so a target always goes on a text.
+std::vector<TokenId> TextRecipe::encode_words(const std::string& words) const {
+  return encode_part(blank_ + words, SpecialText::kPlain, Behind::kText);
 }
 
 // Counted with what begins a text and what ends it.
@@ -57,10 +70,12 @@ void TextRecipe::find_places() {
   const std::size_t at_beginning = options_.prompt_first ? 0 : begin;
   if (template_.places().empty()) places_.push_back({std::nullopt, false, at_beginning});
   for (const InputTemplate::Place& place : template_.places()) {
-    const std::size_t tokens = place.behind_input
-                                   ? fixed_ids(place.segment, template_.segments().size()).size() + end
+    const std::size_t before =
+        place.behind_input ? fixed_ids(template_.input_segment() + 1, place.segment, behind_input_).size()
+                           : fixed_ids(0, place.segment, Behind::kNothing).size();
+    const std::size_t tokens = place.behind_input   ? behind_ids_.size() - before + end
                                : place.segment == 0 ? at_beginning
-                                                    : fixed_ids(0, place.segment).size() + begin;
+                                                    : before + begin;
     places_.push_back({place.positions, place.behind_input, tokens});
     if (options_.one_text && place.behind_input && tokens == 0)
       fail_config(
@@ -76,10 +91,11 @@ std::vector<TokenId> TextRecipe::encode_input(const std::string& input, RecipeCo
       static_cast<std::size_t>(options_.max_input - 1) - before_ids_.size() - behind_ids_.size();
   const std::size_t begin = template_.front().size();
   const SpecialText around{begin, begin + input.size()};
-  std::vector<TokenId> middle = tokenizer_.encode(template_.front() + input + template_.back(), around);
+  const Behind behind = tokenizer_.behind(before_ids_);
+  std::vector<TokenId> middle = encode_part(template_.front() + input + template_.back(), around, behind);
   if (middle.size() > most) {
     ++counts.cut_inputs;
-    if (!back_ids_.empty()) middle = tokenizer_.encode(template_.front() + input, around);
+    if (!back_ids_.empty()) middle = encode_part(template_.front() + input, around, behind);
     middle.resize(std::min(middle.size(), most - back_ids_.size()));
     middle.insert(middle.end(), back_ids_.begin(), back_ids_.end());
   }

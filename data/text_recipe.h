@@ -71,9 +71,7 @@ class TextRecipe {
   ExampleStore encode(const std::vector<TextExample>& examples, RecipeCounts& counts) const;
 
   // Ids of words as they stand in a target, without eos.
-  std::vector<TokenId> encode_words(const std::string& words) const {
-    return tokenizer_.encode(blank_ + words);
-  }
+  std::vector<TokenId> encode_words(const std::string& words) const;
   // The text of a target without the sentinel; for one text without white space around it.
   std::string decode_target(std::span<const TokenId> ids) const;
 
@@ -87,7 +85,10 @@ class TextRecipe {
  private:
   std::vector<TokenId> target_ids(const std::string& target) const;
 
-  std::vector<TokenId> fixed_ids(std::size_t first_segment, std::size_t end) const;
+  // Of segments of the template that stand behind something.
+  std::vector<TokenId> fixed_ids(std::size_t first_segment, std::size_t end, Behind behind) const;
+  // A part of one text behind another part; a text of its own for an encoder-decoder.
+  std::vector<TokenId> encode_part(const std::string& part, SpecialText special, Behind behind) const;
   void find_places();
 
   const Tokenizer& tokenizer_;
@@ -95,6 +96,7 @@ class TextRecipe {
   InputTemplate template_;
   std::string blank_;                                        // in front of targets
   std::vector<TokenId> before_ids_, back_ids_, behind_ids_;  // around the input: segments, its own, segments
+  Behind behind_input_ = Behind::kText;                      // what the segments behind the input's follow
   std::vector<Place> places_;
 };
 

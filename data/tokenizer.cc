@@ -5,10 +5,15 @@
 
 namespace trimtab {
 
-std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialText special) const {
+std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialText special, Behind behind) const {
   std::vector<TokenId> ids;
-  append_ids(text, special, ids);
+  append_ids(text, special, behind, ids);
   return ids;
+}
+
+Behind Tokenizer::behind(std::span<const TokenId> ids) const {
+  if (ids.empty()) return Behind::kNothing;
+  return is_written_token(ids.back()) ? Behind::kToken : Behind::kText;
 }
 
 std::string Tokenizer::piece(TokenId id) const {

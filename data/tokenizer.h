@@ -31,6 +31,10 @@ struct SpecialText {
 inline constexpr SpecialText SpecialText::kPlain{};
 inline constexpr SpecialText SpecialText::kToken{0, 0};
 
+// What a text stands behind: nothing; a token that is written in a text, behind which the vocabulary may
+// begin anew; or text, which it goes on, so that no blank is put in front of it.
+enum class Behind { kNothing, kToken, kText };
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -38,7 +42,10 @@ class Tokenizer {
   Tokenizer& operator=(const Tokenizer&) = delete;
 
   // Ids of the text alone: no bos, no eos, no padding.
-  std::vector<TokenId> encode(std::string_view text, SpecialText special = SpecialText::kPlain) const;
+  std::vector<TokenId> encode(std::string_view text, SpecialText special = SpecialText::kPlain,
+                              Behind behind = Behind::kNothing) const;
+  // What a text stands behind that follows these ids.
+  Behind behind(std::span<const TokenId> ids) const;
   // Text of the ids; special tokens are left out. Throws Error for negative ids.
   virtual std::string decode(std::span<const TokenId> ids) const = 0;
 
@@ -79,8 +86,10 @@ class Tokenizer {
   explicit Tokenizer(Known known) : known_(std::move(known)) {}
 
  private:
-  virtual void append_ids(std::string_view text, SpecialText special, std::vector<TokenId>& ids) const = 0;
-  virtual std::string spelling(TokenId id) const = 0;  // of an id in [0, size())
+  virtual void append_ids(std::string_view text, SpecialText special, Behind behind,
+                          std::vector<TokenId>& ids) const = 0;
+  virtual bool is_written_token(TokenId id) const = 0;  // found in a text before anything is cut or merged
+  virtual std::string spelling(TokenId id) const = 0;   // of an id in [0, size())
 
   Known known_;
 };

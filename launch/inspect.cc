@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "experiments/gguf_file.h"
 #include "experiments/plot.h"
 #include "experiments/prompt_inspection.h"
 #include "experiments/prompt_plots.h"
@@ -30,10 +31,10 @@ void draw_picture(const Inspections& inspections, const std::string& path) {
   std::fprintf(stderr, "picture: %s.png\n", pictures.c_str());
 }
 
-// A folder that is no adapter of PEFT's, or an .h5 that is no checkpoint.
+// A folder that is no adapter of PEFT's, a GGUF, or an .h5 that is no checkpoint.
 bool is_model(const std::string& file) {
   if (std::filesystem::is_directory(file)) return !std::filesystem::exists(file + "/adapter_config.json");
-  return file.ends_with(".h5") && !is_checkpoint(file);
+  return is_gguf(file) || (file.ends_with(".h5") && !is_checkpoint(file));
 }
 
 // What is no prompt: a model, or a checkpoint of a method that trains something else. Whether it was one.
@@ -43,6 +44,7 @@ bool show_otherwise(const Options& options) {
   if (is_model(file)) {
     if (options.json) fail_config("--json: {} is a model; it is shown as text only", file);
     text = open_model(file)->summary() + "\n";
+    if (is_gguf(file)) text += describe(Gguf(file));
   } else if (!std::filesystem::is_directory(file) && is_checkpoint(file)) {
     const auto trained = trained_without_prompt(file);
     if (trained.empty()) return false;

@@ -23,6 +23,11 @@ AddedTokenFinder finder(const BpeVocabulary& vocabulary, bool after_normalizer) 
   return {std::move(tokens), vocabulary.path};
 }
 
+std::vector<NormalizerStep> without_prefix(std::vector<NormalizerStep> steps) {
+  std::erase_if(steps, [](const auto& step) { return step.kind == NormalizerStep::Kind::kPrepend; });
+  return steps;
+}
+
 bool is_piece(const BpeVocabulary& vocabulary, std::size_t id) {
   return !vocabulary.pieces[id].empty() &&
          (vocabulary.types.empty() || vocabulary.types[id] == PieceType::kNormal);
@@ -54,6 +59,7 @@ Tokenizer::Known BpeTokenizer::known(const BpeVocabulary& vocabulary) {
 BpeTokenizer::BpeTokenizer(BpeVocabulary vocabulary)
     : Tokenizer(known(vocabulary)),
       vocabulary_(std::move(vocabulary)),
+      going_on_(without_prefix(vocabulary_.normalizer)),
       raw_added_(finder(vocabulary_, false)),
       normalized_added_(finder(vocabulary_, true)),
       pre_tokenizer_(vocabulary_.pre_tokenizer, vocabulary_.path),
@@ -92,7 +98,8 @@ void BpeTokenizer::find_whole_words() {
   }
 }
 
-void BpeTokenizer::append_ids(std::string_view text, SpecialText special, std::vector<TokenId>& ids) const {
+void BpeTokenizer::append_ids(std::string_view text, SpecialText special, Behind behind,
+                              std::vector<TokenId>& ids) const {
   std::string made;
   text = valid_text(text, special, made);
   Call call{special, ids};
@@ -100,7 +107,7 @@ void BpeTokenizer::append_ids(std::string_view text, SpecialText special, std::v
   const auto append_until = [&](std::size_t end) {
     // Normalised text has other places, so there it is all or nothing.
     call.special = special.is_plain(done, end) ? SpecialText::kPlain : SpecialText::kToken;
-    append_normalized(text.substr(done, end - done), done == 0, call);
+    append_normalized(text.substr(done, end - done), done == 0 ? behind : Behind::kToken, call);
   };
   while (const auto token = raw_added_.next(text, done, special)) {
     append_until(token->begin);
@@ -110,20 +117,21 @@ void BpeTokenizer::append_ids(std::string_view text, SpecialText special, std::v
   append_until(text.size());
 }
 
-void BpeTokenizer::append_normalized(std::string_view text, bool at_start, Call& call) const {
+void BpeTokenizer::append_normalized(std::string_view text, Behind behind, Call& call) const {
   std::string made;
-  if (!vocabulary_.normalizer.empty()) text = made = normalized(vocabulary_.normalizer, text);
+  const std::vector<NormalizerStep>& steps = behind == Behind::kText ? going_on_ : vocabulary_.normalizer;
+  if (!steps.empty()) text = made = normalized(steps, text);
   std::size_t done = 0;
   while (const auto token = normalized_added_.next(text, done, call.special)) {
-    append_text(text.substr(done, token->begin - done), at_start && done == 0, call);
+    append_text(text.substr(done, token->begin - done), done == 0 ? behind : Behind::kToken, call);
     call.ids.push_back(token->id);
     done = token->end;
   }
-  append_text(text.substr(done), at_start && done == 0, call);
+  append_text(text.substr(done), done == 0 ? behind : Behind::kToken, call);
 }
 
-void BpeTokenizer::append_text(std::string_view text, bool at_start, Call& call) const {
-  pre_tokenizer_.for_each_word(text, at_start, [&](std::string_view word) {
+void BpeTokenizer::append_text(std::string_view text, Behind behind, Call& call) const {
+  pre_tokenizer_.for_each_word(text, behind, [&](std::string_view word) {
     while (cuts_at_blanks_ && !word.empty()) {
       // In front of each blank that follows something else: "▁▁▁" may be a piece.
       const std::size_t cut = std::min(word.find(kBlank, leading_blanks(word)), word.size());
@@ -190,6 +198,12 @@ std::string BpeTokenizer::decode(std::span<const TokenId> ids) const {
   }
   if (vocabulary_.strip_blank && bytes.starts_with(' ')) bytes.erase(0, 1);
   return find_invalid_utf8(bytes) ? replace_invalid_utf8(bytes) : bytes;
+}
+
+bool BpeTokenizer::is_written_token(TokenId id) const {
+  const auto at = static_cast<std::size_t>(id);
+  return at < vocabulary_.types.size() &&
+         (vocabulary_.types[at] == PieceType::kControl || vocabulary_.types[at] == PieceType::kUserDefined);
 }
 
 std::string BpeTokenizer::spelling(TokenId id) const {

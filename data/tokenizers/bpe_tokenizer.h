@@ -35,11 +35,13 @@ class BpeTokenizer final : public Tokenizer {
   struct Call;  // what one encode() carries along
 
   static Known known(const BpeVocabulary& vocabulary);
-  void append_ids(std::string_view text, SpecialText special, std::vector<TokenId>& ids) const override;
+  void append_ids(std::string_view text, SpecialText special, Behind behind,
+                  std::vector<TokenId>& ids) const override;
+  bool is_written_token(TokenId id) const override;
   std::string spelling(TokenId id) const override;
 
-  void append_normalized(std::string_view text, bool at_start, Call& call) const;
-  void append_text(std::string_view text, bool at_start, Call& call) const;
+  void append_normalized(std::string_view text, Behind behind, Call& call) const;
+  void append_text(std::string_view text, Behind behind, Call& call) const;
   void append_word(std::string_view word, Call& call) const;
   void append_merged(std::string_view word, Call& call) const;
   void add_byte_symbols(std::string_view word, Call& call) const;
@@ -48,6 +50,7 @@ class BpeTokenizer final : public Tokenizer {
   void find_whole_words();
 
   BpeVocabulary vocabulary_;
+  std::vector<NormalizerStep> going_on_;  // the normaliser of a text that goes on another one
   AddedTokenFinder raw_added_;
   AddedTokenFinder normalized_added_;
   PreTokenizer pre_tokenizer_;

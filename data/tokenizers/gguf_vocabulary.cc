@@ -64,8 +64,9 @@ void make_byte_level(GgufVocabulary& gguf, BpeVocabulary& vocabulary) {
   // Where the original has these; the names alone do not say it.
   if (gguf.pre == "qwen2" || gguf.pre == "deepseek-r1-qwen")
     vocabulary.normalizer = {{NormalizerStep::Kind::kNfc}};
-  vocabulary.ignore_merges = gguf.pre == "llama-bpe" || gguf.pre == "llama-v3" || gguf.pre == "llama3";
-  vocabulary.adds_bos = gguf.add_bos_token.value_or(false);
+  const bool llama3 = gguf.pre == "llama-bpe" || gguf.pre == "llama-v3" || gguf.pre == "llama3";
+  vocabulary.ignore_merges = llama3;
+  vocabulary.adds_bos = gguf.add_bos_token.value_or(llama3);  // as llama.cpp has it
 }
 
 // As SentencePiece reads it: a blank in front of every text, also of one that begins with a blank.

@@ -36,6 +36,9 @@ const Registry<Steps>& pre_tokenizers() {
   return table;
 }
 
+// What the part of a text from `begin` on stands behind.
+Behind part_behind(Behind behind, std::size_t begin) { return begin == 0 ? behind : Behind::kToken; }
+
 }  // namespace
 
 SplitStep gpt2_split() { return {kGpt2}; }
@@ -56,17 +59,17 @@ PreTokenizer::PreTokenizer(const std::vector<PreTokenizerStep>& steps, std::stri
   }
 }
 
-void PreTokenizer::run(std::size_t at, std::string_view text, bool at_start, const Visit& visit) const {
+void PreTokenizer::run(std::size_t at, std::string_view text, Behind behind, const Visit& visit) const {
   if (text.empty()) return;
   if (at == steps_.size()) return visit(text);
-  std::visit([&](const auto& step) { cut(step, at, text, at_start, visit); }, steps_[at]);
+  std::visit([&](const auto& step) { cut(step, at, text, behind, visit); }, steps_[at]);
 }
 
-void PreTokenizer::cut(const Split& split, std::size_t at, std::string_view text, bool at_start,
+void PreTokenizer::cut(const Split& split, std::size_t at, std::string_view text, Behind behind,
                        const Visit& visit) const {
   std::size_t done = 0;
   const auto pass = [&](std::size_t begin, std::size_t end, bool keep) {
-    if (keep) run(at + 1, text.substr(begin, end - begin), at_start && begin == 0, visit);
+    if (keep) run(at + 1, text.substr(begin, end - begin), part_behind(behind, begin), visit);
     done = end;
   };
   for (Pattern::Scan scan(split.pattern, text); scan.next();) {
@@ -76,22 +79,23 @@ void PreTokenizer::cut(const Split& split, std::size_t at, std::string_view text
   pass(done, text.size(), split.keep_rest);
 }
 
-void PreTokenizer::cut(LeadingBlankStep, std::size_t at, std::string_view text, bool at_start,
+void PreTokenizer::cut(LeadingBlankStep, std::size_t at, std::string_view text, Behind behind,
                        const Visit& visit) const {
-  if (text.front() == ' ') return run(at + 1, text, at_start, visit);
-  run(at + 1, std::string(1, ' ').append(text), at_start, visit);
+  if (text.front() == ' ' || behind == Behind::kText) return run(at + 1, text, behind, visit);
+  run(at + 1, std::string(1, ' ').append(text), behind, visit);
 }
 
-void PreTokenizer::cut(const MetaspaceStep& step, std::size_t at, std::string_view text, bool at_start,
+void PreTokenizer::cut(const MetaspaceStep& step, std::size_t at, std::string_view text, Behind behind,
                        const Visit& visit) const {
   std::string out = normalized({{NormalizerStep::Kind::kReplace, " ", step.blank}}, text);
-  const bool wanted = step.prepend == MetaspaceStep::Prepend::kAlways ||
-                      (step.prepend == MetaspaceStep::Prepend::kFirst && at_start);
+  const bool wanted = behind == Behind::kNothing
+                          ? step.prepend != MetaspaceStep::Prepend::kNever
+                          : behind == Behind::kToken && step.prepend == MetaspaceStep::Prepend::kAlways;
   if (wanted && !out.starts_with(step.blank)) out.insert(0, step.blank);
   const std::string_view all(out);
   for (std::size_t begin = 0; begin < all.size();) {
     const std::size_t end = step.split ? std::min(all.find(step.blank, begin + 1), all.size()) : all.size();
-    run(at + 1, all.substr(begin, end - begin), at_start && begin == 0, visit);
+    run(at + 1, all.substr(begin, end - begin), part_behind(behind, begin), visit);
     begin = end;
   }
 }

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "data/tokenizer.h"
 #include "data/tokenizers/pattern.h"
 
 namespace trimtab {
@@ -21,11 +22,12 @@ struct SplitStep {
   bool keep_rest = true;
 };
 
-// A blank in front of each word that has none (ByteLevel with add_prefix_space).
+// A blank in front of each word that has none (ByteLevel with add_prefix_space), but for one that goes on a
+// text.
 struct LeadingBlankStep {};
 
 // Blanks become `blank`, and one is put in front of a text that has none: of every one, of the one at the
-// start of the whole text, or of none.
+// start of the whole text, or of none; never of one that goes on another.
 struct MetaspaceStep {
   enum class Prepend { kAlways, kFirst, kNever };
   std::string blank = "▁";
@@ -46,11 +48,11 @@ class PreTokenizer {
   // `place` is for messages. Throws ConfigError for a pattern that cannot be used.
   PreTokenizer(const std::vector<PreTokenizerStep>& steps, std::string_view place);
 
-  // Calls `visit` with each word, from left to right; words are valid during the call only. `at_start` says
-  // that the text begins the whole text. Text is well-formed UTF-8.
+  // Calls `visit` with each word, from left to right; words are valid during the call only. Text is
+  // well-formed UTF-8.
   using Visit = std::function<void(std::string_view)>;
-  void for_each_word(std::string_view text, bool at_start, const Visit& visit) const {
-    run(0, text, at_start, visit);
+  void for_each_word(std::string_view text, Behind behind, const Visit& visit) const {
+    run(0, text, behind, visit);
   }
 
  private:
@@ -62,11 +64,11 @@ class PreTokenizer {
   using Step = std::variant<Split, LeadingBlankStep, MetaspaceStep>;
 
   // Each gives what it cuts to the step after number `at`.
-  void run(std::size_t at, std::string_view text, bool at_start, const Visit& visit) const;
-  void cut(const Split& split, std::size_t at, std::string_view text, bool at_start,
+  void run(std::size_t at, std::string_view text, Behind behind, const Visit& visit) const;
+  void cut(const Split& split, std::size_t at, std::string_view text, Behind behind,
            const Visit& visit) const;
-  void cut(LeadingBlankStep, std::size_t at, std::string_view text, bool at_start, const Visit& visit) const;
-  void cut(const MetaspaceStep&, std::size_t at, std::string_view text, bool at_start,
+  void cut(LeadingBlankStep, std::size_t at, std::string_view text, Behind behind, const Visit& visit) const;
+  void cut(const MetaspaceStep&, std::size_t at, std::string_view text, Behind behind,
            const Visit& visit) const;
 
   std::vector<Step> steps_;

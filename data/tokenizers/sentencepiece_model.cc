@@ -28,6 +28,12 @@ SentencePieceModel::~SentencePieceModel() = default;
 SentencePieceModel::SentencePieceModel(SentencePieceModel&&) noexcept = default;
 SentencePieceModel& SentencePieceModel::operator=(SentencePieceModel&&) noexcept = default;
 
+SentencePieceModel SentencePieceModel::without_prefix() const {
+  // Serialised messages that stand behind each other are merged: normalizer_spec { add_dummy_prefix: false }.
+  constexpr std::string_view kNoPrefix("\x1A\x02\x18\x00", 4);
+  return {path_, std::string(processor_->serialized_model_proto()).append(kNoPrefix)};
+}
+
 void SentencePieceModel::append_ids(std::string_view text, std::vector<TokenId>& ids) const {
   std::vector<int> found;
   const auto status = processor_->Encode(text, &found);

@@ -25,6 +25,9 @@ class SentencePieceModel {
   SentencePieceModel(SentencePieceModel&&) noexcept;
   SentencePieceModel& operator=(SentencePieceModel&&) noexcept;
 
+  // The same, but with no blank in front of the texts that it encodes.
+  SentencePieceModel without_prefix() const;
+
   // Appends the ids of the text; bytes that are no UTF-8 are replaced.
   void append_ids(std::string_view text, std::vector<TokenId>& ids) const;
   std::string decode(const std::vector<int>& ids) const;

@@ -31,20 +31,36 @@ Tokenizer::Known SentencePieceTokenizer::known(const SentencePieceModel& model) 
 }
 
 SentencePieceTokenizer::SentencePieceTokenizer(SentencePieceModel model)
-    : Tokenizer(known(model)), model_(std::move(model)), control_(control_pieces(model_), model_.path()) {}
+    : Tokenizer(known(model)),
+      model_(std::move(model)),
+      without_prefix_(model_.without_prefix()),
+      control_(control_pieces(model_), model_.path()) {
+  std::vector<TokenId> bare, blank;
+  without_prefix_.append_ids("a", bare);
+  without_prefix_.append_ids(" a", blank);
+  trims_ = bare == blank;
+}
 
-void SentencePieceTokenizer::append_ids(std::string_view text, SpecialText special,
+// Where blanks in front are taken away, the one that the model puts there stands for them.
+const SentencePieceModel& SentencePieceTokenizer::going_on(std::string_view text) const {
+  return trims_ && leading_space(text) > 0 ? model_ : without_prefix_;
+}
+
+void SentencePieceTokenizer::append_ids(std::string_view text, SpecialText special, Behind behind,
                                         std::vector<TokenId>& ids) const {
   // The library puts U+FFFD for each byte that is none.
   std::string made;
   text = valid_text(text, special, made);
   std::size_t done = 0;
+  const auto append = [&](std::string_view part) {
+    (done == 0 && behind == Behind::kText ? going_on(part) : model_).append_ids(part, ids);
+  };
   while (const auto token = control_.next(text, done, special)) {
-    model_.append_ids(text.substr(done, token->begin - done), ids);
+    append(text.substr(done, token->begin - done));
     ids.push_back(token->id);
     done = token->end;
   }
-  model_.append_ids(text.substr(done), ids);
+  append(text.substr(done));
 }
 
 std::string SentencePieceTokenizer::decode(std::span<const TokenId> ids) const {

@@ -20,10 +20,16 @@ class SentencePieceTokenizer final : public Tokenizer {
  private:
   static Known known(const SentencePieceModel& model);
   // With SpecialText::kToken the text between control pieces is encoded by itself, blank in front included.
-  void append_ids(std::string_view text, SpecialText special, std::vector<TokenId>& ids) const override;
+  void append_ids(std::string_view text, SpecialText special, Behind behind,
+                  std::vector<TokenId>& ids) const override;
+  bool is_written_token(TokenId id) const override { return id < size() && model_.is_control(id); }
+  // Of a text that goes on another one.
+  const SentencePieceModel& going_on(std::string_view text) const;
   std::string spelling(TokenId id) const override { return model_.piece(id); }
 
   SentencePieceModel model_;
+  SentencePieceModel without_prefix_;
+  bool trims_ = false;  // takes white space around a text away
   AddedTokenFinder control_;
 };
 

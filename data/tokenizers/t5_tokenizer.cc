@@ -61,7 +61,7 @@ T5Tokenizer::T5Tokenizer(const std::string& path, int extra_ids)
 T5Tokenizer::T5Tokenizer(SentencePieceModel model, int extra_ids)
     : Tokenizer(known(model, extra_ids)), model_(std::move(model)) {}
 
-void T5Tokenizer::append_ids(std::string_view text, SpecialText, std::vector<TokenId>& ids) const {
+void T5Tokenizer::append_ids(std::string_view text, SpecialText, Behind, std::vector<TokenId>& ids) const {
   while (const auto found = find_sentinel(text, extra_ids())) {
     model_.append_ids(text.substr(0, found->begin), ids);
     ids.push_back(sentinel(found->number));

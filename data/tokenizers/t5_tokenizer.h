@@ -28,7 +28,10 @@ class T5Tokenizer final : public Tokenizer {
 
  private:
   static Known known(const SentencePieceModel& model, int extra_ids);
-  void append_ids(std::string_view text, SpecialText special, std::vector<TokenId>& ids) const override;
+  // A T5 reads texts of their own: what stands in front of them changes nothing.
+  void append_ids(std::string_view text, SpecialText special, Behind behind,
+                  std::vector<TokenId>& ids) const override;
+  bool is_written_token(TokenId id) const override { return is_sentinel(id); }
   std::string spelling(TokenId id) const override;
 
   SentencePieceModel model_;

@@ -2,6 +2,7 @@
 #include "models/llama/llama_config.h"
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "runtime/check.h"
@@ -14,17 +15,40 @@ void need_positive(const char* field, std::int64_t value) {
   if (value < 1) fail_config("Llama config: {} is {}, must be at least 1", field, value);
 }
 
+// Far above any model, and so that all counts of elements and bytes fit into 63 bits: lists of weights are
+// made layer by layer, and files can say anything.
+constexpr std::int64_t kMostLayers = 10000;
+constexpr std::int64_t kMostWidth = std::int64_t{1} << 20;
+constexpr std::int64_t kMostIds = std::numeric_limits<std::int32_t>::max();
+
+void need_within(const char* field, std::int64_t value, std::int64_t most) {
+  need_positive(field, value);
+  if (value > most) fail_config("Llama config: {} is {}; at most {} make sense", field, value, most);
+}
+
+void check_sizes(const LlamaConfig& config) {
+  need_within("layers", config.layers, kMostLayers);
+  need_within("vocab", config.vocab, kMostIds);
+  need_within("max_positions", config.max_positions, kMostIds);
+  need_within("d_model", config.d_model, kMostWidth);
+  need_within("d_ff", config.d_ff, kMostWidth);
+  need_within("heads", config.heads, kMostWidth);
+  need_within("kv_heads", config.kv_heads, kMostWidth);
+  need_within("head_dim", config.head_dim, kMostWidth);
+  need_within("heads * head_dim", config.inner(), kMostWidth);
+}
+
 void check_scaling(const RotaryScaling& scaling) {
   if (scaling.kind != "none" && scaling.kind != "linear" && scaling.kind != "llama3" &&
       scaling.kind != "divisors")
     fail_config("Llama config: rotary scaling is '{}', known are none, linear and llama3", scaling.kind);
-  if (scaling.kind != "none" && !(scaling.factor >= 1))
-    fail_config("Llama config: the rotary scaling factor is {}, must be at least 1", scaling.factor);
+  if (scaling.kind != "none" && !(scaling.factor >= 1 && std::isfinite(scaling.factor)))
+    fail_config("Llama config: the rotary scaling factor is {}, must be a number from 1 on", scaling.factor);
   if (scaling.kind != "llama3") return;
   if (!(scaling.low_frequency_factor > 0) || !(scaling.high_frequency_factor > scaling.low_frequency_factor))
     fail_config("Llama config: the rotary frequency factors are {} and {}, must be positive and ascending",
                 scaling.low_frequency_factor, scaling.high_frequency_factor);
-  need_positive("original positions of the rotary scaling", scaling.original_positions);
+  need_within("original positions of the rotary scaling", scaling.original_positions, kMostIds);
 }
 
 void add_layer(WeightShapes& weights, const LlamaConfig& c, std::int64_t layer) {
@@ -68,23 +92,17 @@ float llama3_frequency(float frequency, const RotaryScaling& scaling) {
 }  // namespace
 
 void check(const LlamaConfig& config) {
-  need_positive("vocab", config.vocab);
-  need_positive("d_model", config.d_model);
-  need_positive("layers", config.layers);
-  need_positive("heads", config.heads);
-  need_positive("kv_heads", config.kv_heads);
-  need_positive("head_dim", config.head_dim);
-  need_positive("d_ff", config.d_ff);
-  need_positive("max_positions", config.max_positions);
+  check_sizes(config);
   if (config.heads % config.kv_heads != 0)
     fail_config("Llama config: {} heads cannot share {} heads of keys and values evenly", config.heads,
                 config.kv_heads);
   if (config.head_dim % 2 != 0)
     fail_config("Llama config: head_dim is {}, must be even: columns turn in pairs", config.head_dim);
-  if (!(config.norm_epsilon >= 0))
-    fail_config("Llama config: norm_epsilon is {}, must not be negative", config.norm_epsilon);
-  if (!(config.rotary_base > 1))
-    fail_config("Llama config: rotary_base is {}, must be more than 1", config.rotary_base);
+  if (!(config.norm_epsilon >= 0) || !std::isfinite(config.norm_epsilon))
+    fail_config("Llama config: norm_epsilon is {}, must be a number that is not negative",
+                config.norm_epsilon);
+  if (!(config.rotary_base > 1) || !std::isfinite(config.rotary_base))
+    fail_config("Llama config: rotary_base is {}, must be a number above 1", config.rotary_base);
   check_scaling(config.rotary_scaling);
   if (config.rotary_scaling.kind == "divisors" &&
       static_cast<std::int64_t>(config.rotary_scaling.divisors.size()) != config.head_dim / 2)

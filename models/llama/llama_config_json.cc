@@ -89,24 +89,43 @@ class HfReader {
   // transformers 5 has one field `rope_parameters`, versions before it `rope_theta` and `rope_scaling`.
   void read_rotary(LlamaConfig& config) const {
     fields_.may("rope_theta", config.rotary_base);
+    refuse_part(fields_);
     for (const char* name : {"rope_scaling", "rope_parameters"}) {
       const Json* object = fields_.find(name);
       if (object == nullptr) continue;
       if (!object->is_object())
         fail_config("{}: '{}' must be an object, not {}", where_, name, object->dump());
+      refuse_unknown(*object, name);
       read_scaling(JsonFields(*object, where_, std::string(name) + "."), config);
     }
+  }
+
+  void refuse_part(const JsonFields& fields) const {
+    double share = 1.0;
+    fields.may("partial_rotary_factor", share);
+    if (share != 1.0)
+      fail_config("{}: only heads that turn as a whole run, partial_rotary_factor is {}", where_, share);
+  }
+
+  // What scales positions in a way that we do not know, or each kind of layer in its own.
+  void refuse_unknown(const Json& rope, const char* name) const {
+    static const std::vector<std::string> known = {"rope_type",        "type",
+                                                   "rope_theta",       "factor",
+                                                   "low_freq_factor",  "partial_rotary_factor",
+                                                   "high_freq_factor", "original_max_position_embeddings"};
+    for (const auto& [key, value] : rope.items())
+      if (!value.is_null() && std::ranges::count(known, key) == 0)
+        fail_config("{}: '{}.{}' is not known{}: models that need it are not run", where_, name, key,
+                    did_you_mean(key, known));
   }
 
   void read_scaling(const JsonFields& rope, LlamaConfig& config) const {
     RotaryScaling& scaling = config.rotary_scaling;
     std::string type = "default";
-    if (!rope.may("rope_type", type)) rope.may("type", type);
+    if (!rope.may("rope_type", type) && !rope.may("type", type) && rope.find("factor") != nullptr)
+      rope.need("rope_type", type);
     rope.may("rope_theta", config.rotary_base);
-    double share = 1.0;
-    rope.may("partial_rotary_factor", share);
-    if (share != 1.0)
-      fail_config("{}: only heads that turn as a whole run, partial_rotary_factor is {}", where_, share);
+    refuse_part(rope);
     if (type == "default") return;
     if (type != "linear" && type != "llama3")
       fail_config("{}: the rotary scaling '{}' is not known, only default, linear and llama3", where_, type);

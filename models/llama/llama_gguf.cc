@@ -61,13 +61,11 @@ class Reader {
     if (config.heads % config.kv_heads != 0)
       fail("{}: {} query heads cannot share {} key heads", file_.path(), config.heads, config.kv_heads);
     config.head_dim = head_dim(config);
+    refuse_scales(config);
     config.max_positions = count("context_length");
     config.norm_epsilon = positive("attention.layer_norm_rms_epsilon", {});
     config.rotary_base = positive("rope.freq_base", config.rotary_base);
-    if (has("rope.scaling.type")) config.rotary_scaling = file_.metadata().text(key("rope.scaling.type"));
-    config.rotary_factor = positive("rope.scaling.factor", config.rotary_factor);
-    if (has("rope.scaling.original_context_length"))
-      config.original_positions = count("rope.scaling.original_context_length");
+    config.rotary_factor = rotary_factor();
     config.vocab = vocab(config);
     config.rotary_divisors = rotary_divisors(config);
     config.tied_head = !file_.has(kHead);
@@ -109,7 +107,40 @@ class Reader {
     return id;
   }
 
+  // Without a type a factor is linear, as llama.cpp has it; files of old converters call it scale_linear.
+  double rotary_factor() const {
+    const std::string type =
+        has("rope.scaling.type") ? file_.metadata().text(key("rope.scaling.type")) : "linear";
+    if (type == "none") return 1;
+    if (type != "linear")
+      fail_config(
+          "{}: rotary positions scaled by '{}' ('{}') are not run, only none and linear, and Llama 3's as "
+          "a tensor '{}'",
+          file_.path(), type, key("rope.scaling.type"), kRotaryDivisors);
+    return positive("rope.scaling.factor", positive("rope.scale_linear", 1));
+  }
+
+  // `plain` are the values that change nothing.
+  void refuse_unless(std::string_view name, std::initializer_list<double> plain) const {
+    if (!has(name)) return;
+    const double value = file_.metadata().real(key(name));
+    for (const double known : plain)
+      if (std::abs(value - known) <= 1e-6 * known) return;
+    fail_config("{}: '{}' is {}, and models that need it are not run", file_.path(), key(name), value);
+  }
+
+  void refuse_scales(const LlamaGgufConfig& config) const {
+    refuse_unless("attention.scale", {0, 1 / std::sqrt(static_cast<double>(config.head_dim))});
+    for (const char* name : {"logit_scale", "residual_scale", "embedding_scale", "rope.scaling.attn_factor"})
+      refuse_unless(name, {0, 1});
+    for (const char* name : {"attention.clamp_kqv", "attn_logit_softcapping", "final_logit_softcapping"})
+      refuse_unless(name, {0});
+  }
+
   void refuse_variants() const {
+    if (has("attention.causal") && !file_.metadata().truth(key("attention.causal")))
+      fail_config("{}: '{}' is false: attention that also looks ahead is not run", file_.path(),
+                  key("attention.causal"));
     if (has("expert_count") && file_.metadata().integer(key("expert_count")) > 0)
       fail_config("{}: a mixture of {} experts is not run: take a dense model", file_.path(),
                   file_.metadata().integer(key("expert_count")));

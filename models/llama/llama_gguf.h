@@ -26,10 +26,8 @@ struct LlamaGgufConfig {
   std::int64_t max_positions = 0;
   double norm_epsilon = 0;
   double rotary_base = 10000;
-  std::string rotary_scaling = "none";  // as the file says it: "linear", "yarn", ...
-  double rotary_factor = 1;
-  std::int64_t original_positions = 0;  // 0 when the file does not say
-  // Llama 3's scaling, evaluated: the frequency of each pair is divided by these [head_dim / 2]. Empty:
+  double rotary_factor = 1;  // all angles are divided by it
+  // Llama 3's scaling, evaluated: the frequency of each pair is divided by these, too [head_dim / 2]. Empty:
   // by 1.
   std::vector<float> rotary_divisors;
   bool tied_head = false;  // the file has no output.weight
@@ -41,8 +39,8 @@ struct LlamaGgufConfig {
 };
 
 // Throws ConfigError for an architecture or a variant that we do not run (mixture of experts, partial rotary
-// positions, sliding windows), Error for metadata that is missing, of the wrong type or contradicts the
-// tensors.
+// positions, other scalings of them than linear and Llama 3's, sliding windows, scaled attention or logits),
+// Error for metadata that is missing, of the wrong type or contradicts the tensors.
 LlamaGgufConfig read_llama_gguf_config(const Gguf& file);
 
 // The weights as model.layers.0.self_attn.q_proj.weight and so on. The file of a "llama" holds the rows of

@@ -61,7 +61,8 @@ std::string LlamaModel::summary() const {
       parameter_count(), c.vocab, c.d_model, c.head_dim, c.d_ff, c.heads, c.kv_heads, c.layers,
       c.max_positions, c.rotary_base, c.rotary_scaling.kind, c.qkv_bias ? ", biases" : "",
       c.qk_norm ? ", norms of heads" : "", c.tied_head ? "tied" : "untied",
-      files_.tokenizer.bytes.empty() ? "no vocabulary" : "vocabulary inside or beside");
+      files_.tokenizer.bytes.empty() && files_.tokenizer.path.empty() ? "no vocabulary"
+                                                                      : "vocabulary inside or beside");
 }
 
 }  // namespace

@@ -169,6 +169,21 @@ TEST(GgufVocabulary, SameIdsAsItsTokenizerJson) {
   }
 }
 
+TEST(GgufVocabulary, TextsBeginWithBosWhereLlamaCppHasIt) {
+  const auto adds = [](const std::string& name, const std::string& pre, std::optional<bool> said) {
+    GgufVocabulary gguf = gguf_of(name, pre);
+    gguf.bos_token_id = 1;
+    gguf.add_bos_token = said;
+    return BpeTokenizer(bpe_vocabulary(gguf)).adds_bos();
+  };
+  for (const std::string pre : {"llama3", "llama-v3", "llama-bpe"}) {
+    EXPECT_TRUE(adds("llama3", pre, std::nullopt)) << pre;
+    EXPECT_FALSE(adds("llama3", pre, false)) << pre;
+  }
+  EXPECT_FALSE(adds("gpt2", "gpt-2", std::nullopt));
+  EXPECT_TRUE(adds("gpt2", "gpt-2", true));
+}
+
 TEST(GgufVocabulary, HashTellsVocabulariesApart) {
   const auto hash = [](const GgufVocabulary& gguf) { return BpeTokenizer(bpe_vocabulary(gguf)).hash(); };
   GgufVocabulary gguf = gguf_of("gpt2", "gpt-2");

@@ -12,6 +12,7 @@
 
 #include "data/temp_folder.h"
 #include "data/text_file.h"
+#include "data/text_recipe.h"
 #include "data/tiny_vocabulary.h"
 #include "data/tokenizers/bpe_tokenizer.h"
 #include "data/tokenizers/gguf_vocabulary.h"
@@ -117,6 +118,39 @@ TEST(SentencePieceTokenizer, ControlPieces) {
   EXPECT_EQ(t->decode(Ids{1, t->size() + 1}), "");
   EXPECT_EQ(t->encode("a\xE2\x96 b"), t->encode("a\xEF\xBF\xBD b"));
   EXPECT_THAT(message_of<Error>([&] { t->decode(Ids{-1}); }), HasSubstr("negative id -1"));
+}
+
+// Texts that go on: tokenizer.model and GGUF agree, and parts have the ids of the whole.
+TEST(SentencePieceBpe, PartsOfOneText) {
+  const TempFolder folder;
+  for (const std::string more : {"", " --remove_extra_whitespaces=true"}) {
+    const auto library = open_tokenizer(train_bpe(folder, more));
+    const BpeTokenizer ours(bpe_vocabulary(gguf_of(folder.file("tokenizer.model"))));
+    std::vector<const Tokenizer*> tokenizers = {library.get()};
+    if (more.empty()) tokenizers.push_back(&ours);
+    for (const Tokenizer* t : tokenizers) {
+      RecipeCounts counts;
+      const TextRecipe recipe(*t, {.text = "{input}{prompt} turns:", .max_input = 64, .one_text = true});
+      Ids ids = recipe.encode_input("the small ship", counts);
+      const Ids target = recipe.encode_words("quiet");
+      ids.insert(ids.end(), target.begin(), target.end());
+      EXPECT_EQ(ids, t->encode("the small ship turns: quiet"));
+      EXPECT_EQ(target, t->encode("quiet"));
+      const Ids rest = t->encode("all", SpecialText::kPlain, Behind::kText);
+      EXPECT_EQ(t->piece(rest.at(0)).find("▁"), std::string::npos) << t->piece(rest.at(0));
+      EXPECT_EQ(t->encode("all", SpecialText::kPlain, Behind::kToken), t->encode("all"));
+      EXPECT_EQ(t->encode("</s>all", SpecialText::kToken, Behind::kText),
+                t->encode("</s>all", SpecialText::kToken));
+      EXPECT_EQ(t->behind({}), Behind::kNothing);
+      EXPECT_EQ(t->behind(target), Behind::kText);
+      EXPECT_EQ(t->behind(Ids{t->eos()}), Behind::kToken);
+    }
+    if (!more.empty()) continue;
+    for (const std::string& text : texts())
+      EXPECT_EQ(ours.encode(text, SpecialText::kPlain, Behind::kText),
+                library->encode(text, SpecialText::kPlain, Behind::kText))
+          << text;
+  }
 }
 
 TEST(OpenTokenizer, DecidesByTheFile) {

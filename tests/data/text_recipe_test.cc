@@ -285,5 +285,66 @@ TEST(TextRecipe, SpecialTokensOfTheTemplateAreTokensAndThoseOfInputsAreText) {
   EXPECT_EQ(times(recipe.encode_words("<|end|>")), 0) << "labels are text";
 }
 
+Ids joined(std::initializer_list<Ids> parts) {
+  Ids all;
+  for (const Ids& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+// A vocabulary that puts a blank in front of every text puts none in the middle of one. Merges across a
+// boundary, which these small vocabularies have, are no part of it.
+TEST(TextRecipe, OneTextIsSpeltAsTheJoinedText) {
+  for (const std::string name : {"llama2", "metaspace", "prefix", "words", "gpt2"}) {
+    SCOPED_TRACE(name);
+    const auto t = open_tokenizer(std::string(TRIMTAB_TOKENIZERS_DIR) + "/" + name + "/tokenizer.json");
+    const auto spelt = [&](const Ids& ids) {
+      std::string text;
+      for (const TokenId id : ids) text += t->piece(id);
+      return text;
+    };
+    const auto one_text = [&](const std::string& text) {
+      RecipeCounts counts;
+      const TextRecipe recipe(*t, {.text = text, .max_input = 64, .one_text = true});
+      return spelt(joined({recipe.encode_input("the frozen", counts), recipe.encode_words("prompt")}));
+    };
+    EXPECT_EQ(one_text("{input} model:"), spelt(t->encode("the frozen model: prompt")));
+    EXPECT_EQ(one_text("{input}\nmodel:\n"), spelt(t->encode("the frozen\nmodel:\nprompt")));
+    EXPECT_EQ(one_text("a{prompt} {input}{prompt} mod{prompt}el:"),
+              spelt(t->encode("a the frozen model: prompt")));
+  }
+}
+
+TEST(TextRecipe, TargetsBehindAPrefixVocabularyHaveOneBlank) {
+  const auto t = open_tokenizer(std::string(TRIMTAB_TOKENIZERS_DIR) + "/llama2/tokenizer.json");
+  const TextRecipe recipe(*t, {.text = "{input} model:", .one_text = true});
+  EXPECT_EQ(t->piece(recipe.encode_words("prompt").at(0)), "▁");
+  EXPECT_EQ(recipe.encode_words("prompt"), t->encode("prompt"));
+  EXPECT_EQ(recipe.encode_labels({"prompt"}).at(0), with_eos(t->encode("prompt"), t->eos()));
+  const TextRecipe line(*t, {.text = "{input} model:\n", .one_text = true});
+  EXPECT_NE(t->piece(line.encode_words("prompt").at(0)), "▁");
+  // Behind a token the reference begins anew, and so does a segment there.
+  const TextRecipe token(*t, {.text = "a</s>{prompt}prompt {input}", .max_input = 64, .one_text = true});
+  RecipeCounts counts;
+  EXPECT_EQ(token.encode_input("is", counts), t->encode("a</s>prompt is", SpecialText::kToken));
+  // What is cut keeps what the template says behind it, as a part of the text.
+  const TextRecipe cut(*t, {.text = "{input} model:", .max_input = 12, .one_text = true});
+  const Ids back = t->encode("model:"), ids = cut.encode_input("the prompt of a frozen prompt is", counts);
+  EXPECT_EQ(counts.cut_inputs, 1u);
+  EXPECT_EQ(Ids(ids.end() - static_cast<std::ptrdiff_t>(back.size()), ids.end()), back);
+  EXPECT_EQ(cut.places().at(0).tokens, 0u);
+  const TextRecipe place(*t, {.text = "{input}{prompt} model{prompt}:", .max_input = 40, .one_text = true});
+  EXPECT_EQ(place.places().at(0).tokens, back.size());
+}
+
+// An encoder-decoder reads two texts, and segments that are texts of their own.
+TEST(TextRecipe, TextsOfAnEncoderDecoderBeginAnew) {
+  const auto t = open_tokenizer(std::string(TRIMTAB_TOKENIZERS_DIR) + "/llama2/tokenizer.json");
+  const TextRecipe recipe(*t, {.text = "{input}{prompt}model:"});
+  RecipeCounts counts;
+  EXPECT_EQ(recipe.encode_words("prompt"), t->encode("prompt"));
+  EXPECT_EQ(recipe.encode_input("the", counts),
+            with_eos(joined({t->encode("the"), t->encode("model:")}), t->eos()));
+}
+
 }  // namespace
 }  // namespace trimtab

@@ -88,9 +88,10 @@ TEST(MergeTable, WithoutRules) {
   EXPECT_EQ(word, (Ids{0, 1, 2}));
 }
 
-Words cut(const std::vector<PreTokenizerStep>& steps, const std::string& text, bool at_start = true) {
+Words cut(const std::vector<PreTokenizerStep>& steps, const std::string& text,
+          Behind behind = Behind::kNothing) {
   Words words;
-  PreTokenizer(steps, "test").for_each_word(text, at_start, [&](std::string_view word) {
+  PreTokenizer(steps, "test").for_each_word(text, behind, [&](std::string_view word) {
     words.emplace_back(word);
   });
   return words;
@@ -106,8 +107,13 @@ TEST(PreTokenizer, KnownCuts) {
   EXPECT_THAT(cut({LeadingBlankStep{}}, "ab"), ElementsAre(" ab"));
   EXPECT_THAT(cut({LeadingBlankStep{}}, " ab"), ElementsAre(" ab"));
   EXPECT_THAT(cut({MetaspaceStep{}}, "a b"), ElementsAre("▁a", "▁b"));
-  EXPECT_THAT(cut({MetaspaceStep{.prepend = MetaspaceStep::Prepend::kFirst}}, "a  b", false),
+  EXPECT_THAT(cut({MetaspaceStep{.prepend = MetaspaceStep::Prepend::kFirst}}, "a  b", Behind::kToken),
               ElementsAre("a", "▁", "▁b"));
+  EXPECT_THAT(cut({MetaspaceStep{}}, "a b", Behind::kToken), ElementsAre("▁a", "▁b"));
+  EXPECT_THAT(cut({MetaspaceStep{}}, "a b", Behind::kText), ElementsAre("a", "▁b"));
+  EXPECT_THAT(cut({MetaspaceStep{}}, " a", Behind::kText), ElementsAre("▁a"));
+  EXPECT_THAT(cut({LeadingBlankStep{}}, "ab", Behind::kText), ElementsAre("ab"));
+  EXPECT_THAT(cut({digit_split(), LeadingBlankStep{}}, "a1", Behind::kText), ElementsAre("a", " 1"));
   EXPECT_THAT(cut({SplitStep{"b", false, true}}, "abcb"), ElementsAre("a", "c"));
   EXPECT_THAT(cut({SplitStep{"b", true, false}}, "abcb"), ElementsAre("b", "b"));
   EXPECT_TRUE(cut({gpt2_split()}, "").empty());

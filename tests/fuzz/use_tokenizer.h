@@ -21,6 +21,8 @@ inline void use_tokenizer(const Tokenizer& tokenizer, std::string_view text) {
     for (const TokenId id : ids) require(id >= 0 && id < tokenizer.size());
     require(!find_invalid_utf8(tokenizer.decode(ids)));
     require(ids == tokenizer.encode(replace_invalid_utf8(text), special));
+    for (const TokenId id : tokenizer.encode(text, special, Behind::kText))
+      require(id >= 0 && id < tokenizer.size());
   }
 }
 

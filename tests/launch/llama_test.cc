@@ -136,6 +136,18 @@ TEST(Llama, IsImportedExportedAndShown) {
               AllOf(HasSubstr("Llama model"), HasSubstr("2 of keys and values"), HasSubstr("tied")));
 }
 
+TEST(Llama, GgufIsShownAsItIs) {
+  const std::string file = TRIMTAB_GOLDEN_DIR "/gguf/llama.gguf";
+  const Outcome shown = run_program({"inspect", file});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("Llama model"), HasSubstr("heads 4, 2 of keys and values"),
+                               HasSubstr("GGUF of 20 tensors: "), HasSubstr("7 F32"),
+                               HasSubstr("vocabulary inside: none")));
+  const Outcome json = run_program({"inspect", file, "--json"});
+  EXPECT_EQ(json.code, 2);
+  EXPECT_THAT(json.err, HasSubstr("is a model; it is shown as text only"));
+}
+
 TEST(Llama, WhatCannotWorkIsRefused) {
   const Workshop shop;
   const auto refused = [&](const std::vector<std::string>& set) {

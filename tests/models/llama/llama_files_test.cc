@@ -10,6 +10,7 @@
 
 #include "models/file_checks.h"
 #include "models/formats/gguf.h"
+#include "models/formats/gguf_bytes.h"
 #include "models/llama/llama_config_json.h"
 #include "models/llama/llama_model.h"
 #include "runtime/shard.h"
@@ -110,6 +111,47 @@ TEST(LlamaConfig, WhatDoesNotRunIsRefusedByName) {
   EXPECT_THAT(with("eos_token_id", 50000), HasSubstr("must lie in the vocabulary of 49152"));
   EXPECT_THAT(with("vocab_size", "many"), HasSubstr("'vocab_size' must be a whole number"));
   EXPECT_THAT(with("intermediate_size", nullptr), HasSubstr("'intermediate_size' is missing"));
+}
+
+// A file of a few bytes can promise anything, and lists are made by what it promises.
+TEST(LlamaConfig, SizesThatNoModelHasAreRefused) {
+  const auto with = [](const char* key, std::int64_t value) {
+    Json json = smol();
+    json[key] = value;
+    return refusal(json);
+  };
+  constexpr std::int64_t kMany = 1'000'000'000'000, kHuge = std::int64_t{1} << 62;
+  EXPECT_THAT(with("num_hidden_layers", kMany),
+              HasSubstr("c.json: Llama config: layers is 1000000000000; at most 10000 make sense"));
+  EXPECT_THAT(with("head_dim", kHuge), HasSubstr("head_dim is 4611686018427387904; at most"));
+  EXPECT_THAT(with("head_dim", 1 << 19), HasSubstr("heads * head_dim is 4718592; at most"));
+  EXPECT_THAT(with("vocab_size", kMany), HasSubstr("vocab is"));
+  EXPECT_THAT(with("intermediate_size", kMany), HasSubstr("d_ff is"));
+  EXPECT_THAT(with("max_position_embeddings", kMany), HasSubstr("max_positions is"));
+  EXPECT_THAT(with("num_key_value_heads", kMany), HasSubstr("kv_heads is"));
+  LlamaConfig config = read(smol());
+  config.d_model = config.heads = kHuge;
+  EXPECT_THAT(error_of<ConfigError>([&] { check(config); }), HasSubstr("d_model is"));
+}
+
+TEST(LlamaConfig, RotaryFieldsThatWouldBeLeftOutAreRefused) {
+  const auto with = [](const char* key, const Json& value) {
+    Json json = smol();
+    json[key] = value;
+    return refusal(json);
+  };
+  EXPECT_THAT(with("rope_parameters", {{"full_attention", {{"rope_type", "yarn"}, {"factor", 4.0}}}}),
+              HasSubstr("c.json: 'rope_parameters.full_attention' is not known"));
+  EXPECT_THAT(with("rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}, {"factors", {1, 2}}}),
+              AllOf(HasSubstr("'rope_scaling.factors' is not known"), HasSubstr("'factor'")));
+  EXPECT_THAT(with("rope_scaling", {{"factor", 2.0}}), HasSubstr("'rope_scaling.rope_type' is missing"));
+  EXPECT_THAT(with("partial_rotary_factor", 0.5), HasSubstr("partial_rotary_factor is 0.5"));
+  EXPECT_THAT(with("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}),
+              HasSubstr("partial_rotary_factor is 0.5"));
+  Json json = smol();
+  json["partial_rotary_factor"] = 1.0;
+  json["rope_parameters"] = {{"rope_type", "default"}, {"beta_fast", nullptr}};
+  EXPECT_EQ(read(json), read(smol()));
 }
 
 TEST(LlamaConfig, OurOwnFormIsStrict) {
@@ -300,6 +342,39 @@ TEST(LlamaFiles, ScalingOfAGgufIsKept) {
   EXPECT_EQ(open_llama(folder / "x.h5").config, files.config);
   EXPECT_THAT(error_of<ConfigError>([&] { export_llama_hf(files, folder / "x"); }),
               HasSubstr("cannot be written for Hugging Face"));
+}
+
+TEST(LlamaFiles, GgufOfTooManyLayersIsRefused) {
+  const Folder folder;
+  std::string bytes = read_bytes(kGolden + "/gguf/llama.gguf");
+  const std::string key = "llama.block_count";
+  const std::size_t value = bytes.find(key) + key.size() + sizeof(std::uint32_t);  // behind its type
+  bytes.replace(value, 4, test::number<std::uint32_t>(2147483647));
+  write_bytes(folder / "m.gguf", bytes);
+  EXPECT_THAT(error_of<ConfigError>([&] { open_llama(folder / "m.gguf"); }),
+              AllOf(HasSubstr(folder / "m.gguf"), HasSubstr("layers is 2147483647; at most 10000")));
+}
+
+// A GGUF file with one more number, and a text that keeps the alignment of what lies behind.
+std::string with_real(std::string bytes, const std::string& key, float value) {
+  const auto pairs = static_cast<char>(bytes.at(16) + 2);  // behind magic, version and count of tensors
+  bytes[16] = pairs;
+  const std::string real =
+      test::gguf_text(key) + test::number<std::uint32_t>(test::kF32) + test::number(value);
+  const std::string filler = test::gguf_text("f") + test::number<std::uint32_t>(test::kText);
+  const std::size_t length = real.size() + filler.size() + sizeof(std::uint64_t);
+  return bytes.insert(24, real + filler + test::gguf_text(std::string(32 - length % 32, ' ')));
+}
+
+TEST(LlamaFiles, ScalingFactorOfAGgufIsLinear) {
+  const Folder folder;
+  const std::string plain = read_bytes(kGolden + "/gguf/llama.gguf");
+  for (const std::string key : {"llama.rope.scaling.factor", "llama.rope.scale_linear"}) {
+    write_bytes(folder / "m.gguf", with_real(plain, key, 4));
+    const RotaryScaling scaling = open_llama(folder / "m.gguf").config.rotary_scaling;
+    EXPECT_EQ(scaling.kind, "linear") << key;
+    EXPECT_EQ(scaling.factor, 4) << key;
+  }
 }
 
 TEST(LlamaConfig, DivisorsSlowEachPairDown) {

@@ -77,7 +77,6 @@ TEST(LlamaGguf, ConfigIsThatOfTheFile) {
   EXPECT_EQ(llama.max_positions, 64);
   EXPECT_FLOAT_EQ(static_cast<float>(llama.norm_epsilon), 1e-5f);
   EXPECT_EQ(llama.rotary_base, 5e5);
-  EXPECT_EQ(llama.rotary_scaling, "none");
   EXPECT_EQ(llama.rotary_factor, 1);
   EXPECT_TRUE(llama.rotary_divisors.empty());
   EXPECT_TRUE(llama.tied_head);
@@ -145,16 +144,24 @@ TEST_F(TinyLlama, DefaultsAreThoseOfTheFormat) {
 }
 
 TEST_F(TinyLlama, RotaryScalingIsHandedOn) {
-  bytes.text("llama.rope.scaling.type", "yarn")
+  const GgufBytes plain = bytes;
+  bytes.text("llama.rope.scaling.type", "linear")
       .real("llama.rope.scaling.factor", 4)
+      .real("llama.rope.scale_linear", 3)
       .integer("llama.rope.scaling.original_context_length", 8)
       .floats("rope_freqs.weight", {2}, {1, 8});
-  const LlamaGgufConfig config = this->config();
-  EXPECT_EQ(config.rotary_scaling, "yarn");
-  EXPECT_EQ(config.rotary_factor, 4);
-  EXPECT_EQ(config.original_positions, 8);
-  EXPECT_THAT(config.rotary_divisors, ElementsAre(1, 8));
+  EXPECT_EQ(config().rotary_factor, 4);
+  EXPECT_THAT(config().rotary_divisors, ElementsAre(1, 8));
   EXPECT_THAT(open()->names(), ElementsAre("model.embed_tokens.weight"));
+  bytes = plain;
+  bytes.real("llama.rope.scaling.factor", 4);
+  EXPECT_EQ(config().rotary_factor, 4) << "without a type it is linear";
+  bytes = plain;
+  bytes.real("llama.rope.scale_linear", 3);
+  EXPECT_EQ(config().rotary_factor, 3) << "as old files call it";
+  bytes = plain;
+  bytes.text("llama.rope.scaling.type", "none").real("llama.rope.scaling.factor", 4);
+  EXPECT_EQ(config().rotary_factor, 1);
 }
 
 TEST_F(TinyLlama, VariantsThatAreNotRunAreRefused) {
@@ -170,6 +177,23 @@ TEST_F(TinyLlama, VariantsThatAreNotRunAreRefused) {
   write_bytes(other / "m", GgufBytes().text("general.architecture", "mamba").bytes());
   EXPECT_THAT(error_of<ConfigError>([&] { weights_of(other / "m"); }),
               HasSubstr("'mamba' are not run, only llama, qwen2 and qwen3"));
+}
+
+TEST_F(TinyLlama, NumbersThatWouldBeLeftOutAreRefused) {
+  for (const std::string type : {"yarn", "longrope", "llama3"})
+    EXPECT_THAT(failure<ConfigError>([&](auto& b) {
+                  b.text("llama.rope.scaling.type", type).floats("rope_freqs.weight", {2}, {1, 8});
+                }),
+                AllOf(HasSubstr("scaled by '" + type + "'"), HasSubstr("'llama.rope.scaling.type'")));
+  EXPECT_THAT(failure<ConfigError>([](auto& b) { b.pair("llama.attention.causal", test::kBool, {'\0'}); }),
+              HasSubstr("'llama.attention.causal' is false"));
+  for (const std::string name : {"attention.scale", "logit_scale", "residual_scale", "embedding_scale",
+                                 "attention.clamp_kqv", "final_logit_softcapping"})
+    EXPECT_THAT(failure<ConfigError>([&](auto& b) { b.real("llama." + name, 0.25F); }),
+                HasSubstr("'llama." + name + "' is 0.25"));
+  bytes.real("llama.attention.scale", 0.5F).real("llama.logit_scale", 1).real("llama.attention.clamp_kqv", 0);
+  bytes.pair("llama.attention.causal", test::kBool, {'\1'});
+  EXPECT_EQ(config().head_dim, 4) << "these are what models have without them";
 }
 
 TEST_F(TinyLlama, ContradictionsAreRefused) {
