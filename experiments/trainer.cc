@@ -96,8 +96,7 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   }
   // So that what is wrong with them is known before the first step.
   for (const std::string& split : experiment.scored_splits()) experiment.evaluator(split);
-  if (!passed_over_.empty())
-    report_.say(fmt::format("warning: a file of the journal is passed over: {}", passed_over_));
+  if (!passed_over_.empty()) report_.say("warning: " + passed_over_);
   if (const auto record = load_record(folder_.record())) {
     clock_ = Stopwatch(record->seconds);
     record_.peak_memory = record->peak_memory;
@@ -135,6 +134,7 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   info_.config = now.config;
   info_.data_hash = now.data_hash;
   if (path == folder_.last()) saved_ = {info_.step, info_.evaluated_step};
+  journal_.keep(path);
   adopt_best();
 }
 
@@ -289,12 +289,8 @@ void Trainer::write_journal() {
           info_.step, parameter.name));
   experiment_.world().activity().enter(Phase::kSaving);
   const Parameters counted = train_step_.counted();
-  const std::string problem = journal_.write(info_, counted, optimizer_->state(counted));
-  if (!problem.empty())
-    report_.say(
-        fmt::format("warning: {}. The run goes on without its journal: if it is killed, the steps since "
-                    "the last checkpoint are made again",
-                    problem));
+  const std::string news = journal_.write(info_, counted, optimizer_->state(counted));
+  if (!news.empty()) report_.say(news);
 }
 
 void Trainer::log_step(const Step& step, const StepTotals& sums, double rate) {
