@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/step_journal.h"
 
+#include <exception>
 #include <filesystem>
 #include <utility>
 
@@ -41,11 +42,13 @@ std::string newest_path(const RunFolder& folder, std::string& passed_over) {
   const auto add = [&](const std::string& what, const std::string& why) {
     passed_over += fmt::format("{}{}: {}", passed_over.empty() ? "" : "; ", what, why);
   };
-  std::string no_checkpoint;
+  std::exception_ptr no_checkpoint;
+  std::string why;
   try {
     if (std::filesystem::exists(folder.last())) newest.look_at(folder.last());
   } catch (const Error& error) {
-    no_checkpoint = error.what();
+    no_checkpoint = std::current_exception();
+    why = error.what();
   }
   for (int turn = 0; turn < RunFolder::kJournals; ++turn) {
     try {
@@ -54,9 +57,9 @@ std::string newest_path(const RunFolder& folder, std::string& passed_over) {
       add("a file of the journal is passed over", error.what());
     }
   }
-  if (no_checkpoint.empty()) return newest.path();
-  if (newest.path().empty()) fail("{}", no_checkpoint);
-  add("the last checkpoint is passed over, since the journal is whole", no_checkpoint);
+  if (!no_checkpoint) return newest.path();
+  if (newest.path().empty()) std::rethrow_exception(no_checkpoint);
+  add("the last checkpoint is passed over, since the journal is whole", why);
   return newest.path();
 }
 

@@ -24,8 +24,6 @@
 #include "runtime/agreement.h"
 #include "runtime/atomic_file.h"
 
-extern char** environ;
-
 namespace trimtab {
 namespace {
 
