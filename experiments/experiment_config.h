@@ -180,8 +180,10 @@ void describe(V& v, TrainConfig& s) {
           {.min = 0, .unit = "steps"});
   v.field(
       "journal", s.journal,
-      "What is trained is kept after every step, so that a killed run loses none: auto (as often as it costs "
-      "at most a hundredth of the time, for up to 4 M trained numbers), on, off.",
+      "What is trained is kept after every step, so that a killed run loses none: auto (up to 512 Ki trained "
+      "numbers; up to 4 Mi as often as it costs at most a hundredth of the time, and at least every 30 s), "
+      "on, "
+      "off.",
       {.choices = {"auto", "on", "off"}});
   v.field("patience", s.patience, "Stop after so many scores without gain; 0: never.", {.min = 0});
   v.field("compare_every", s.compare_every,

@@ -37,6 +37,14 @@ SplitScores scores_from(const Json& json) {
   return out;
 }
 
+Json to_json(const SavingCost& cost) { return {{"seconds", cost.seconds}, {"times", cost.times}}; }
+
+SavingCost cost_from(const Json& json, const char* what) {
+  const Json none = Json::object();
+  const Json saving = json.value("saving", none).value(what, none);
+  return {saving.value("seconds", 0.0), saving.value("times", std::int64_t{0})};
+}
+
 RunRecord record_from(const Json& json) {
   RunRecord out;
   out.name = json.at("name");
@@ -56,6 +64,9 @@ RunRecord record_from(const Json& json) {
   out.threads = json.at("threads");
   out.together = json.value("together", 1);
   out.peak_memory = json.at("peak_memory_bytes");
+  out.rank_peaks = json.value("peak_memory_bytes_of_ranks", std::vector<std::uint64_t>());
+  out.checkpoints = cost_from(json, "checkpoints");
+  out.journal = cost_from(json, "journal");
   for (const auto& [split, scores] : json.at("scores").items()) out.scores[split] = scores_from(scores);
   return out;
 }
@@ -108,6 +119,8 @@ void save_record(const RunRecord& record, const std::string& path) {
                {"together", record.together},
                {"processor", instruction_sets()},
                {"peak_memory_bytes", record.peak_memory}};
+  if (!record.rank_peaks.empty()) json["peak_memory_bytes_of_ranks"] = record.rank_peaks;
+  json["saving"] = {{"checkpoints", to_json(record.checkpoints)}, {"journal", to_json(record.journal)}};
   for (const auto& [what, version] : versions()) json["versions"][what] = version;
   json["traffic"] = {{"rank", 0}, {"steps", record.traffic_steps}};
   for (std::size_t i = 0; i < kTrafficKinds; ++i) {

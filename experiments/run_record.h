@@ -22,7 +22,9 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string config() const { return path_ + "/config.yaml"; }
   std::string record() const { return path_ + "/record.json"; }
-  std::string lock() const { return path_ + "/lock"; }  // runtime/file_lock.h
+  std::string environment() const { return path_ + "/environment.json"; }  // launch/run_environment.h
+  std::string ranks() const { return path_ + "/ranks"; }                   // what each rank does, and its log
+  std::string lock() const { return path_ + "/lock"; }                     // runtime/file_lock.h
   std::string metrics() const { return path_ + "/metrics.jsonl"; }
   std::string tensorboard() const { return path_ + "/tb"; }
   std::string best() const { return path_ + "/best.h5"; }  // best score on the dev split
@@ -49,6 +51,12 @@ struct SplitScores {
   double main_value() const;
 };
 
+// What saving took, of all parts of a run: the share of its seconds can be read off the record.
+struct SavingCost {
+  double seconds = 0.0;
+  std::int64_t times = 0;
+};
+
 struct RunRecord {
   std::string name;
   std::string status = "running";  // or "finished", "interrupted", "failed"
@@ -64,8 +72,11 @@ struct RunRecord {
   double best_score = 0.0;
   double seconds = 0.0;  // of all parts of an interrupted run
   int threads = 0;
-  int together = 1;  // runs that shared the process and the frozen model
-  std::uint64_t peak_memory = 0;
+  int together = 1;               // runs that shared the process and the frozen model
+  std::uint64_t peak_memory = 0;  // rank 0's
+  std::vector<std::uint64_t>
+      rank_peaks;  // of each rank's process in the last part of the run; once it has ended
+  SavingCost checkpoints, journal;
   std::map<std::string, SplitScores> scores;  // by split
 
   // Trained numbers for 100 numbers of the model.

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "experiments/machine.h"
+#include "runtime/log.h"
 
 namespace trimtab {
 namespace {
@@ -59,9 +60,11 @@ void RunReport::finish() {
 }
 
 void RunReport::say(const std::string& text) {
+  const std::string line = (console_.run.empty() ? "" : console_.run + ": ") + text;
+  TT_LOG(debug, "{}", line);  // for the log of each rank
   if (!output_) return;
   output_->progress.clear();
-  console_.out << (console_.run.empty() ? "" : console_.run + ": ") << text << '\n' << std::flush;
+  console_.out << line << '\n' << std::flush;
 }
 
 }  // namespace trimtab

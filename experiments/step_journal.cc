@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/step_journal.h"
 
+#include <exception>
 #include <filesystem>
 #include <utility>
 
@@ -11,34 +12,55 @@
 namespace trimtab {
 namespace {
 
-// Between two writes a hundred times as long passes as one takes.
-constexpr int kShare = 100;
+// A prompt of 100 positions is small for the largest models, too: its file takes milliseconds.
+constexpr std::int64_t kSmall = std::int64_t{1} << 19;
 constexpr std::int64_t kMostNumbers = std::int64_t{1} << 22;
 
-std::string newest_path(const RunFolder& folder, std::string& passed_over) {
-  const auto state_of = [](const std::string& file) {
+bool is_kept(const std::string& mode, std::int64_t trained) {
+  return mode == "on" || (mode == "auto" && trained > 0 && trained <= kMostNumbers);
+}
+
+class Newest {
+ public:
+  // Throws Error for a file that is damaged.
+  void look_at(const std::string& file) {
     const Checkpoint checkpoint(file);
-    return std::pair(checkpoint.info().step, checkpoint.info().evaluated_step);
+    const std::pair found(checkpoint.info().step, checkpoint.info().evaluated_step);
+    if (found <= state_) return;
+    state_ = found;
+    path_ = file;
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  std::pair<std::int64_t, std::int64_t> state_ = {-1, -1};
+};
+
+std::string newest_path(const RunFolder& folder, std::string& passed_over) {
+  Newest newest;
+  const auto add = [&](const std::string& what, const std::string& why) {
+    passed_over += fmt::format("{}{}: {}", passed_over.empty() ? "" : "; ", what, why);
   };
-  std::string path;
-  std::pair<std::int64_t, std::int64_t> newest(-1, -1);
-  if (std::filesystem::exists(folder.last())) {
-    path = folder.last();
-    newest = state_of(path);
+  std::exception_ptr no_checkpoint;
+  std::string why;
+  try {
+    if (std::filesystem::exists(folder.last())) newest.look_at(folder.last());
+  } catch (const Error& error) {
+    no_checkpoint = std::current_exception();
+    why = error.what();
   }
   for (int turn = 0; turn < RunFolder::kJournals; ++turn) {
-    const std::string journal = folder.journal(turn);
-    if (!std::filesystem::exists(journal)) continue;
     try {
-      const auto found = state_of(journal);
-      if (found <= newest) continue;
-      newest = found;
-      path = journal;
+      if (std::filesystem::exists(folder.journal(turn))) newest.look_at(folder.journal(turn));
     } catch (const Error& error) {
-      passed_over = fmt::format("{}{}", passed_over.empty() ? "" : passed_over + "; ", error.what());
+      add("a file of the journal is passed over", error.what());
     }
   }
-  return path;
+  if (!no_checkpoint) return newest.path();
+  if (newest.path().empty()) std::rethrow_exception(no_checkpoint);
+  add("the last checkpoint is passed over, since the journal is whole", why);
+  return newest.path();
 }
 
 }  // namespace
@@ -46,33 +68,59 @@ std::string newest_path(const RunFolder& folder, std::string& passed_over) {
 StepJournal::StepJournal(const RunFolder& folder, const std::string& mode, std::int64_t trained, World& world)
     : folder_(folder),
       world_(world),
-      always_(mode == "on"),
-      enabled_(always_ || (mode == "auto" && trained > 0 && trained <= kMostNumbers)) {}
+      enabled_(is_kept(mode, trained)),
+      every_step_(mode == "on" || trained <= kSmall) {}
 
-// By rank 0's clock.
+void StepJournal::keep(const std::string& path) {
+  for (int turn = 0; turn < RunFolder::kJournals; ++turn)
+    if (path == folder_.journal(turn)) kept_ = turn;
+}
+
+// By rank 0's clock, where a clock is asked.
 bool StepJournal::due() {
-  if (!enabled_ || always_) return enabled_;
-  return any_of(world_.all(), world_.rank() == 0 && Clock::now() - written_ >= kShare * cost_);
+  if (!enabled_) return false;
+  if (every_step_ && !retry_.failing()) return true;
+  const PaceClock::time_point now = PaceClock::now();
+  const bool due_here = retry_.due(now) && (every_step_ || writes_.due(now));
+  return any_of(world_.all(), world_.rank() == 0 && due_here);
 }
 
 std::string StepJournal::write(const CheckpointInfo& info, const Parameters& parameters,
                                const OptimizerState& state) {
-  const Clock::time_point begin = Clock::now();
   // Nothing is sent while the file is written, so that a full disk is one rank's concern.
   const GatheredState gathered = gather_state(world_, parameters, state);
   std::string problem;
   if (world_.rank() == 0) {
     try {
-      write_state(folder_.journal(turn_), info, gathered, Durability::kProcess);
+      write_file(info, gathered);
     } catch (const Error& error) {
       problem = error.what();
     }
   }
-  turn_ = (turn_ + 1) % RunFolder::kJournals;
-  written_ = Clock::now();
-  cost_ = written_ - begin;
-  if (any_of(world_.all(), !problem.empty())) enabled_ = false;
-  return problem;
+  const bool failed_before = retry_.failing();
+  const bool failed = any_of(world_.all(), !problem.empty());
+  if (failed)
+    retry_.failed(PaceClock::now());
+  else
+    retry_.worked();
+  if (failed == failed_before || world_.rank() != 0) return "";
+  if (!failed) return "the journal is written again";
+  return fmt::format(
+      "warning: {}. The run goes on without its journal and tries again: if it is killed before that works, "
+      "the steps since the last state that was saved are made again",
+      problem);
+}
+
+void StepJournal::write_file(const CheckpointInfo& info, const GatheredState& state) {
+  const PaceClock::time_point begin = PaceClock::now();
+  const int turn = kept_ == 0 ? 1 : 0;
+  const bool sync = syncs_.due(begin);
+  write_state(folder_.journal(turn), info, state, sync ? Durability::kPowerCut : Durability::kProcess);
+  const PaceClock::time_point end = PaceClock::now();
+  writes_.done(begin, end);
+  if (!sync) return;
+  syncs_.done(begin, end);
+  kept_ = turn;
 }
 
 void StepJournal::remove() {

@@ -56,6 +56,22 @@ TrainStepOptions step_options(const Experiment& experiment) {
   return {experiment.dropout(), train.z_loss, static_cast<std::uint64_t>(train.seed)};
 }
 
+// Adds what happens as long as it lives.
+class Counted {
+ public:
+  explicit Counted(SavingCost& cost) : cost_(cost) { clock_.start(); }
+  ~Counted() {
+    cost_.seconds += clock_.seconds();
+    ++cost_.times;
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  SavingCost& cost_;
+  Stopwatch clock_;
+};
+
 double mean(const double* first, std::int64_t count) {
   return std::accumulate(first, first + count, 0.0) / static_cast<double>(count);
 }
@@ -96,11 +112,12 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   }
   // So that what is wrong with them is known before the first step.
   for (const std::string& split : experiment.scored_splits()) experiment.evaluator(split);
-  if (!passed_over_.empty())
-    report_.say(fmt::format("warning: a file of the journal is passed over: {}", passed_over_));
+  if (!passed_over_.empty()) report_.say("warning: " + passed_over_);
   if (const auto record = load_record(folder_.record())) {
     clock_ = Stopwatch(record->seconds);
     record_.peak_memory = record->peak_memory;
+    record_.checkpoints = record->checkpoints;
+    record_.journal = record->journal;
   }
   if (newest_) resume(*newest_);
   newest_.reset();
@@ -135,6 +152,7 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   info_.config = now.config;
   info_.data_hash = now.data_hash;
   if (path == folder_.last()) saved_ = {info_.step, info_.evaluated_step};
+  journal_.keep(path);
   adopt_best();
 }
 
@@ -179,6 +197,8 @@ void Trainer::begin(int together) {
   if (experiment_.world().mesh().size() > 1) report_.say("mesh: " + record_.mesh);
   if (!experiment_.plan().empty()) report_.say(experiment_.plan());
   if (info_.step > 0) report_.say(fmt::format("going on after step {}", info_.step));
+  // What an earlier part of the run ended with does not hold any more.
+  write_record("running");
 }
 
 Trainer::Next Trainer::next(const std::function<bool()>& should_stop) {
@@ -196,6 +216,7 @@ Trainer::Next Trainer::next(const std::function<bool()>& should_stop) {
     return Next::kStopped;
   }
   check_base_unchanged();
+  note_peaks();
   write_record("finished");
   if (speaks()) journal_.remove();
   if (const std::string line = traffic_line(record_); !line.empty())
@@ -280,6 +301,7 @@ void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCos
 
 void Trainer::write_journal() {
   if (!journal_.due()) return;
+  const Counted cost(record_.journal);
   // A restart would go on from it.
   for (const Parameter& parameter : experiment_.parameters())
     if (!at::isfinite(parameter.value()).all().item<bool>())
@@ -289,12 +311,8 @@ void Trainer::write_journal() {
           info_.step, parameter.name));
   experiment_.world().activity().enter(Phase::kSaving);
   const Parameters counted = train_step_.counted();
-  const std::string problem = journal_.write(info_, counted, optimizer_->state(counted));
-  if (!problem.empty())
-    report_.say(
-        fmt::format("warning: {}. The run goes on without its journal: if it is killed, the steps since "
-                    "the last checkpoint are made again",
-                    problem));
+  const std::string news = journal_.write(info_, counted, optimizer_->state(counted));
+  if (!news.empty()) report_.say(news);
 }
 
 void Trainer::log_step(const Step& step, const StepTotals& sums, double rate) {
@@ -379,6 +397,7 @@ void Trainer::save() {
 }
 
 void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
+  const Counted cost(record_.checkpoints);
   // Before the file that was good is replaced.
   const double trained = train_step_.score(probe_);
   if (!std::isfinite(trained))
@@ -422,6 +441,12 @@ void Trainer::fail_run() {
   } catch (const Error& error) {
     report_.say(fmt::format("the record is as it was: {}", error.what()));
   }
+}
+
+void Trainer::note_peaks() {
+  record_.rank_peaks.clear();
+  for (const std::string& peak : gather_texts(experiment_.world().all(), std::to_string(peak_memory())))
+    record_.rank_peaks.push_back(std::stoull(peak));
 }
 
 void Trainer::write_record(const std::string& status) {

@@ -15,6 +15,7 @@
 #include "launch/guard.h"
 #include "launch/job.h"
 #include "launch/results_output.h"
+#include "launch/run_environment.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
@@ -52,7 +53,7 @@ void check_only(const ExperimentConfig& config, Job& job) {
   const Experiment experiment(config, world, TrainingData::kLoad);
 }
 
-Outcome run_one(const ExperimentConfig& config, Job& job, Console& out) {
+Outcome run_one(const ExperimentConfig& config, const SourceFile& source, Job& job, Console& out) {
   std::optional<FileLock> lock;  // of the first rank, for all
   const std::string obstacle = job.ask_first_rank([&] { return take(config, lock); });
   if (!obstacle.empty()) {
@@ -61,7 +62,9 @@ Outcome run_one(const ExperimentConfig& config, Job& job, Console& out) {
   }
   reset_peak_memory();
   World world = job.world(config);
+  job.log_into(config.output);
   const auto watch = job.watch(world, config);
+  write_environment(config.output, source, world);
   try {
     Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
     return Trainer(experiment, out).run(stop_requested) ? Outcome::kDone : Outcome::kStopped;
@@ -71,7 +74,8 @@ Outcome run_one(const ExperimentConfig& config, Job& job, Console& out) {
 }
 
 // Several runs over one frozen model. Those that somebody else is at are left to it.
-Outcome run_together(const std::vector<ExperimentConfig>& configs, Job& job, Console& out) {
+Outcome run_together(const std::vector<ExperimentConfig>& configs, const SourceFile& source, Job& job,
+                     Console& out) {
   std::vector<FileLock> locks;
   std::vector<ExperimentConfig> taken;
   for (const ExperimentConfig& config : configs) {
@@ -86,7 +90,9 @@ Outcome run_together(const std::vector<ExperimentConfig>& configs, Job& job, Con
   if (taken.empty()) return Outcome::kDone;
   reset_peak_memory();
   World world = job.world(taken.front());
+  job.log_into(taken.front().output);
   const auto watch = job.watch(world, taken.front());
+  for (const ExperimentConfig& config : taken) write_environment(config.output, source, world);
   try {
     JointTraining training(taken, world, out, stop_requested);
     if (!training.run(stop_requested)) return Outcome::kStopped;
@@ -127,12 +133,12 @@ void report(const Comparison& comparison, Console& out) {
   print_table(results, TableFormat::kMarkdown);
 }
 
-int run_all(const Comparison& comparison, int together, Job& job, Console& out) {
+int run_all(const Comparison& comparison, int together, const SourceFile& source, Job& job, Console& out) {
   bool failed = false;
   for (const std::vector<ExperimentConfig>& group : groups(comparison, together)) {
     try {
-      const Outcome outcome =
-          group.size() == 1 ? run_one(group.front(), job, out) : run_together(group, job, out);
+      const Outcome outcome = group.size() == 1 ? run_one(group.front(), source, job, out)
+                                                : run_together(group, source, job, out);
       if (outcome == Outcome::kStopped) return kInterrupted;
       failed = failed || outcome == Outcome::kFailed;
     } catch (const ConfigError&) {
@@ -149,8 +155,8 @@ int run_all(const Comparison& comparison, int together, Job& job, Console& out) 
 }
 
 // For a job of an array: somebody else at the same run is a mistake in how they were numbered.
-int run_only(const ComparedRun& run, Job& job, Console& out) {
-  const Outcome outcome = run_one(run.config, job, out);
+int run_only(const ComparedRun& run, const SourceFile& source, Job& job, Console& out) {
+  const Outcome outcome = run_one(run.config, source, job, out);
   if (outcome == Outcome::kStopped) return kInterrupted;
   return outcome == Outcome::kTaken ? kFailure : kSuccess;
 }
@@ -182,7 +188,10 @@ int run(const Options& options) {
     for (const ComparedRun& run : comparison.runs) std::printf("---\n%s", dump_config(run.config).c_str());
     return kSuccess;
   }
-  Job job(comparison.runs.front().config.mesh, comparison.output + "/ranks");
+  const SourceFile source = source_of(options.file);
+  // Jobs of an array start side by side.
+  Job job(comparison.runs.front().config.mesh,
+          Job::start_folder(only ? only->config.output : comparison.output));
   Console out = console(comparison.runs.front().config.train.log_seconds);
   if (options.dry_run) {
     for (const ComparedRun& run : comparison.runs) check_only(run.config, job);
@@ -191,7 +200,7 @@ int run(const Options& options) {
                              comparison.runs.size());
     return kSuccess;
   }
-  return only ? run_only(*only, job, out) : run_all(comparison, options.together, job, out);
+  return only ? run_only(*only, source, job, out) : run_all(comparison, options.together, source, job, out);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "launch/job.h"
 #include "launch/launcher.h"
 #include "runtime/check.h"
+#include "runtime/log.h"
 #include "runtime/mpi_session.h"
 
 namespace trimtab {
@@ -27,6 +28,7 @@ void let_the_first_rank_speak() {
 }
 
 int end(int code, const std::string& what) {
+  TT_LOG(debug, "ends with {}: {}", code, what);
   let_the_first_rank_speak();
   // One write a line: ranks share the stream.
   const std::string line = "error: " + rank_label() + what + "\n";
@@ -48,6 +50,7 @@ int guarded(const std::function<int()>& body) {
   try {
     const int code = body();
     check_printed();
+    TT_LOG(debug, "ends with {}", code);
     return code;
   } catch (const ConfigError& error) {
     return end(kImpossible, error.what());

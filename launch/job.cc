@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/job.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 
 #include "experiments/machine.h"
+#include "experiments/run_lock.h"
 #include "launch/guard.h"
 #include "launch/launcher.h"
 #include "launch/signals.h"
@@ -29,7 +33,7 @@ milliseconds deadline(const MeshConfig& mesh) {
   return milliseconds_of(std::max(mesh.timeout, mesh.startup_timeout)) + kGrace;
 }
 
-std::string watched_folder(const std::string& output) { return output + "/ranks"; }
+std::string watched_folder(const std::string& output) { return RunFolder(output).ranks(); }
 
 WatchOptions watch_options(const MeshConfig& mesh, const std::string& folder) {
   WatchOptions options;
@@ -62,17 +66,18 @@ std::string rank_label() {
   return fmt::format("rank {}{} on {}: ", place.rank, of, host_name());
 }
 
-Job::Job(const ExperimentConfig& config) : Job(config.mesh, watched_folder(config.output)) {}
+std::string Job::start_folder(const std::string& output) {
+  return lock_holder(output).empty() ? watched_folder(output) : "";
+}
+
+Job::Job(const ExperimentConfig& config) : Job(config.mesh, start_folder(config.output)) {}
 
 Job::Job(const MeshConfig& mesh, const std::string& folder) {
   catch_stop_signals();
   place_ = find_launcher(environment());
   if (place_.starts_mpi) {
     start_mpi(mesh, folder);
-    LogOptions log;
-    log.rank = session_->rank();
-    log.world = session_->size();
-    configure_log(log);
+    log_to("");
     check_place(place_, *session_);
     if (const int restarts = restarts_of(environment()); restarts > 0 && speaks())
       TT_LOG(info, "Slurm has queued this job again {} time{}", restarts, restarts == 1 ? "" : "s");
@@ -82,6 +87,30 @@ Job::Job(const MeshConfig& mesh, const std::string& folder) {
         "`mpirun -n {} trimtab ...` or `srun --mpi=pmix trimtab ...`",
         place_.launcher, place_.size, place_.size);
   }
+}
+
+void Job::log_to(const std::string& file) const {
+  LogOptions log;
+  if (session_) {
+    log.rank = session_->rank();
+    log.world = session_->size();
+  }
+  log.file = file;
+  configure_log(log);
+}
+
+void Job::log_into(const std::string& output) {
+  const int rank = session_ ? session_->rank() : 0;
+  const std::string folder = watched_folder(output);
+  std::error_code seen_by_opening;
+  std::filesystem::create_directories(folder, seen_by_opening);
+  try {
+    log_to(fmt::format("{}/rank-{}.log", folder, rank));
+  } catch (const ConfigError& error) {
+    log_to("");
+    TT_LOG(warning, "{}; rank {} goes on without its log", error.what(), rank);
+  }
+  TT_LOG(debug, "rank {} of {} on {}, process {}", rank, size(), host_name(), ::getpid());
 }
 
 // MPI_Init waits for every rank, and ranks that do not come are its commonest fault.

@@ -31,12 +31,17 @@ class Job {
   // processes: they would all be rank 0.
   Job(const MeshConfig& mesh, const std::string& folder);
   explicit Job(const ExperimentConfig& config);
+  // Where the ranks of a run say how they start: "" while another job is at it, since its files are there.
+  static std::string start_folder(const std::string& output);
 
   // This rank's World, on the device that the experiment names; this outlives it. Collective. Throws
   // ConfigError unless the mesh has exactly the job's ranks.
   World world(const ExperimentConfig& config);
   // The same for host memory alone, whatever the experiment says of devices.
   World host_world(const ExperimentConfig& config);
+  // From now on what this rank logs is also in OUTPUT/ranks/rank-N.log. For whoever has the run's lock, as is
+  // watch().
+  void log_into(const std::string& output);
   // Watches over `world`, which outlives it, with files in the run folder; null for one rank. Collective.
   std::unique_ptr<Watchdog> watch(World& world, const ExperimentConfig& config);
   bool alone() const { return !session_ || session_->size() == 1; }
@@ -50,6 +55,7 @@ class Job {
   bool speaks() const { return !session_ || session_->rank() == 0; }
 
  private:
+  void log_to(const std::string& file) const;
   void start_mpi(const MeshConfig& mesh, const std::string& folder);
   World world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device);
 

@@ -8,6 +8,7 @@
 #include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/job.h"
+#include "launch/run_environment.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 #include "runtime/check.h"
@@ -21,22 +22,31 @@ struct Options {
   bool dry_run = false;
 };
 
-int run_rank(const Options& options, const ExperimentConfig& config, World& world) {
+int check_only(const ExperimentConfig& config, World& world) {
   Console out = console(config.train.log_seconds);
-  std::optional<FileLock> lock;
-  if (!options.dry_run && world.rank() == 0) {
-    lock = try_lock_run(config.output);
-    if (!lock) fail("{}: is being run by {}", config.output, lock_holder(config.output));
-  }
   Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
-  if (options.dry_run) {
-    if (world.rank() != 0) return kSuccess;
-    for (const std::string& warning : experiment.warnings()) out.out << "warning: " << warning << '\n';
-    const std::string example = experiment.first_example();
-    if (!example.empty()) out.out << "first example: " << example << '\n';
-    out.out << "dry run: everything was read and checked, nothing was trained\n";
-    return kSuccess;
-  }
+  if (world.rank() != 0) return kSuccess;
+  for (const std::string& warning : experiment.warnings()) out.out << "warning: " << warning << '\n';
+  const std::string example = experiment.first_example();
+  if (!example.empty()) out.out << "first example: " << example << '\n';
+  out.out << "dry run: everything was read and checked, nothing was trained\n";
+  return kSuccess;
+}
+
+// Before anything is written into its folder, which may be another job's. Held by the first rank, for all.
+std::optional<FileLock> take_run(const ExperimentConfig& config, Job& job) {
+  std::optional<FileLock> lock;
+  const std::string holder = job.ask_first_rank([&]() -> std::string {
+    lock = try_lock_run(config.output);
+    return lock ? "" : lock_holder(config.output);
+  });
+  if (!holder.empty()) fail("{}: is being run by {}", config.output, holder);
+  return lock;
+}
+
+int train(const ExperimentConfig& config, World& world) {
+  Console out = console(config.train.log_seconds);
+  Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
   Trainer trainer(experiment, out);
   return trainer.run(stop_requested) ? kSuccess : kInterrupted;
 }
@@ -47,11 +57,16 @@ int run(const Options& options) {
     std::fputs(dump_config(resolved(config)).c_str(), stdout);
     return kSuccess;
   }
+  const SourceFile source = source_of(options.experiment.file);
   Job job(config);
   World world = job.world(config);
-  const auto watch = job.watch(world, config);
   try {
-    return run_rank(options, config, world);
+    if (options.dry_run) return check_only(config, world);
+    const std::optional<FileLock> lock = take_run(config, job);
+    job.log_into(config.output);
+    const auto watch = job.watch(world, config);
+    write_environment(config.output, source, world);
+    return train(config, world);
   } catch (const Interrupted&) {
     return kInterrupted;  // before the first step: there was nothing to save
   }

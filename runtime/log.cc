@@ -30,6 +30,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 
 std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stderr_sink_mt>()};
+  sinks.front()->set_level(spdlog_level(options.level));
   if (!options.file.empty()) {
     try {
       sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file));
@@ -42,7 +43,9 @@ std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
   const auto width = fmt::formatted_size("{}", std::max(0, options.world - 1));
   const std::string rank = options.rank < 0 ? "-" : fmt::format("{}", options.rank);
   logger->set_pattern(fmt::format("%H:%M:%S  {:>{}}  %-7l  %v", rank, width));
-  logger->set_level(spdlog_level(options.level));
+  logger->set_level(options.file.empty() ? spdlog_level(options.level) : spdlog::level::debug);
+  // Who needs the disk says that it is full.
+  logger->set_error_handler([](const std::string&) {});
   logger->flush_on(spdlog::level::debug);
   return logger;
 }

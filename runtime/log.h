@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The log: one line an event to stderr, "HH:MM:SS  rank  level  text", and to a file if asked. launch/
-// configures it once, before threads start; after that any thread may log. Before that, lines of level info
-// and above carry "-" for the rank. This is the one piece of process-wide state besides the standard streams
-// that it writes to.
+// configures it before threads start, and anew for each run; after that any thread may log. Before that,
+// lines of level info and above carry "-" for the rank. This is the one piece of process-wide state besides
+// the standard streams that it writes to.
 #pragma once
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ struct LogOptions {
   int rank = -1;  // -1: no rank yet
   int world = 1;  // number of ranks: the rank column is as wide as the greatest rank
   LogLevel level = LogLevel::info;
-  std::string file;  // also written here, appended; "" for none
+  std::string file;  // also written here, appended, of every level; "" for none
 };
 
 // Throws ConfigError when the file cannot be opened.

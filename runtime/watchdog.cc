@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <utility>
 
 #include "runtime/agreement.h"
@@ -26,6 +27,7 @@ constexpr std::string_view kDoing[] = {"computing", "waiting", "ended"};
 // A rank that was late or stopped for fewer beats is not called silent: file systems show writes late.
 constexpr int kSilentBeats = 5;
 constexpr std::size_t kNamed = 8;
+constexpr double kNever = std::numeric_limits<double>::infinity();
 
 double seconds_since(WatchClock::time_point start) {
   return std::chrono::duration<double>(WatchClock::now() - start).count();
@@ -256,6 +258,11 @@ void Watchdog::look_for_the_gone() {
 
 void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapshot) {
   const double silent_limit = kSilentBeats * seconds_of(options_.beat);
+  const bool starts = snapshot.place.phase == Phase::kStartUp;
+  const double limit = seconds_of(starts ? options_.startup_limit : options_.limit);
+  const bool over = limit > 0 && waited > limit;
+  // A rank that waits speaks for those behind it, but the limit holds for the first that is over it.
+  const double speaks_from = !over ? waited / 2 : waited < limit + silent_limit ? limit : kNever;
   std::vector<Sighting> ranks;
   std::vector<int> absent;
   std::string unseen;
@@ -271,12 +278,9 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
       continue;
     }
     const bool waits = seen->state.doing == Doing::kWaiting && seen->silent_seconds < silent_limit;
-    if (rank < rank_ && waits && seen->state.seconds > waited / 2) return;  // that one speaks
+    if (rank < rank_ && waits && seen->state.seconds > speaks_from) return;  // that one speaks
     ranks.push_back(*seen);
   }
-  const bool starts = snapshot.place.phase == Phase::kStartUp;
-  const double limit = seconds_of(starts ? options_.startup_limit : options_.limit);
-  const bool over = limit > 0 && waited > limit;
   if (!over && waited < std::max(seconds_of(options_.late), 2 * mentioned_)) return;
   mentioned_ = waited;
   std::string known = absent_ranks(absent);

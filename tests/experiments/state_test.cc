@@ -199,6 +199,72 @@ TEST_F(State, JournalFilesThatAreCutArePassedOver) {
   EXPECT_EQ(newest_state(folder, world_, passed_over)->info().step, last.step);
 }
 
+TEST_F(State, ADamagedCheckpointIsPassedOverForAWholeJournal) {
+  const RunFolder folder(folder_.string());
+  OptimizerState state;
+  state.step = 7;
+  CheckpointInfo later = info();
+  later.step += 2;
+  save_checkpoint(folder.last(), later, parameters_, &state);
+  std::filesystem::resize_file(folder.last(), 3000);
+  std::string passed_over;
+  EXPECT_THAT(message_of([&] { newest_state(folder, world_, passed_over); }), HasSubstr(folder.last()));
+  write_state(folder.journal(1), info(), gather_state(world_, parameters_, state), Durability::kProcess);
+  passed_over.clear();
+  EXPECT_EQ(newest_state(folder, world_, passed_over)->info().step, info().step);
+  EXPECT_THAT(passed_over, AllOf(HasSubstr("the last checkpoint is passed over"), HasSubstr(folder.last())));
+}
+
+std::int64_t step_in(const std::string& path) { return Checkpoint(path).info().step; }
+
+TEST_F(State, JournalLeavesTheFileAloneThatLiesOnTheDevice) {
+  const RunFolder folder(folder_.string());
+  OptimizerState state;
+  CheckpointInfo now = info();
+  const GatheredState gathered = gather_state(world_, parameters_, state);
+  write_state(folder.journal(1), now, gathered, Durability::kProcess);
+  now.step = 3;
+  write_state(folder.journal(0), now, gathered, Durability::kProcess);
+  StepJournal journal(folder, "auto", 24, world_);
+  journal.keep(folder.journal(0));
+  now.step = 4;
+  EXPECT_EQ(journal.write(now, parameters_, state), "");  // the first of a process is synced
+  EXPECT_EQ(step_in(folder.journal(0)), 3);
+  EXPECT_EQ(step_in(folder.journal(1)), 4);
+  now.step = 5;
+  journal.write(now, parameters_, state);
+  EXPECT_EQ(step_in(folder.journal(0)), 5);
+  EXPECT_EQ(step_in(folder.journal(1)), 4);
+}
+
+TEST_F(State, JournalIsDueAfterEachStepForWhatIsSmall) {
+  const RunFolder folder(folder_.string());
+  const auto due_again = [&](const std::string& mode, std::int64_t trained) {
+    StepJournal journal(folder, mode, trained, world_);
+    if (journal.due()) journal.write(info(), parameters_, {});
+    return journal.due();
+  };
+  EXPECT_TRUE(due_again("auto", 100 * 4096));
+  EXPECT_TRUE(due_again("on", std::int64_t{1} << 40));
+  EXPECT_FALSE(due_again("auto", (std::int64_t{1} << 22) + 1));
+  EXPECT_FALSE(due_again("auto", 0));
+  EXPECT_FALSE(due_again("off", 24));
+}
+
+TEST_F(State, JournalThatCannotBeWrittenIsTriedAgain) {
+  const RunFolder folder(folder_.string());
+  std::filesystem::create_directories(folder.journal(0) + "/in-the-way");
+  StepJournal journal(folder, "auto", 24, world_);
+  EXPECT_THAT(journal.write(info(), parameters_, {}),
+              AllOf(HasSubstr("warning: "), HasSubstr(folder.journal(0)), HasSubstr("tries again")));
+  EXPECT_EQ(journal.write(info(), parameters_, {}), "") << "said once";
+  std::filesystem::remove_all(folder.journal(0));
+  EXPECT_EQ(journal.write(info(), parameters_, {}), "the journal is written again");
+  EXPECT_EQ(step_in(folder.journal(0)), info().step);
+  EXPECT_EQ(journal.write(info(), parameters_, {}), "");
+  EXPECT_TRUE(journal.due());
+}
+
 TEST_F(State, SavedFileIsProvedToBeUsed) {
   ModelRunner runner(*stage_, world_, "1f1b", true);
   TrainStep step(runner, parameters_, {});

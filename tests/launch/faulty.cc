@@ -83,7 +83,8 @@ void begin(Activity* self, Text call, const std::string& axis, Text traffic, std
 
 void commit(AtomicPath* self, Durability durability) asm("__wrap_" TRIMTAB_COMMIT);
 void commit(AtomicPath* self, Durability durability) {
-  if (self->path().ends_with(".h5")) arrive(durability == Durability::kProcess ? "journal" : "commit");
+  const std::string name = self->path().substr(self->path().rfind('/') + 1);
+  if (name.ends_with(".h5")) arrive(name.starts_with("journal-") ? "journal" : "commit");
   real_commit(self, durability);
 }
 

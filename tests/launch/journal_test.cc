@@ -20,13 +20,12 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// 12 steps, scored after five and ten, and no checkpoint on the way.
+// 12 steps, scored after five and ten, no checkpoint on the way, and the journal as it is by default.
 std::vector<std::string> training(const Workshop& shop, const std::string& output,
                                   const std::vector<std::string>& more = {}) {
   std::vector<std::string> arguments = {"train", shop.experiment()};
-  std::vector<std::string> all = {"output=" + shop.path(output), "train.steps=12",
-                                  "train.checkpoint_every=0",    "train.evaluate_every=5",
-                                  "train.micro_batch_tokens=48", "train.journal=on"};
+  std::vector<std::string> all = {"output=" + shop.path(output), "train.steps=12", "train.checkpoint_every=0",
+                                  "train.evaluate_every=5", "train.micro_batch_tokens=48"};
   all.insert(all.end(), more.begin(), more.end());
   for (const std::string& option : all) {
     arguments.emplace_back("--set");
@@ -111,13 +110,32 @@ TEST(Journal, WhatIsDamagedIsPassedOver) {
   ASSERT_EQ(run_on_ranks(4, training(shop, "run", {kMesh})).code, 0);
   std::filesystem::rename(shop.path("run"), shop.path("whole"));
   ASSERT_NE(run_faulty_on_ranks(4, "3 update 7 kill", training(shop, "run", {kMesh})).code, 0);
-  // Cut short, as a host that went down leaves it.
-  const auto [made, path] = newest(shop, "run");
+  // Cut short, as a host that went down leaves it: the other file is the one that lay on the device.
+  const std::string path = newest(shop, "run").second;
+  std::filesystem::rename(path, shop.path("newest.h5"));
+  const std::int64_t before = newest(shop, "run").first;
+  ASSERT_GE(before, 1);
+  std::filesystem::rename(shop.path("newest.h5"), path);
   std::filesystem::resize_file(path, 3000);
   const Outcome resumed = run_on_ranks(4, training(shop, "run", {kMesh}));
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, AllOf(HasSubstr("a file of the journal is passed over"), HasSubstr(path),
-                                 HasSubstr(fmt::format("going on after step {}\n", made - 1))));
+                                 HasSubstr(fmt::format("going on after step {}\n", before))));
+  expect_same_bytes(shop, "run", "whole");
+}
+
+TEST(Journal, ADamagedCheckpointDoesNotStandInItsWay) {
+  const Workshop shop;
+  const std::vector<std::string> set = {"train.checkpoint_every=4"};
+  ASSERT_EQ(run_program(training(shop, "run", set)).code, 0);
+  std::filesystem::rename(shop.path("run"), shop.path("whole"));
+  ASSERT_NE(run_faulty_on_ranks(1, "0 update 7 kill", training(shop, "run", set)).code, 0);
+  std::filesystem::resize_file(shop.path("run/last.h5"), 3000);
+  const Outcome resumed = run_program(training(shop, "run", set));
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err,
+              AllOf(HasSubstr("warning: the last checkpoint is passed over, since the journal is whole: "),
+                    HasSubstr("last.h5"), HasSubstr("going on after step 6\n")));
   expect_same_bytes(shop, "run", "whole");
 }
 
@@ -141,9 +159,7 @@ TEST(Journal, ThatCannotBeWrittenDoesNotEndTheRun) {
 TEST(Journal, IsKeptWhereItIsCheap) {
   const Workshop shop;
   const auto kept = [&](const std::string& run, const std::vector<std::string>& set) {
-    std::vector<std::string> all = {"train.journal=auto"};
-    all.insert(all.end(), set.begin(), set.end());
-    const std::vector<std::string> arguments = training(shop, run, all);
+    const std::vector<std::string> arguments = training(shop, run, set);
     EXPECT_EQ(run_and_signal(arguments, 8, SIGKILL).code, 128 + SIGKILL);
     return newest(shop, run).first > 0;
   };

@@ -45,6 +45,37 @@ TEST(Status, OfARunThatIsGoneOrWasStopped) {
   EXPECT_THAT(run_program({"status", shop.path("run")}).out, HasSubstr("tiny: interrupted\n"));
 }
 
+// What its record said before it went on is not how it is.
+TEST(Status, OfARunThatWasStoppedWentOnAndWasKilled) {
+  const Workshop shop;
+  std::vector<std::string> run = training(shop, 100000);
+  run.insert(run.end(), {"--set", "train.checkpoint_every=0", "--set", "train.evaluate_every=0"});
+  ASSERT_EQ(run_and_signal(run, 8, SIGTERM).code, 75);
+  ASSERT_THAT(run_program({"status", shop.path("run")}).out, HasSubstr("tiny: interrupted\n"));
+  ASSERT_EQ(run_and_signal(run, 8, SIGKILL).code, 128 + SIGKILL);
+  EXPECT_THAT(run_program({"status", shop.path("run")}).out, HasSubstr("tiny: gone\n"));
+}
+
+// It is shown again and again, and for a last time when it has ended; each loop below has an end.
+TEST(Status, IsWatchedUntilNothingRuns) {
+  const Workshop shop;
+  const std::string program = "'" TRIMTAB_PROGRAM "'", run = "'" + shop.path("run") + "'",
+                    shown = "'" + shop.path("shown") + "'";
+  const Outcome both = run_command(
+      {"bash", "-c",
+       program + " \"$@\" & job=$!; for i in {1..300}; do [ -s " + run +
+           "/metrics.jsonl ] && break; sleep 0.1; done; " + "timeout 60 " + program + " status " + run +
+           " --watch > " + shown + " & watch=$!; " + "for i in {1..300}; do [ \"$(grep -c 'tiny: running' " +
+           shown + ")\" -ge 2 ] && break; sleep 0.1; done; kill -TERM $job; wait $job; wait $watch",
+       "bash", "train", shop.experiment(), "--set", "train.steps=100000"});
+  EXPECT_EQ(both.code, 0) << both.err;  // of the one that watches
+  const std::string text = shop.read("shown");
+  EXPECT_EQ(text.find("tiny: running (process "), 0U) << text;
+  EXPECT_GT(text.rfind("tiny: running"), 0U) << text;
+  EXPECT_THAT(text.substr(text.rfind("tiny: ")), HasSubstr("tiny: interrupted\n"));
+  EXPECT_EQ(text.find('\x1b'), std::string::npos) << "a file is not redrawn";
+}
+
 // The process that is shown is a rank, and ends the job when it is warned.
 TEST(Status, OfARunThatRuns) {
   const Workshop shop;

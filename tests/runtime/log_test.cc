@@ -81,6 +81,21 @@ TEST_F(Log, FileHoldsTheSameLinesOfAllThreads) {
   std::filesystem::remove(path);
 }
 
+TEST_F(Log, FileHoldsMoreThanIsShown) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "trimtab_log_test_levels.txt";
+  std::filesystem::remove(path);
+  configure_log({.rank = 0, .world = 1, .level = LogLevel::warning, .file = path.string()});
+  testing::internal::CaptureStderr();
+  TT_LOG(debug, "for the file");
+  TT_LOG(warning, "for both");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), MatchesRegex("[^\n]*for both\n"));
+  configure_log({});
+  std::stringstream in_file;
+  in_file << std::ifstream(path).rdbuf();
+  EXPECT_THAT(in_file.str(), MatchesRegex("[^\n]*debug    for the file\n[^\n]*warning  for both\n"));
+  std::filesystem::remove(path);
+}
+
 TEST_F(Log, SaysWhichFileCannotBeOpened) {
   try {
     configure_log({.rank = 0, .world = 1, .level = LogLevel::info, .file = "/proc/no/such.log"});

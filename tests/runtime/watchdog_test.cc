@@ -134,6 +134,33 @@ TEST(Watchdog, EndsTheJobAtTheLimit) {
                     HasSubstr(folder.file("ranks"))));
 }
 
+// Rank 1 waits, and so does rank 0, always for nine tenths as long: its file is written here.
+TEST(Watchdog, TheLimitHoldsAlsoWhereALowerRankWaitsLessLong) {
+  const TempFolder folder;
+  const std::string ranks = folder.file("ranks");
+  Activity activity;
+  activity.begin("MPI_Init", "all", "control", 0);
+  std::atomic<bool> has_ended = false;
+  WatchOptions options;
+  options.folder = ranks;
+  options.beat = 5ms;
+  options.late = 1h;
+  options.limit = options.startup_limit = 200ms;
+  options.warn = [](const std::string&) {};
+  options.give_up = [&](const std::string&) { has_ended = true; };
+  const Watchdog watch(1, 2, activity, "node-a", options);
+  double waited = 0.0;
+  for (std::int64_t beat = 0; !has_ended && waited < 10; ++beat) {
+    std::string line;
+    std::getline(std::ifstream(Watchdog::file_of(ranks, 1)) >> std::ws, line);
+    if (const auto seen = parse_rank_state(line)) waited = seen->seconds;
+    RankState lower = state(0, Doing::kWaiting, 0.9 * waited);
+    lower.beat = beat;
+    std::ofstream(Watchdog::file_of(ranks, 0)) << text_of(lower) << '\n';
+  }
+  EXPECT_TRUE(has_ended) << "after " << waited << " s";
+}
+
 TEST(Watchdog, EndsTheJobAlsoWhereTheFolderIsGone) {
   const TempFolder folder;
   std::ofstream(folder.file("ranks")) << "a file where the folder should be";

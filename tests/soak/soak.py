@@ -8,8 +8,9 @@ Each run is the same experiment (a prompt for the small T5 of this repository, 2
 on a small disk of its own. A fault is drawn from FAULTS, and its moment from start-up and steps; those of a network meet a job on two
 hosts (tests/cluster/hosts.py). What harmed it is mended, and the same command given again until it ends with 0.
 Counted: runs that end in the same last.h5 and best.h5 as the undisturbed one, steps made twice, seconds from the fault to the end of
-the job and of its last process, processes left behind, checkpoints that cannot be read after the fault. Ends with 1 if a run cannot be
-ended, ends otherwise, or leaves a process or an unreadable file. Needs root, for the hosts and the disk.
+the job and of its last process, processes left behind (launchers included), checkpoints and files of the journal that cannot be read
+after the fault. Ends with 1 if a run cannot be ended, ends otherwise, makes more than one step again, or leaves a process or an unreadable
+file. Needs root, for the hosts and the disk.
 """
 import argparse
 import json
@@ -38,15 +39,18 @@ DISK = 48  # MiB; a run takes a few
 def training(args, folder):
     sets = [f"output={folder}", f"mesh={MESHES[args.ranks]}", f"train.steps={args.steps}", "train.batch=8",
             "train.micro_batch_tokens=160", "train.evaluate_every=10", "train.checkpoint_every=7", "train.dropout=0.1",
-            "train.journal=on", "train.log_every=1", "task.max_validation=16", "task.max_test=16", "model.threads=1", "mesh.late=2",
+            "train.log_every=1", "task.max_validation=16", "task.max_test=16", "model.threads=1", "mesh.late=2",
             f"mesh.timeout={STALL}", f"mesh.startup_timeout={STALL_AT_START}", f"text.cache={args.work}/cache"]
     return ["train", str(ROOT / "experiments/quickstart/wordnet.yaml"), *[x for s in sets for x in ("--set", s)]]
 
 
 def start(args, folder, log, on_hosts):
+    args.session = None
     if not on_hosts:
-        return subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(args.ranks), str(args.program),
-                                 *training(args, folder)], stdout=log, stderr=log, cwd=ROOT)
+        job = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(args.ranks), str(args.program),
+                                *training(args, folder)], stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+        args.session = job.pid
+        return job
     environment = {**args.hosts.environment(), "trimtab": str(args.program), "ranks": str(args.ranks), "lost": str(LOST),
                    "hosts": f"h1:{args.ranks // 2},h2:{args.ranks // 2}"}
     return args.hosts.popen("h1", [ROOT / "launch/mpirun.sh", *training(args, folder)], stdout=log, stderr=log, cwd=ROOT,
@@ -59,9 +63,16 @@ def ranks_of(folder):
     return [int(x) for x in found.stdout.split()]
 
 
+def of_session(session):
+    """Launchers, daemons and ranks that a job on this host alone has started; the dead that nobody asked for are none."""
+    found = subprocess.run(["ps", "-o", "pid=,stat=", "-s", str(session)], stdout=subprocess.PIPE, text=True)
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if not line.split()[1].startswith("Z")]
+
+
 def left_of(args, folder):
-    """All processes of a job: its ranks, and whatever runs on the hosts."""
-    return sorted({*ranks_of(folder), *(p for name in args.hosts.names for p in args.hosts.processes(name))})
+    """All processes of a job: its ranks, its session, and whatever runs on the hosts."""
+    return sorted({*ranks_of(folder), *(of_session(args.session) if args.session else []),
+                   *(p for name in args.hosts.names for p in args.hosts.processes(name))})
 
 
 class Harm:
@@ -148,7 +159,7 @@ def run(args, folder, fault=None, at=0.0, rng=None):
         wait_for(args, job, folder, at)
         # Who is stopped, or cut off, while MPI starts is its launcher's matter: nothing of ours runs yet.
         while (FAULTS[fault] in (Harm.stop_rank, Harm.cut_link) and job.poll() is None
-               and len(list(folder.glob("ranks/*"))) < args.ranks):
+               and len(list(folder.glob("ranks/*.txt"))) < args.ranks):
             time.sleep(0.02)
         harm = Harm(args, job, ranks_of(folder), folder, rng)
         if harm.ranks and job.poll() is None:
@@ -174,8 +185,9 @@ def run(args, folder, fault=None, at=0.0, rng=None):
 
 
 def unreadable(args, folder):
-    """Of the checkpoints of a run those that cannot be read."""
-    files = [folder / name for name in ("last.h5", "best.h5") if (folder / name).exists()]
+    """Of the checkpoints of a run and the files of its journal those that cannot be read."""
+    names = ("last.h5", "best.h5", "journal-0.h5", "journal-1.h5")
+    files = [folder / name for name in names if (folder / name).exists()]
     return [path.name for path in files
             if subprocess.run([args.program, "inspect", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode]
 
@@ -239,15 +251,18 @@ class Soak:
         if bad := unreadable(args, folder):
             self.unreadable += len(bad)
             self.wrong.append(f"{what}: cannot be read: {bad}")
-        before, tries = last_step(folder), 0
+        before, tries, count = last_step(folder), 0, len(self.wrong)
         while (code != 0 or not (folder / "last.h5").exists()) and tries < 5:
             code, text, _ = run(args, folder)
             texts.append(text)
             tries += 1
             if match := re.search(r"going on after step (\d+)", text):
                 self.again.append(before - int(match[1]))
+                # What is written while the disk is full is lost.
+                if self.again[-1] > 1 and fault != "disk full":
+                    self.wrong.append(f"{what}: {self.again[-1]} steps of the log were made again")
+            before = last_step(folder)
         self.restarts += tries
-        count = len(self.wrong)
         if seconds is not None:
             self.times[fault].append(seconds)
         if code != 0:
@@ -269,7 +284,7 @@ class Soak:
             if found:
                 print(f"| {name} | {len(found)} | {statistics.median(found):.1f} | {max(found):.1f} |")
         print(f"\n{runs} runs, {sum(map(len, self.times.values()))} faults that met the job, {self.restarts} restarts, {self.equal} runs "
-              f"ended in the bytes of the undisturbed one, {self.left} processes left, {self.unreadable} checkpoints unreadable")
+              f"ended in the bytes of the undisturbed one, {self.left} processes left, {self.unreadable} checkpoints or journals unreadable")
         print(f"steps in the log that were made again: {sum(max(0, n) for n in self.again)} in {len(self.again)} restarts that went on, "
               f"at most {max(self.again, default=0)}")
         for line in self.wrong:
