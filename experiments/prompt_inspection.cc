@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "data/tasks/registry.h"
+#include "data/text_recipe.h"
 #include "experiments/checkpoint.h"
 #include "experiments/experiment_config.h"
 #include "experiments/run_record.h"
@@ -31,6 +32,7 @@ class VocabularyTable {
  public:
   VocabularyTable(const std::string& weights, const std::string& vocabulary) : weights_(weights) {
     const auto model = open_model(weights);
+    one_text_ = model->text_form() == TextForm::kDecoderOnly;
     tokenizer_ = open_vocabulary(vocabulary, *model, fs::temp_directory_path().string());
     const Shape shape = model->weights().info(model->embedding_name()).shape;
     width_ = shape.at(1);
@@ -43,7 +45,9 @@ class VocabularyTable {
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
-  void add_to(PromptInspection& out, const std::vector<std::string>& labels, std::size_t count) const {
+  // `cue` is what the template of the prompt's run says behind the input: labels are looked for as targets.
+  void add_to(PromptInspection& out, const std::vector<std::string>& labels, const std::string& cue,
+              std::size_t count) const {
     if (out.prompt.shape[1] != width_)
       fail_config("{}: width {}, but {} has width {}", out.file, out.prompt.shape[1], weights_, width_);
     out.nearest = nearest_rows(out.prompt, table_, count);
@@ -51,8 +55,9 @@ class VocabularyTable {
       for (const Neighbour& n : of_row) out.pieces[n.id] = tokenizer_->piece(static_cast<TokenId>(n.id));
     out.shared = shared_neighbours(out.nearest);
     std::vector<LabelPieces> words;
+    const TextRecipe recipe(*tokenizer_, {.text = "{input}" + cue, .one_text = one_text_});
     for (const std::string& label : labels) {
-      const std::vector<TokenId> ids = tokenizer_->encode(label);
+      const std::vector<TokenId> ids = recipe.encode_words(label);
       if (ids.empty())
         out.notes.push_back(fmt::format("the label '{}' has no pieces in this vocabulary", label));
       else
@@ -64,6 +69,7 @@ class VocabularyTable {
  private:
   std::string weights_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  bool one_text_ = false;
   std::int64_t width_ = 0;
   std::vector<float> table_;
 };
@@ -77,9 +83,11 @@ PromptMatrix prompt_of(const std::string& path) {
   fail_config("{}: holds no prompt", path);
 }
 
-// What the experiment in a checkpoint says: the task's labels, and where the prompt began if that is a file.
+// What the experiment in a checkpoint says: the task's labels, the white space in front of them, and where the
+// prompt began if that is a file.
 struct Origin {
   std::vector<std::string> labels{};
+  std::string cue{};
   std::string init_file{};
 };
 
@@ -91,6 +99,9 @@ Origin origin_of(const Checkpoint& checkpoint, bool wants_labels, std::vector<st
     const ConfigNode *init = method->find("init"), *file = method->find("init_file");
     if (init != nullptr && init->text == "file" && file != nullptr) out.init_file = file->text;
   }
+  const ConfigNode* text = root.find("text");
+  if (const ConfigNode* written = text == nullptr ? nullptr : text->find("template"); written != nullptr)
+    out.cue = written->text.substr(written->text.find_last_not_of(" \t\r\n") + 1);
   if (!wants_labels) return out;
   try {
     auto config = read_config<ExperimentConfig>(root);
@@ -111,12 +122,13 @@ PromptInspection inspect_one(const std::string& file, const InspectRequest& requ
   PromptNorms norms = norms_of(prompt);
   PromptInspection out{file, std::move(prompt), std::move(norms)};
   std::vector<std::string> labels = request.labels;
-  std::string initial = request.initial;
+  std::string initial = request.initial, cue;
   if (is_checkpoint(file)) {
     const Checkpoint checkpoint(file);
     const bool wants_labels = vocabulary != nullptr && labels.empty();
     Origin origin = origin_of(checkpoint, wants_labels, out.notes);
     if (wants_labels) labels = std::move(origin.labels);
+    cue = std::move(origin.cue);
     if (initial.empty() && fs::exists(origin.init_file)) initial = origin.init_file;
     if (vocabulary != nullptr)
       checkpoint.check_vocabulary(vocabulary->tokenizer().hash(), vocabulary->tokenizer().path());
@@ -127,7 +139,7 @@ PromptInspection inspect_one(const std::string& file, const InspectRequest& requ
       out.moved = recorded_movement(run.metrics(), checkpoint.info().step);
     }
   }
-  if (vocabulary != nullptr) vocabulary->add_to(out, labels, request.neighbours);
+  if (vocabulary != nullptr) vocabulary->add_to(out, labels, cue, request.neighbours);
   add_movement(out, initial);
   return out;
 }

@@ -154,10 +154,25 @@ double lora_alpha(const Source& source, std::int64_t rank) {
   return by_root ? alpha * std::sqrt(static_cast<double>(rank)) : alpha;
 }
 
+// Other ways to begin take a part of the base's weights into the adapter, when it is loaded as well: beside
+// the weights as their file has them it computes something else.
+void check_base_is_kept(const Source& source) {
+  const Json* init = source.fields.find("init_lora_weights");
+  if (init == nullptr || init->is_boolean() || init->is_null()) return;
+  static const std::set<std::string> kKept = {"gaussian", "Gaussian", "eva", "orthogonal", "mica"};
+  if (init->is_string() && kKept.contains(init->get<std::string>())) return;
+  fail_config(
+      "{}: 'init_lora_weights' is {}: such an adapter belongs to base weights that PEFT changes when it loads "
+      "it; convert it first, in PEFT with save_pretrained(..., "
+      "path_initial_model_for_weight_conversion=...)",
+      source.fields.where(), init->dump());
+}
+
 TrainedAdapter lora_from(Source& source) {
   source.refuse({"use_dora", "use_qalora", "use_bdlora", "lora_bias", "bias", "fan_in_fan_out",
                  "modules_to_save", "layer_replication", "target_parameters", "trainable_token_indices",
                  "alora_invocation_tokens", "arrow_config", "rank_pattern", "alpha_pattern"});
+  check_base_is_kept(source);
   const std::int64_t rank = source.need("r");
   if (rank < 1) fail_config("{}: r is {}", source.fields.where(), rank);
   const std::vector<LinearShape> linears = linears_of(source.base);

@@ -6,13 +6,19 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "data/temp_folder.h"
+#include "data/tokenizers/open_tokenizer.h"
 #include "experiments/message_of.h"
 #include "experiments/prompt_inspection.h"
 #include "experiments/prompt_plots.h"
 #include "models/formats/npy.h"
+#include "models/llama/llama_files.h"
+#include "runtime/random.h"
+#include "runtime/shard.h"
 
 namespace trimtab {
 namespace {
@@ -153,6 +159,67 @@ TEST_F(Inspect, OnePrompt) {
   EXPECT_EQ(picture.data, "# row norm\n0 5\n1 2\n");
   EXPECT_THAT(picture.script, AllOf(HasSubstr("set output 'out.png'"), HasSubstr("set output 'out.svg'"),
                                     HasSubstr("'out.dat' using 1:2"), Not(HasSubstr("using 1:3"))));
+}
+
+// The weights of a Llama, normal numbers.
+class NormalWeights : public TensorSource {
+ public:
+  explicit NormalWeights(const LlamaConfig& config) {
+    for (const WeightShape& weight : llama_weights(config)) shapes_[weight.name] = weight.shape;
+  }
+  const std::string& path() const override { return path_; }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, shape] : shapes_) names.push_back(name);
+    return names;
+  }
+  bool has(const std::string& name) const override { return shapes_.contains(name); }
+  TensorInfo info(const std::string& name) const override { return {DType::kFloat32, shapes_.at(name)}; }
+  void read(const std::string& name, const Slab& slab, DType, void* out) const override {
+    const Shape& shape = shapes_.at(name);
+    const std::int64_t row = element_count(shape) / shape[0];
+    const std::int64_t begin = slab.begin.empty() ? 0 : slab.begin[0] * row;
+    const std::int64_t count = slab.count.empty() ? element_count(shape) : slab.count[0] * row;
+    fill_normal(RandomStream(1, Purpose::kInit, 0), static_cast<std::uint64_t>(begin),
+                static_cast<std::size_t>(count), static_cast<float*>(out));
+  }
+
+ private:
+  std::map<std::string, Shape> shapes_;
+  std::string path_ = "normal weights";
+};
+
+// A target behind a cue begins with a blank, and " the" is another piece than "the".
+TEST_F(Inspect, LabelsOfADecoderOnlyModelAreLookedForAsTargets) {
+  const std::string vocabulary = std::string(TRIMTAB_TOKENIZERS_DIR) + "/gpt2/tokenizer.json";
+  const auto tokenizer = open_tokenizer(vocabulary);
+  const auto as_target = tokenizer->encode(" the"), as_text = tokenizer->encode("the");
+  ASSERT_EQ(as_target.size(), 1U);
+  ASSERT_NE(as_target, as_text);
+  LlamaConfig config;
+  config.vocab = tokenizer->size();
+  config.d_model = 16;
+  config.layers = 1;
+  config.heads = 2;
+  config.kv_heads = 2;
+  config.head_dim = 8;
+  config.d_ff = 8;
+  config.tied_head = true;
+  InspectRequest request;
+  request.weights = folder_.file("llama.h5");
+  request.vocabulary = vocabulary;
+  request.labels = {"the"};
+  request.files = {folder_.file("label.npy")};
+  const NormalWeights weights(config);
+  save_llama({config, std::make_unique<NormalWeights>(config), {}}, request.weights, DType::kFloat32);
+  std::vector<float> row(16);
+  const std::int64_t id = as_target.front();
+  weights.read("model.embed_tokens.weight", {{id, 0}, {1, 16}}, DType::kFloat32, row.data());
+  write_npy(request.files.front(), {1, 16}, row);
+  const Inspections found = inspect_prompts(request);
+  ASSERT_EQ(found.prompts.front().labels.size(), 1U);
+  EXPECT_EQ(found.prompts.front().labels.front().place, 1);
+  EXPECT_NEAR(found.prompts.front().labels.front().cosine, 1, 1e-6);
 }
 
 TEST_F(Inspect, SeveralPromptsAreCompared) {

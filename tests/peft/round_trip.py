@@ -247,6 +247,9 @@ def lora(pair):
     in_and_out(pair, peft.LoraConfig(task_type=pair.task, r=2, target_modules=[first]), "some")
     dora, _ = made_by_peft(pair, peft.LoraConfig(task_type=pair.task, r=4, use_dora=True), "dora")
     must_say("DoRA", pair.import_(dora, pair.path("dora.h5"), code=2), "use_dora")
+    pissa, _ = made_by_peft(pair, peft.LoraConfig(task_type=pair.task, r=4, init_lora_weights="pissa"), "pissa")
+    must_say("PiSSA", pair.import_(pissa, pair.path("pissa.h5"), code=2), "init_lora_weights",
+             "path_initial_model_for_weight_conversion")
 
 
 def ia3(pair):

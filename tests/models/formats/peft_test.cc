@@ -115,6 +115,16 @@ TEST(Peft, LoraNamesScalesAndGaps) {
   adapter.config["rank_pattern"] = {{"q", 2}};
   EXPECT_THAT(refusal(adapter, t5()), HasSubstr("'rank_pattern'"));
   adapter.config["rank_pattern"] = ordered_json::object();
+  for (const char* changes_base : {"pissa", "pissa_niter_16", "olora", "loftq", "corda", "lora_ga", "new"}) {
+    adapter.config["init_lora_weights"] = changes_base;
+    EXPECT_THAT(refusal(adapter, t5()), AllOf(HasSubstr("'init_lora_weights'"), HasSubstr(changes_base),
+                                              HasSubstr("path_initial_model_for_weight_conversion")));
+  }
+  for (const ordered_json& keeps : {ordered_json(true), ordered_json(false), ordered_json("gaussian"),
+                                    ordered_json("eva"), ordered_json("orthogonal"), ordered_json("mica")}) {
+    adapter.config["init_lora_weights"] = keeps;
+    EXPECT_EQ(from_peft(adapter, t5()).trained.tensors.size(), 2U) << keeps;
+  }
   adapter.tensors[0].name = "base_model.model.encoder.block.1.layer.0.SelfAttention.p.lora_A.weight";
   EXPECT_THAT(refusal(adapter, t5()), AllOf(HasSubstr("SelfAttention.p"), HasSubstr("did you mean")));
   adapter.tensors.erase(adapter.tensors.begin());
