@@ -84,6 +84,8 @@ Job::Job(const MeshConfig& mesh, const std::string& folder) {
   }
 }
 
+Job::~Job() { ignore_stop_signals(); }
+
 // MPI_Init waits for every rank, and ranks that do not come are its commonest fault.
 void Job::start_mpi(const MeshConfig& mesh, const std::string& folder) {
   if (place_.size < 2 || folder.empty()) {

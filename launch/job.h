@@ -31,6 +31,10 @@ class Job {
   // processes: they would all be rank 0.
   Job(const MeshConfig& mesh, const std::string& folder);
   explicit Job(const ExperimentConfig& config);
+  // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other.
+  ~Job();
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
 
   // This rank's World, on the device that the experiment names; this outlives it. Collective. Throws
   // ConfigError unless the mesh has exactly the job's ranks.
