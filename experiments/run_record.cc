@@ -139,7 +139,11 @@ std::optional<RunRecord> load_record(const std::string& path) {
   try {
     return record_from(Json::parse(file));
   } catch (const Json::exception& error) {
-    fail("{}: is no run record ({}): delete the run folder to start anew", path, error.what());
+    fail(
+        "{}: is no run record ({}); move this file away and start the same command again: the checkpoints "
+        "beside "
+        "it hold the run's state",
+        path, error.what());
   }
 }
 

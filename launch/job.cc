@@ -89,6 +89,8 @@ Job::Job(const MeshConfig& mesh, const std::string& folder) {
   }
 }
 
+Job::~Job() { ignore_stop_signals(); }
+
 void Job::log_to(const std::string& file) const {
   LogOptions log;
   if (session_) {

@@ -31,6 +31,10 @@ class Job {
   // processes: they would all be rank 0.
   Job(const MeshConfig& mesh, const std::string& folder);
   explicit Job(const ExperimentConfig& config);
+  // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other.
+  ~Job();
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
   // Where the ranks of a run say how they start: "" while another job is at it, since its files are there.
   static std::string start_folder(const std::string& output);
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "experiments/comparison.h"
@@ -87,6 +91,21 @@ std::string own_path() {
   return error ? "trimtab" : path.string();
 }
 
+// What trimtab, NCCL and OpenMP read from the environment. Slurm hands all of it on, mpirun to this host
+// only.
+std::map<std::string, std::string> settings() {
+  std::map<std::string, std::string> out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    const std::string_view name = text.substr(0, equals);
+    if (equals != text.npos &&
+        (name.starts_with("TRIMTAB_") || name.starts_with("NCCL_") || name == "OMP_NUM_THREADS"))
+      out.emplace(name, text.substr(equals + 1));
+  }
+  return out;
+}
+
 int run(const Options& options) {
   if (!options.print)
     fail_config("launch: trimtab starts nothing by itself; --print writes what does, for a shell or sbatch");
@@ -99,6 +118,7 @@ int run(const Options& options) {
   request.runs = request.launcher == "slurm" ? wanted.runs : 0;
   request.name = wanted.config.name;
   request.folder = std::filesystem::current_path().string();
+  request.settings = settings();
   request.program = options.program.empty() ? own_path() : options.program;
   request.arguments = {wanted.runs > 0 ? "compare" : "train", options.experiment.file};
   for (const std::string& set : options.experiment.overrides) {
@@ -122,7 +142,10 @@ Verb add_launch(CLI::App& program) {
       "  trimtab launch --print rte.yaml --launcher mpirun --hosts a:4,b:4 | sh\n"
       "A comparison becomes an array with a task for each run. --preempt: queued again, by Slurm when the "
       "node\n"
-      "is taken away or lost, and by the file when the time was over, until the run is done.");
+      "is taken away or lost, and by the file when the time was over or a rank was lost, until the run is\n"
+      "done. With --launcher mpirun the variables TRIMTAB_*, NCCL_* and OMP_NUM_THREADS that are set now "
+      "hold\n"
+      "on all hosts.");
   const auto options = std::make_shared<Options>();
   LaunchRequest& request = options->request;
   app->add_flag("--print", options->print, "Write it to standard output");

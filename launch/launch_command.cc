@@ -74,14 +74,35 @@ std::string directives(const LaunchRequest& r) {
   return out;
 }
 
-// 75: saved, the same command goes on.
-constexpr std::string_view kQueueAgain = R"sh(status=$?
-if ((status == 75 && ${SLURM_RESTART_COUNT:-0} < 100)); then
-  echo "saved; queued again ($((${SLURM_RESTART_COUNT:-0} + 1)) of at most 100 times)"
-  scontrol requeue "$SLURM_JOB_ID" || exit
-  sleep 60   # Slurm ends this script
-fi
-exit "$status"
+// launch/slurm/again.sh, but for its head.
+constexpr std::string_view kAgain = R"sh(# begin_life COMMAND...: before the run that COMMAND starts.
+begin_life() {
+  run=$("$@" --print-config | sed -n 's/^output: "\{0,1\}\(.*[^"]\)"\{0,1\}$/\1/p') && run=${run:-.}
+  ((${SLURM_RESTART_COUNT:-0})) || rm -f "$run/faults"
+  saved_before=$(saved)
+}
+saved() { stat -c '%n %i %y' "$run"/last.h5 "$run"/journal-?.h5 2>/dev/null; }
+
+# end_life STATUS: after it. 75 is saved, 138 warned before there was anything to save; 2 is no fault of a machine, nor are three
+# faults in a row after each of which no more was saved than before.
+end_life() {
+  local status=$1 faults=0 lives=$((${SLURM_RESTART_COUNT:-0} + 1)) most_lives=${most_restarts:-100}
+  case $status in
+    0 | 2) most_lives=0 ;;
+    75 | 138) ;;
+    *) if [[ $(saved) == "$saved_before" ]]; then faults=$(($(cat "$run/faults" 2>/dev/null) + 1)); fi ;;
+  esac
+  if ((faults == 0)); then
+    rm -f "$run/faults"
+  else
+    { mkdir -p "$run" && echo "$faults" >"$run/faults"; } || exit "$status"
+  fi
+  if ((faults < 3 && lives <= most_lives)); then
+    echo "ended with $status; queued again ($lives of at most $most_lives times)"
+    scontrol requeue "$SLURM_JOB_ID" && sleep 60   # Slurm ends this script
+  fi
+  exit "$status"
+}
 )sh";
 
 }  // namespace
@@ -148,6 +169,8 @@ std::string mpirun_command(const LaunchRequest& r) {
   if (!r.hosts.empty())
     command.insert(command.end(), {"--host", r.hosts, "--mca", "oob_tcp_keepalive_time", "15", "--mca",
                                    "oob_tcp_keepalive_intvl", "5", "--mca", "oob_tcp_keepalive_probes", "3"});
+  for (const auto& [name, value] : r.settings)
+    command.insert(command.end(), {"-x", fmt::format("{}={}", name, value)});
   command.push_back(r.program);
   command.insert(command.end(), r.arguments.begin(), r.arguments.end());
   return fmt::format("cd {} && {}\n", shell_word(r.folder), words(command));
@@ -157,11 +180,13 @@ std::string slurm_file(const LaunchRequest& r) {
   std::string out = "#!/usr/bin/env bash\n";
   out += directives(r);
   out += fmt::format("set -uo pipefail\ncd {} || exit\n\n", shell_word(r.folder));
+  const std::string command = fmt::format("{} {}{}", shell_word(r.program), words(r.arguments),
+                                          r.runs > 0 ? " --run \"$SLURM_ARRAY_TASK_ID\"" : "");
+  if (r.preempt) out += fmt::format("{}\nbegin_life {}\n", kAgain, command);
   out += "# The ranks are warned before the time limit, save and end with 75: the same command goes on.\n";
-  out += fmt::format("{}srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task={} {} {}{}\n",
-                     r.preempt ? "" : "exec ", r.cores_per_rank, shell_word(r.program), words(r.arguments),
-                     r.runs > 0 ? " --run \"$SLURM_ARRAY_TASK_ID\"" : "");
-  if (r.preempt) out += kQueueAgain;
+  out += fmt::format("{}srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task={} {}\n",
+                     r.preempt ? "" : "exec ", r.cores_per_rank, command);
+  if (r.preempt) out += "end_life $?\n";
   return out;
 }
 

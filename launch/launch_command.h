@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,11 @@ struct LaunchRequest {
   std::int64_t runs = 0;       // of a comparison, one a task of an array; 0: one run
   std::int64_t at_once = 4;    // tasks of the array
 
-  std::string name;                    // of the job
-  std::string folder;                  // that relative paths count from
-  std::string program;                 // trimtab
-  std::vector<std::string> arguments;  // of it: "train", the file, --set ...
+  std::string name;                               // of the job
+  std::string folder;                             // that relative paths count from
+  std::string program;                            // trimtab
+  std::vector<std::string> arguments;             // of it: "train", the file, --set ...
+  std::map<std::string, std::string> settings{};  // variables of the environment that hold on all hosts
 
   std::int64_t ranks() const { return nodes * ranks_per_node; }
 };

@@ -29,9 +29,12 @@ constexpr Traces kSlurmStep = {
     "Slurm",         false,   "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS",
     "SLURM_LOCALID", nullptr, "SLURM_NODEID"};
 
-// Innermost first. Slurm is known by its step: a batch script has SLURM_PROCID = 0, too, and hands it on to
-// all that mpirun starts. RANK and WORLD_SIZE are common words, so they come last unless torchrun signed
-// them. Open MPI's NODE_RANK is no number of a node.
+// Innermost first, as far as variables tell: each hands on what an outer one left, so that of mpirun inside
+// torchrun and torchrun inside mpirun the same ones are seen. Those that start ranks of MPI go first: a job
+// that they started must not be refused, and the other way round MPI itself says what is wrong. Slurm is
+// known by its step: a batch script has SLURM_PROCID = 0, too, and hands it on to all that mpirun starts.
+// RANK and WORLD_SIZE are common words, so they come last unless torchrun signed them. Open MPI's NODE_RANK
+// is no number of a node.
 constexpr Traces kTraces[] = {
     {"Open MPI", true, "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
      "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", nullptr},

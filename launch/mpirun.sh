@@ -21,21 +21,34 @@ fi
 # Open MPI's daemons ask those that are silent for a sign of life: left alone after 300 s, then nine times every 20 s.
 export OMPI_MCA_oob_tcp_keepalive_time=$((lost > 3 ? lost / 2 : 1)) OMPI_MCA_oob_tcp_keepalive_probes=3
 export lost OMPI_MCA_oob_tcp_keepalive_intvl=$((lost > 6 ? lost / 6 : 1))
+# Settings of trimtab and NCCL hold on all hosts.
+for name in $(compgen -e); do
+  case $name in TRIMTAB_* | NCCL_* | OMP_NUM_THREADS) command+=(-x "$name") ;; esac
+done
 # shellcheck disable=SC2206
 command+=($options "$trimtab" "$@")
-"${command[@]}" &
-job=$!
 
 # mpirun ends its ranks a second after a SIGTERM, which is no time to save; SIGUSR1 it passes on, and trimtab then saves and
-# ends with 75. A second signal ends at once. SIGCONT, which batch systems send before a signal, must not be trapped: bash
-# loses one of two that arrive together.
-asked=false woken=''
+# ends with 75. The warning is repeated, since mpirun loses one that comes before its ranks are there. A second signal, unless it
+# comes within a second or two, ends at once. SIGCONT, which batch systems send before a signal, must not be trapped: bash loses
+# one of two that arrive together.
+job='' asked='' woken=''
+warn() { while kill -USR1 "$job" 2>/dev/null; do sleep 1; done; }
 ask() {
   woken=1
-  if $asked; then kill -TERM "$job" || true; else kill -USR1 "$job" || true; fi
-  asked=true
+  if [[ -z $asked ]]; then
+    asked=$SECONDS
+    if [[ -n $job ]]; then warn >/dev/null 2>&1 & fi
+  elif [[ -n $job ]] && ((SECONDS - asked > 1)); then
+    kill -TERM "$job" || true
+  fi
 }
-trap ask USR1 TERM INT
+trap ask USR1 TERM INT HUP QUIT
+if [[ -n $asked ]]; then exit 75; fi
+# In a session of its own: Ctrl-C at a terminal is for this script alone. bash lets what runs behind & ignore SIGINT.
+setsid env --default-signal=INT,QUIT "${command[@]}" &
+job=$!
+if [[ -n $asked ]]; then warn >/dev/null 2>&1 & fi   # in between
 status=0
 wait "$job" || status=$?
 while [[ -n $woken ]]; do   # a trap ends `wait` before the job has ended
@@ -43,4 +56,6 @@ while [[ -n $woken ]]; do   # a trap ends `wait` before the job has ended
   wait "$job" 2>/dev/null || again=$?
   ((again == 127)) || status=$again   # 127: it was the job's own status already
 done
+# Killed by the warning: the launcher or a rank had not begun, so there was nothing to save.
+if [[ -n $asked ]] && ((status == 128 + $(kill -l USR1))); then status=75; fi
 exit "$status"

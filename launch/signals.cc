@@ -21,20 +21,24 @@ void on_signal(int signal) {
   clock_gettime(CLOCK_MONOTONIC, &time);
   const std::int64_t now = time.tv_sec * 1'000 + time.tv_nsec / 1'000'000;
   std::int64_t first = 0;
-  if (asked_at.compare_exchange_strong(first, now) || now - first < kSameRequest) return;
+  if (asked_at.compare_exchange_strong(first, now) || now - first < kSameRequest || signal == SIGUSR1) return;
   ::signal(signal, SIG_DFL);
   raise(signal);  // comes when this returns
 }
 
-}  // namespace
-
-void catch_stop_signals() {
+void handle_with(void (*handler)(int)) {
   struct sigaction action {};
-  action.sa_handler = on_signal;
+  action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
+
+}  // namespace
+
+void catch_stop_signals() { handle_with(on_signal); }
+
+void ignore_stop_signals() { handle_with(SIG_IGN); }
 
 bool stop_requested() { return asked_at.load() != 0; }
 

@@ -145,7 +145,8 @@ TEST(RunRecord, GoesToAFileAndBack) {
   EXPECT_EQ(back->scores.at("validation").majority, 62.5);
   EXPECT_EQ(back->scores.at("test").majority, std::nullopt);
   std::ofstream(path) << "{\"name\": 3";
-  EXPECT_THAT(message_of([&] { load_record(path); }), HasSubstr("trimtab-record.json"));
+  EXPECT_THAT(message_of([&] { load_record(path); }),
+              AllOf(HasSubstr("trimtab-record.json"), HasSubstr("move this file away")));
   std::filesystem::remove(path);
   EXPECT_FALSE(load_record(path));
 }

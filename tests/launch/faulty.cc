@@ -3,8 +3,8 @@
 // The program itself, objects and all, with three of its functions wrapped by the linker (--wrap): on their
 // way one rank comes to harm where and when TRIMTAB_FAULT says, "RANK PLACE COUNT HARM". PLACE is a phase
 // ("forward"), an operation of that phase ("forward/operation") or "commit", where a checkpoint lies beside
-// its name and is about to get it, or "journal", where a file of the journal does; the harm comes the
-// COUNT-th time that the rank is there:
+// its name and is about to get it, or "journal", where a file of the journal does, or "loading", before
+// main(); the harm comes the COUNT-th time that the rank is there:
 //   throw  an Error is thrown        exit  _exit(3), without a word
 //   kill   SIGKILL to itself         stop  SIGSTOP to itself
 //   ask    SIGUSR1 to itself, as a batch system warns before it ends a job
@@ -56,6 +56,8 @@ void arrive(const std::string& place) {
   static Fault fault = planned();
   if (fault.count > 0 && place == fault.place && --fault.count == 0) suffer(fault.harm);
 }
+
+[[gnu::constructor]] void load() { arrive("loading"); }
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "launch/program.h"
@@ -20,10 +21,17 @@ using Words = std::vector<std::string>;
 
 class Launch : public ::testing::Test {
  protected:
-  Outcome launch(const Words& more) const {
-    Words words = {"launch", "--print", shop_.experiment()};
+  // With only these of the variables that it hands on.
+  Outcome launch(const Words& more, const Words& settings = {}) const {
+    Words words = {
+        "bash", "-c",
+        "unset ${!TRIMTAB_*} ${!NCCL_*} OMP_NUM_THREADS; while [ \"$1\" != -- ]; do export \"$1\"; "
+        "shift; done; shift; exec '" TRIMTAB_PROGRAM "' launch --print \"$@\"",
+        "bash"};
+    words.insert(words.end(), settings.begin(), settings.end());
+    words.insert(words.end(), {"--", shop_.experiment()});
     words.insert(words.end(), more.begin(), more.end());
-    return run_program(words);
+    return run_command(words);
   }
   void expect_refused(const Words& more, const std::string& why) const {
     const Outcome outcome = launch(more);
@@ -55,6 +63,17 @@ TEST_F(Launch, MpirunOnTheHosts) {
                   "--set", "name=it's $HOME"));
 }
 
+TEST_F(Launch, MpirunHandsSettingsOnToAllHosts) {
+  const Outcome outcome =
+      launch({"--launcher", "mpirun", "--trimtab", "trimtab"},
+             {"TRIMTAB_ATTENTION=math", "NCCL_DEBUG_FILE=a b", "OMP_NUM_THREADS=2", "OTHER=1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(
+      words_of(outcome.out, "mpirun"),
+      ElementsAre("-n", "1", "--bind-to", "none", "-x", "NCCL_DEBUG_FILE=a b", "-x", "OMP_NUM_THREADS=2",
+                  "-x", "TRIMTAB_ATTENTION=math", "trimtab", "train", shop_.experiment()));
+}
+
 TEST_F(Launch, SlurmOneRun) {
   const Outcome outcome =
       launch({"--nodes", "2", "--set", "mesh={data: 2, tensor: 2}", "--set", "model.threads=3", "--time",
@@ -73,17 +92,71 @@ TEST_F(Launch, SlurmOneRun) {
                                                   "mesh={data: 2, tensor: 2}", "--set", "model.threads=3"));
 }
 
-TEST_F(Launch, PreemptedRunsAreQueuedAgain) {
-  const Outcome outcome = launch({"--preempt"});
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("#SBATCH --requeue\n"), HasSubstr("status == 75"),
-                                 HasSubstr("scontrol requeue \"$SLURM_JOB_ID\"")));
-  // 75 asks for the queue, anything else is the job's own.
-  const std::string stubs = "scontrol() { echo \"$@\"; exit 0; }; SLURM_JOB_ID=7\n";
-  Outcome ended = run_command({"bash", "-c", stubs + "srun() { return 75; }\n" + outcome.out});
-  EXPECT_THAT(ended.out, HasSubstr("requeue 7"));
-  ended = run_command({"bash", "-c", stubs + "srun() { return 3; }\n" + outcome.out});
-  EXPECT_EQ(ended.code, 3);
-  EXPECT_THAT(ended.out, Not(HasSubstr("requeue")));
+// What becomes of a printed file whose srun ends with `code` in its `life`-th life.
+class Preempted : public Launch {
+ protected:
+  std::string print(const Words& more) const {
+    Words words = {"--preempt", "--set", "output=" + run_};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome printed = launch(words);
+    EXPECT_THAT(printed.out, HasSubstr("#SBATCH --requeue\n")) << printed.err;
+    return printed.out;
+  }
+  Outcome live_in(const std::string& printed, int code, int life, bool saves = false) const {
+    const std::string stubs =
+        "scontrol() { echo \"$@\"; exit 0; }; SLURM_JOB_ID=7 SLURM_RESTART_COUNT=" + std::to_string(life) +
+        "\nsrun() { " + (saves ? "mkdir -p '" + run_ + "'; date +%N > '" + run_ + "/last.h5'; " : "") +
+        "return " + std::to_string(code) + "; }\n";
+    return run_command({"bash", "-c", stubs + printed});
+  }
+  // With a stand-in for the program, which tells the run's folder.
+  Outcome live(int code, int life, bool saves = false) const {
+    return live_in("program() { echo 'output: " + run_ + "'; }\n" + printed_, code, life, saves);
+  }
+  void expect_again(const Outcome& ended) const {
+    EXPECT_THAT(ended.out, HasSubstr("requeue 7")) << ended.err;
+  }
+  void expect_end(const Outcome& ended, int code) const {
+    EXPECT_EQ(ended.code, code) << ended.err;
+    EXPECT_THAT(ended.out, Not(HasSubstr("requeue")));
+  }
+
+  const std::string run_ = shop_.path("a run"), printed_ = print({"--trimtab", "program"});
+};
+
+TEST_F(Preempted, RunsAreQueuedAgain) {
+  expect_again(live(75, 0));
+  expect_again(live(138, 99));  // warned at once
+  expect_end(live(75, 100), 75);
+  expect_end(live(0, 0), 0);
+  expect_end(live(2, 0), 2);
+}
+
+TEST_F(Preempted, RunsOutliveFaultsWhileTheyGetOn) {
+  expect_again(live(137, 0));
+  expect_again(live(1, 1));
+  expect_again(live(139, 2, true));
+  expect_again(live(137, 3));
+  expect_again(live(137, 4));
+  expect_end(live(143, 5), 143);  // the third in a row that saved nothing
+  expect_again(live(137, 0));     // somebody submitted it anew
+  expect_again(live(137, 1));
+  expect_again(live(75, 2));
+  expect_again(live(137, 3));
+}
+
+TEST_F(Preempted, TheProgramTellsTheRunsFolder) {
+  const Outcome ended = live_in(print({"--set", "output=" + shop_.path("it's a $run")}), 137, 0);
+  expect_again(ended);
+  EXPECT_EQ(shop_.read("it's a $run/faults"), "1\n") << ended.err;
+}
+
+TEST_F(Preempted, TheShippedFilesDoTheSame) {
+  std::ifstream file(TRIMTAB_SOURCE "/launch/slurm/again.sh");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  text.erase(0, text.find("\n\n") + 1);
+  ASSERT_THAT(text, HasSubstr("end_life()"));
+  EXPECT_THAT(printed_, HasSubstr(text));
 }
 
 TEST_F(Launch, AComparisonIsAnArrayOfItsRuns) {

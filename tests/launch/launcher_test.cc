@@ -75,6 +75,13 @@ TEST(Launcher, EachAlone) {
   expect_place({{"RANK", "1"}, {"WORLD_SIZE", "2"}}, "torchrun", false, 1, 2, -1);
 }
 
+// Nothing tells mpirun inside torchrun from torchrun inside mpirun.
+TEST(Launcher, OfTwoThatLookAlikeInsideTheOneOfMpiCounts) {
+  expect_place(both(kMpirun, kTorchrun), "Open MPI", true, 5, 8, 1);
+  expect_place(both(kPmixStep, kTorchrun), "Slurm", true, 3, 4, 1);
+  expect_place(both(both(kMpirun, kPmixStep), kTorchrun), "Open MPI", true, 5, 8, 1);
+}
+
 TEST(Launcher, InnermostWins) {
   expect_place(both(kMpirun, kBatch), "Open MPI", true, 5, 8, 1);
   expect_place(both(kMpirun, kStep), "Open MPI", true, 5, 8, 1);

@@ -12,7 +12,11 @@
 namespace trimtab::testing {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr int kInterrupted = 75;
 
@@ -57,11 +61,73 @@ TEST_P(Preemption, OfOneRankEndsAllAndNothingIsLost) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Preemption,
-                         ::testing::Values(Request{"AtStartUp", "3 start-up/operation 5 ask", false},
+                         ::testing::Values(Request{"WhileLoading", "3 loading 1 ask", false},
+                                           Request{"AtStartUp", "3 start-up/operation 5 ask", false},
                                            Request{"InForward", "1 forward 30 ask"},
                                            Request{"InBackward", "2 backward 10 ask"},
                                            Request{"InDecoding", "3 decoding 12 ask"}),
                          [](const auto& tested) { return tested.param.name; });
+
+// The file is a pipe: that it could be opened for writing says that the program is about to read it, long
+// before there is a job.
+TEST(Preemption, WhileTheFileIsReadEndsWithTheSameCode) {
+  const Workshop shop;
+  for (const std::string signal : {"USR1", "TERM", "INT"}) {
+    const Outcome asked = run_command({"bash", "-c",
+                                       "cd '" + shop.path("") +
+                                           "' && rm -f pipe && mkfifo pipe || exit; '" TRIMTAB_PROGRAM
+                                           "' train pipe --set output=run & exec 3>pipe && kill -" +
+                                           signal + " $! && cat experiment.yaml >&3; exec 3>&-; wait $!"});
+    EXPECT_EQ(asked.code, kInterrupted) << signal << asked.err;
+    EXPECT_FALSE(std::filesystem::exists(shop.path("run/last.h5")));
+  }
+}
+
+// Ctrl-C at a terminal goes to the whole process group of the script.
+TEST(Preemption, AnInterruptOfTheGroupOfTheScriptIsAWarning) {
+  const Workshop shop;
+  const Outcome asked =
+      run_command({"bash", "-c",
+                   "cd '" + shop.path("") +
+                       "' || exit; ranks=2 options=--oversubscribe trimtab='" TRIMTAB_PROGRAM
+                       "' setsid env --default-signal=INT '" TRIMTAB_SOURCE
+                       "/launch/mpirun.sh' train experiment.yaml --set output=run --set train.steps=1000003 "
+                       "--set mesh.data=2 --set train.log_every=1 & "
+                       "until grep -qs '\"step\":3,' run/metrics.jsonl || ! kill -0 $!; do sleep 0.1; done; "
+                       "kill -INT -- -$!; wait $!"});
+  EXPECT_EQ(asked.code, kInterrupted) << asked.err;
+  EXPECT_THAT(asked.err, HasSubstr("the same command goes on"));
+  EXPECT_TRUE(processes_left("train.steps=1000003").empty());
+}
+
+// The script with a stand-in for mpirun, of which it is the parent.
+Outcome run_script_with(const std::string& mpirun, const std::string& settings = "") {
+  const Workshop shop;
+  shop.write("mpirun", "#!/bin/bash\n" + mpirun);
+  return run_command({"bash", "-c",
+                      "chmod +x '" + shop.path("mpirun") + "' && export PATH='" + shop.path("") +
+                          "':$PATH trimtab=program " + settings +
+                          " && exec '" TRIMTAB_SOURCE "/launch/mpirun.sh' train some.yaml"});
+}
+
+TEST(Preemption, AWarningBeforeMpirunHasBegunEndsWithTheSameCode) {
+  EXPECT_EQ(run_script_with("kill -USR1 $PPID; exec sleep 100").code, kInterrupted);
+  // It loses the first, as the real one does before its ranks are there.
+  EXPECT_EQ(run_script_with("trap '((++seen == 2)) && exit 75' USR1; kill -TERM $PPID\n"
+                            "for i in {1..100}; do sleep 0.1; done")
+                .code,
+            kInterrupted);
+  // Nobody asked for that.
+  EXPECT_EQ(run_script_with("kill -USR1 $$").code, 128 + 10);
+}
+
+TEST(Preemption, TheScriptHandsSettingsOnToAllHosts) {
+  const Outcome outcome =
+      run_script_with("echo mpirun \"$@\"", "TRIMTAB_ATTENTION=math NCCL_DEBUG=WARN OTHER=1");
+  EXPECT_THAT(outcome.out, AllOf(StartsWith("mpirun -n 4 "), HasSubstr(" -x TRIMTAB_ATTENTION "),
+                                 HasSubstr(" -x NCCL_DEBUG "), Not(HasSubstr("OTHER")),
+                                 EndsWith(" program train some.yaml\n")));
+}
 
 TEST(Preemption, EvaluatingEndsWithTheSameCode) {
   const Workshop shop;

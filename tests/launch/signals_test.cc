@@ -47,5 +47,30 @@ TEST(Signals, ASecondOneEndsAtOnce) {
       testing::KilledBySignal(SIGTERM), "");
 }
 
+TEST(Signals, AWarningMayBeRepeated) {
+  EXPECT_EXIT(
+      {
+        catch_stop_signals();
+        ::raise(SIGTERM);
+        ::usleep(1'100'000);
+        ::raise(SIGUSR1);
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(Signals, WhoHasSavedIsEndedByNone) {
+  EXPECT_EXIT(
+      {
+        catch_stop_signals();
+        ::raise(SIGUSR1);
+        ::usleep(1'100'000);
+        ignore_stop_signals();
+        for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) ::raise(signal);
+        std::_Exit(75);
+      },
+      testing::ExitedWithCode(75), "");
+}
+
 }  // namespace
 }  // namespace trimtab

@@ -129,14 +129,34 @@ TEST(Supervise, StoppedInAPauseItEndsAtOnceAndLeavesNothing) {
   EXPECT_TRUE(processes_left("sleep 271").empty());
 }
 
-// As mpirun's ranks are: in the session of the job, but not in its process group.
-TEST(Supervise, LeavesNoProcessOfAnotherGroup) {
+// As mpirun's ranks are, and with launch/mpirun.sh mpirun itself.
+TEST(Supervise, LeavesNoProcessOfAnotherSession) {
   const Workshop shop;
   const Outcome outcome = run_command({TRIMTAB_SOURCE "/launch/supervise", "--", "bash", "-c",
-                                       "set -m; bash -c 'while :; do sleep 0.1; done; # " +
-                                           shop.path("rank") + "' > /dev/null 2>&1 & exit 0"});
+                                       "setsid bash -c 'while :; do sleep 0.1; done; # " + shop.path("rank") +
+                                           "' > /dev/null 2>&1 & exit 0"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(processes_left(shop.path("rank")).empty());
+}
+
+// Its own host is not asked, the others by what mpirun would reach them with.
+TEST(Supervise, LeavesOutHostsThatDoNotAnswer) {
+  const Workshop shop;
+  shop.write("reach", "#!/bin/bash\n[ \"$*\" = 'near true' ]\n");
+  for (const std::string shell :
+       {"trimtab_shell=$0/reach", "trimtab_shell=false OMPI_MCA_plm_rsh_agent=$0/reach"}) {
+    const Outcome outcome = run_command(
+        {"bash", "-c",
+         "chmod +x $0/reach && rm -f $0/seen && export hosts=$(hostname):2,near:2,silent:2,127.0.0.1:1 " +
+             shell +
+             " && exec '" TRIMTAB_SOURCE "/launch/supervise' --pause 0 -- "
+             "bash -c 'echo $hosts >> $0/seen; [ $(wc -l < $0/seen) = 2 ]' $0",
+         shop.path("")});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("silent does not answer: left out"));
+    EXPECT_THAT(shop.read("seen"),
+                AllOf(HasSubstr(":2,near:2,silent:2,127.0.0.1:1\n"), HasSubstr(":2,near:2,127.0.0.1:1\n")));
+  }
 }
 
 // Steps that are saved but not logged (train.log_every) are steps.

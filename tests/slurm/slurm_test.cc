@@ -29,6 +29,7 @@ class Slurm : public ::testing::Test {
     std::filesystem::permissions(shop_.path(""), std::filesystem::perms(0755));
     setenv("SLURM_CONF", (folder() + "/slurm.conf").c_str(), 1);
     setenv("trimtab", TRIMTAB_PROGRAM, 1);
+    setenv("launch", TRIMTAB_SOURCE "/launch", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1);
@@ -36,7 +37,9 @@ class Slurm : public ::testing::Test {
     ASSERT_EQ(started.code, 0) << started.err;
   }
   void TearDown() override {
-    if (!IsSkipped()) EXPECT_EQ(cluster("stop").code, 0);
+    if (!IsSkipped()) {
+      EXPECT_EQ(cluster("stop").code, 0);
+    }
   }
 
   // Returns the number of the job.
@@ -59,7 +62,8 @@ class Slurm : public ::testing::Test {
       states = run_command({"squeue", "-h", "-r", "-t", "all", "-o", "%T", "-j", job}).out;
       std::istringstream lines(states);
       for (std::string state; std::getline(lines, state);)
-        if (state != "COMPLETED" && state != "FAILED" && state != "CANCELLED" && state != "TIMEOUT") return false;
+        if (state != "COMPLETED" && state != "FAILED" && state != "CANCELLED" && state != "TIMEOUT")
+          return false;
       return !states.empty();
     })) << states
         << log();
@@ -72,9 +76,8 @@ class Slurm : public ::testing::Test {
 
   void wait_for_step(int step) {
     const std::string words = "\"step\":" + std::to_string(step) + ",";
-    ASSERT_TRUE(wait_until([&] {
-      return shop_.read("run/metrics.jsonl").find(words) != std::string::npos;
-    })) << log();
+    ASSERT_TRUE(wait_until([&] { return shop_.read("run/metrics.jsonl").find(words) != std::string::npos; }))
+        << log();
   }
 
   static bool wait_until(const std::function<bool()>& done) {
@@ -207,22 +210,56 @@ TEST_F(Slurm, ProcessesWithoutMpiAreRefused) {
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("Slurm started 2 processes"), HasSubstr("--mpi=pmix")));
 }
 
-TEST_F(Slurm, MpirunScriptPassesTheWarningOn) {
-  shop_.write("job.sh", "#!/bin/bash\nranks=4 options='--oversubscribe' " TRIMTAB_SOURCE
-                        "/launch/mpirun.sh train \"$@\" & P=$!\ntrap 'kill -USR1 $P' USR1\n"
-                        "while kill -0 $P 2>/dev/null; do wait $P; R=$?; done; exit $R\n");
-  std::vector<std::string> command = {
-      "sbatch",           "--parsable",        "-N2", "-n4", "--chdir=" + shop_.path(""),
-      "--output=job.log", shop_.path("job.sh")};
-  for (const std::string& word : training(100'000)) command.push_back(word);
-  const std::string out = run_command(command).out;
-  const std::string job = out.substr(0, out.find('\n'));
+// All processes of mpirun's, which Slurm itself does not warn.
+TEST_F(Slurm, UnderMpirunTheWarningIsPassedOnAndTheRunGoesOn) {
+  const std::vector<std::string> arguments = training(400);
+  std::vector<std::string> alone = {"train"};
+  alone.insert(alone.end(), arguments.begin(), arguments.end());
+  ASSERT_EQ(run_on_ranks(4, alone).code, 0);
+  const std::string last = shop_.read("run/last.h5");
+  std::filesystem::remove_all(shop_.path("run"));
+
+  const std::string job = submit({"-N2", "-n4"}, "mpirun.sbatch", arguments);
   wait_for_step(3);
   ASSERT_EQ(run_command({"scancel", "--batch", "--signal=USR1", job}).code, 0);
-  EXPECT_EQ(end_of(job), "FAILED") << log();  // 75 is not 0
-  EXPECT_THAT(run_command({"scontrol", "show", "job", job}).out, HasSubstr("ExitCode=75:0"));
-  EXPECT_THAT(log(), HasSubstr("the same command goes on"));
-  EXPECT_TRUE(std::filesystem::exists(shop_.path("run/last.h5")));
+  EXPECT_EQ(end_of(job), "COMPLETED") << log();
+  EXPECT_THAT(log(),
+              AllOf(HasSubstr("the same command goes on"), HasSubstr("ended with 75; queued again (1 of"),
+                    HasSubstr("going on after step ")));
+  EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
+}
+
+TEST_F(Slurm, UnderMpirunItRunsOnTwoNodes) {
+  const std::string job = submit({"-N2", "-n4"}, "mpirun.sbatch", training(6));
+  EXPECT_EQ(end_of(job), "COMPLETED") << log();
+  EXPECT_THAT(shop_.read("run/record.json"), HasSubstr("\"status\": \"finished\"")) << log();
+  EXPECT_THAT(shop_.read("run/ranks/rank-0.txt"), HasSubstr("host=node1"));
+  EXPECT_THAT(shop_.read("run/ranks/rank-3.txt"), HasSubstr("host=node2"));
+}
+
+// Slurm warns the script alone (--signal=B:USR1).
+TEST_F(Slurm, UnderMpirunARunIsWarnedBeforeItsTimeLimit) {
+  const std::string job =
+      submit({"-N2", "-n4", "--time=1", "--signal=B:USR1@40"}, "mpirun.sbatch", training(1'000'000));
+  wait_for_log("queued again (1 of at most");
+  wait_for_log("going on after step ");
+  ASSERT_EQ(run_command({"scancel", job}).code, 0);
+  EXPECT_EQ(end_of(job), "CANCELLED") << log();
+  EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
+}
+
+TEST_F(Slurm, ARunThatLosesARankIsQueuedAgain) {
+  const std::string job = submit({"-N2", "-n4"}, "requeue.sbatch", training(1'000'000));
+  wait_for_step(3);
+  EXPECT_EQ(run_command({"bash", "-c",
+                         "kill -KILL $(sed -n 's/.*process=\\([0-9]*\\).*/\\1/p' '" +
+                             shop_.path("run/ranks/rank-2.txt") + "')"})
+                .code,
+            0);
+  wait_for_log("queued again (1 of at most");
+  wait_for_log("going on after step ");
+  ASSERT_EQ(run_command({"scancel", job}).code, 0);
+  EXPECT_EQ(end_of(job), "CANCELLED") << log();
 }
 
 }  // namespace
