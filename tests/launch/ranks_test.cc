@@ -156,6 +156,50 @@ TEST(Ranks, RanksWithDifferentFiles) {
   EXPECT_THAT(outcome.err, HasSubstr("the experiment of rank 1 is not that of rank 0"));
 }
 
+// Two hosts with folders of their own, and `file` is another one in the second.
+Outcome train_in_two_folders(const Workshop& shop, const std::string& file, const std::string& other) {
+  std::vector<std::vector<std::string>> commands;
+  for (const std::string place : {"one", "two"}) {
+    std::filesystem::create_directories(shop.path(place));
+    for (const std::string name : {"model.h5", "spiece.model", "train.jsonl"})
+      std::filesystem::copy(shop.path(place == "two" && name == file ? other : name),
+                            shop.path(place + "/" + name));
+    commands.push_back(
+        program_in(shop.path(place), {"train", shop.experiment(), "--set", "mesh.data=2", "--set",
+                                      "model.weights=model.h5", "--set", "task.train=train.jsonl"}));
+  }
+  return run_commands_on_ranks(commands);
+}
+
+TEST(Ranks, RanksWithTheSameFilesInTwoPlaces) {
+  const Workshop shop;
+  const Outcome outcome = train_in_two_folders(shop, "", "");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST(Ranks, RanksWithDifferentWeights) {
+  const Workshop shop;
+  shop.make_model("other.h5", 2);
+  const Outcome outcome = train_in_two_folders(shop, "model.h5", "other.h5");
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("the file of weights of rank 1 is not that of rank 0; copy model.weights"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("run/last.h5")));
+}
+
+// As many rows, of which one has the other label.
+TEST(Ranks, RanksWithDifferentRows) {
+  const Workshop shop;
+  std::string rows = shop.read("train.jsonl");
+  const std::size_t label = rows.rfind("\"bad\"");
+  ASSERT_NE(label, std::string::npos);
+  shop.write("other.jsonl", rows.replace(label, 5, "\"good\""));
+  const Outcome outcome = train_in_two_folders(shop, "train.jsonl", "other.jsonl");
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("the split 'train' of rank 1 is not that of rank 0; its rows differ"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("run/last.h5")));
+}
+
 // Every sum that Adafactor takes over a whole matrix is at work: factored moments, clipping by RMS, scaling
 // by the parameter's size, and the norm of all gradients.
 const std::vector<std::string> kModelTuning = {
