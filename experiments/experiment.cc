@@ -2,6 +2,7 @@
 #include "experiments/experiment.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <sstream>
 
@@ -13,6 +14,7 @@
 #include "experiments/memory_plan.h"
 #include "experiments/probe.h"
 #include "experiments/recipe.h"
+#include "experiments/shared_hash.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
 #include "models/input_rows.h"
@@ -230,31 +232,31 @@ void Experiment::check_memory() {
 void Experiment::check_same_settings() {
   Communicator& all = world_.all();
   require_same(all, "the version of trimtab", TRIMTAB_VERSION, "install the same one on every host");
+  if (all.size() > 1)
+    require_same(all, "the program", program_hash(all), "install the same build of trimtab on every host");
   require_same(all, "the experiment", dump_config(config_),
                "give every rank the same file and --set options");
+  require_same(all, "the vocabulary", tokenizer_->hash(), "copy model.vocabulary to every host again");
+  require_same(all, "the split 'train'", data_hash_,
+               "its rows differ: copy the files of the task to every host again");
 }
 
 void Experiment::check_same_files() {
   Communicator& all = world_.all();
-  // One rank a host reads every byte: the experiment names one path for all, so the others see the same file.
-  const std::vector<std::string> hosts = gather_texts(all, host_name());
-  const bool reads = std::ranges::find(hosts, host_name()) - hosts.begin() == all.rank();
-  const std::string weights = reads ? weights_hash(model_->weights()) : "";
-  base_hash_ = text_of_rank(all, weights);
-  require_same(all, "the file of weights", reads ? weights : base_hash_,
-               "copy model.weights to every host again");
+  const std::string place = std::filesystem::absolute(config_.model.weights);
+  base_hash_ = shared_hash(all, place, [&] { return weights_hash(model_->weights()); });
+  require_same(all, "the file of weights", base_hash_, "copy model.weights to every host again");
   if (prompts_) {
     require_same(all, "the list of prompts", prompts_->identity(),
                  "give every rank the same names and files of prompts");
     prompts_->check_base(base_hash_, config_.model.weights);
   }
-  std::string inventory = tokenizer_->hash();
+  std::string inventory;
   for (const std::string& name : model_->weights().names()) {
     const TensorInfo info = model_->weights().info(name);
     inventory += fmt::format(" {}:{}:{}", name, name_of(info.dtype), fmt::join(info.shape, "x"));
   }
-  require_same(all, "the vocabulary or the list of weights", inventory,
-               "copy model.weights and model.vocabulary to every host again");
+  require_same(all, "the list of weights", inventory, "copy model.weights to every host again");
 }
 
 // Of the rows that are trained on, where there are any, with what the method puts in front.

@@ -35,6 +35,7 @@ class Job {
   ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
+
   // Where the ranks of a run say how they start: "" while another job is at it, since its files are there.
   static std::string start_folder(const std::string& output);
 

@@ -151,6 +151,50 @@ INSTANTIATE_TEST_SUITE_P(
                       Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
     [](const auto& tested) { return tested.param.name; });
 
+// One bit of one rank, which no loss shows: replicas are compared after steps 2, 4 and 6, along both axes
+// each time.
+struct Astray {
+  std::string name, mesh, fault, axis;
+
+  // In the names of tests.
+  friend void PrintTo(const Astray& it, std::ostream* out) { *out << it.name; }
+};
+
+class Replicas : public ::testing::TestWithParam<Astray> {};
+
+TEST_P(Replicas, OneThatGoesAstrayEndsTheRunByName) {
+  const Workshop shop;
+  const Outcome outcome = run_faulty_on_ranks(
+      2, GetParam().fault,
+      {"train", shop.experiment(), "--set", "mesh=" + GetParam().mesh, "--set", "train.compare_every=2",
+       "--set", "train.checkpoint_every=1", "--set", "train.steps=8", "--set", "train.journal=off"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("after step 6: what rank 1 trained is not what the first rank of its " +
+                                     GetParam().axis + " group (0) trained"));
+  const Outcome shown = run_program({"inspect", shop.path("run/last.h5")});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("of 5 steps"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfABit, Replicas,
+    ::testing::Values(Astray{"Value", "{data: 2}", "1 comparing 5 value", "data"},
+                      Astray{"OptimizerState", "{data: 2}", "1 comparing 5 state", "data"},
+                      Astray{"ValueOfATensorRank", "{tensor: 2}", "1 comparing 6 value", "tensor"}),
+    [](const auto& tested) { return tested.param.name; });
+
+// Two builds of one version.
+TEST(StartUp, RanksWithDifferentProgramsAreRefused) {
+  const Workshop shop;
+  std::vector<std::vector<std::string>> commands;
+  for (const char* program : {TRIMTAB_PROGRAM, TRIMTAB_FAULTY})
+    commands.push_back({program, "train", shop.experiment(), "--set", "mesh.data=2"});
+  const Outcome outcome = run_commands_on_ranks(commands);
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("the program of rank 1 is not that of rank 0; install the same build"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("run/last.h5")));
+}
+
 // MPI_Init waits for all ranks, and one of them is another program that never calls it.
 TEST(StartUp, RankThatNeverComesIsNamedAndTheJobEndsAtTheLimit) {
   const Workshop shop;

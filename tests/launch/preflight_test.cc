@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "experiments/machine.h"
 #include "launch/program.h"
@@ -109,18 +108,12 @@ TEST_F(Preflight, VersionsThatDiffer) {
 
 TEST_F(Preflight, AFolderThatIsNotShared) {
   // The same relative name in two places.
-  std::vector<std::string> command;
-  std::istringstream words(TRIMTAB_MPIRUN);
-  for (std::string word; words >> word;) command.push_back(word);
-  const std::string count = command.back();
+  std::vector<std::vector<std::string>> commands;
   for (const char* place : {"one", "two"}) {
     std::filesystem::create_directories(shop_.path(place));
-    const std::string script =
-        "cd '" + shop_.path(place) + "' && exec " TRIMTAB_PROGRAM " preflight --folder runs";
-    if (std::string(place) == "two") command.insert(command.end(), {":", count});
-    command.insert(command.end(), {"1", "sh", "-c", script});
+    commands.push_back(program_in(shop_.path(place), {"preflight", "--folder", "runs"}));
   }
-  const Outcome outcome = run_command(command);
+  const Outcome outcome = run_commands_on_ranks(commands);
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("FIRST FAULT: rank 0 on " + host_name() +
                                            ": shared folder: " + shop_.path("one/runs") +

@@ -201,18 +201,27 @@ Outcome run_on_ranks(int ranks, const std::vector<std::string>& arguments,
   return finish(start(command), standard_input, 0, 0);
 }
 
-Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments) {
+Outcome run_commands_on_ranks(const std::vector<std::vector<std::string>>& commands) {
   std::vector<std::string> command = mpirun();
   const std::string count_option = command.back();
-  for (std::size_t rank = 0; rank < arguments.size(); ++rank) {
-    if (rank > 0) {
-      command.push_back(":");
-      command.push_back(count_option);
-    }
-    command.push_back("1");
-    for (const std::string& word : program(arguments[rank])) command.push_back(word);
+  for (std::size_t rank = 0; rank < commands.size(); ++rank) {
+    if (rank > 0) command.insert(command.end(), {":", count_option});
+    command.emplace_back("1");
+    command.insert(command.end(), commands[rank].begin(), commands[rank].end());
   }
   return finish(start(command), "", 0, 0);
+}
+
+Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments) {
+  std::vector<std::vector<std::string>> commands;
+  for (const auto& of_rank : arguments) commands.push_back(program(of_rank));
+  return run_commands_on_ranks(commands);
+}
+
+std::vector<std::string> program_in(const std::string& folder, const std::vector<std::string>& arguments) {
+  std::vector<std::string> out = {"sh", "-c", "cd \"$0\" && exec \"$@\"", folder};
+  for (const std::string& word : program(arguments)) out.push_back(word);
+  return out;
 }
 
 std::vector<std::string> faulty_command(int ranks, const std::vector<std::string>& arguments) {
@@ -284,7 +293,7 @@ std::string Workshop::make_model(const std::string& name, unsigned seed) const {
   config.d_ff = 32;
   config.heads = 2;
   config.encoder_layers = 2;
-  config.decoder_layers = 1;
+  config.decoder_layers = 5;  // so many that three even stages cut both stacks
   std::ifstream file(vocabulary(), std::ios::binary);
   std::ostringstream bytes;
   bytes << file.rdbuf();

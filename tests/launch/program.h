@@ -28,6 +28,10 @@ std::vector<std::string> faulty_command(int ranks, const std::vector<std::string
 Outcome run_faulty_on_ranks(int ranks, const std::string& fault, const std::vector<std::string>& arguments);
 // Each rank with arguments of its own.
 Outcome run_on_ranks(const std::vector<std::vector<std::string>>& arguments);
+// Each rank with a command of its own.
+Outcome run_commands_on_ranks(const std::vector<std::vector<std::string>>& commands);
+// The program in that folder.
+std::vector<std::string> program_in(const std::string& folder, const std::vector<std::string>& arguments);
 
 // Both at once.
 std::vector<Outcome> run_side_by_side(const std::vector<std::string>& first,
