@@ -21,6 +21,17 @@ void idle(int polls, Clock::duration waited) {
     std::this_thread::yield();
 }
 
+// A call of MPI that failed at once, as calls do when MPI already knows that a rank is gone. Does not leave
+// run().
+struct CallFailed {
+  int peer;  // -1: it does not say whose fault
+  std::string reason;
+};
+
+void require(int code, std::string_view call, int peer) {
+  if (code != MPI_SUCCESS) throw CallFailed{peer, fmt::format("{}: {}", call, mpi_error_text(code))};
+}
+
 std::size_t chunks(std::size_t bytes, std::size_t chunk) { return (bytes + chunk - 1) / chunk; }
 
 }  // namespace
@@ -38,6 +49,20 @@ void check_mpi(int code, std::string_view where) {
 
 TransferOutcome MpiTransfer::run(int tag, std::span<const Outgoing> outgoing,
                                  std::span<const Incoming> incoming) {
+  TransferOutcome outcome;
+  try {
+    start(tag, outgoing, incoming);
+    wait(outcome);
+  } catch (const CallFailed& failed) {
+    outcome.kind = TransferOutcome::Kind::kFailed;
+    outcome.peers = {failed.peer};
+    outcome.reason = failed.reason;
+  }
+  if (outcome.kind != TransferOutcome::Kind::kDone) withdraw(outcome);
+  return outcome;
+}
+
+void MpiTransfer::start(int tag, std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) {
   tag_ = tag;
   incoming_ = incoming;
   requests_.clear();
@@ -57,8 +82,9 @@ TransferOutcome MpiTransfer::run(int tag, std::span<const Outgoing> outgoing,
       next_[earlier - 1] = static_cast<int>(i);
   }
   for (std::size_t i = 0; i < outgoing.size(); ++i) send(tag, outgoing[i], outbox_.data() + i * slot_bytes());
+}
 
-  TransferOutcome outcome;
+void MpiTransfer::wait(TransferOutcome& outcome) {
   auto idle_since = Clock::now();
   int idle_polls = 0;
   while (!requests_.empty() && outcome.kind == TransferOutcome::Kind::kDone) {
@@ -74,8 +100,6 @@ TransferOutcome MpiTransfer::run(int tag, std::span<const Outgoing> outgoing,
     }
     idle(++idle_polls, waited);
   }
-  if (outcome.kind != TransferOutcome::Kind::kDone) withdraw(outcome);
-  return outcome;
 }
 
 void MpiTransfer::add(MPI_Request request, int peer, Owner owner) {
@@ -91,8 +115,8 @@ void MpiTransfer::send(int tag, const Outgoing& message, std::byte* staging) {
   if (inside > 0) std::memcpy(staging + sizeof(MessageHeader), message.data, inside);
   const auto start = [&](const std::byte* data, std::size_t length) {
     MPI_Request request = MPI_REQUEST_NULL;
-    check_mpi(MPI_Isend(data, static_cast<int>(length), MPI_BYTE, message.to, tag, comm_, &request),
-              "MPI_Isend");
+    require(MPI_Isend(data, static_cast<int>(length), MPI_BYTE, message.to, tag, comm_, &request),
+            "MPI_Isend", message.to);
     add(request, message.to, {});
   };
   start(staging, sizeof(MessageHeader) + inside);
@@ -104,9 +128,9 @@ void MpiTransfer::send(int tag, const Outgoing& message, std::byte* staging) {
 void MpiTransfer::start_receive(std::size_t message) {
   MPI_Request request = MPI_REQUEST_NULL;
   const int from = incoming_[message].from;
-  check_mpi(MPI_Irecv(inbox_.data() + message * slot_bytes(), static_cast<int>(slot_bytes()), MPI_BYTE, from,
-                      tag_, comm_, &request),
-            "MPI_Irecv");
+  require(MPI_Irecv(inbox_.data() + message * slot_bytes(), static_cast<int>(slot_bytes()), MPI_BYTE, from,
+                    tag_, comm_, &request),
+          "MPI_Irecv", from);
   add(request, from, {.message = static_cast<int>(message), .is_header = true});
 }
 
@@ -123,7 +147,7 @@ void MpiTransfer::advance(const Owner& owner, const MPI_Status& status, Transfer
   }
   const std::byte* slot = inbox_.data() + index * slot_bytes();
   int length = 0;
-  check_mpi(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count");
+  require(MPI_Get_count(&status, MPI_BYTE, &length), "MPI_Get_count", message.from);
   const auto bytes = static_cast<std::size_t>(message.expected.bytes);
   const std::size_t inside = is_inline(message.expected.bytes) ? bytes : 0;
   MessageHeader got;
@@ -143,8 +167,8 @@ void MpiTransfer::advance(const Owner& owner, const MPI_Status& status, Transfer
   for (std::size_t at = 0; at < bytes; at += limits_.chunk_bytes) {
     MPI_Request request = MPI_REQUEST_NULL;
     const std::size_t part = std::min(limits_.chunk_bytes, bytes - at);
-    check_mpi(MPI_Irecv(data + at, static_cast<int>(part), MPI_BYTE, message.from, tag_, comm_, &request),
-              "MPI_Irecv");
+    require(MPI_Irecv(data + at, static_cast<int>(part), MPI_BYTE, message.from, tag_, comm_, &request),
+            "MPI_Irecv", message.from);
     add(request, message.from, {.message = owner.message, .is_header = false});
   }
 }
@@ -156,7 +180,10 @@ int MpiTransfer::poll(TransferOutcome& outcome) {
   int ended = 0;
   const int code = MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &ended, done_.data(),
                                 statuses_.data());
-  if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) check_mpi(code, "MPI_Testsome");
+  if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) {
+    const std::vector<int> peers = late_peers();
+    require(code, "MPI_Testsome", peers.size() == 1 ? peers.front() : -1);
+  }
   for (int k = 0; k < ended; ++k) {
     const auto request = static_cast<std::size_t>(done_[static_cast<std::size_t>(k)]);
     const MPI_Status& status = statuses_[static_cast<std::size_t>(k)];

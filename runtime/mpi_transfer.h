@@ -71,7 +71,7 @@ struct TransferLimits {
 
 struct TransferOutcome {
   enum class Kind { kDone, kMismatch, kLate, kFailed } kind = Kind::kDone;
-  std::vector<int> peers;  // that sent something else, have not arrived, or failed
+  std::vector<int> peers;  // that sent something else, have not arrived, or failed (-1: MPI does not say)
   MessageHeader got;       // the mismatch
   MessageHeader expected;
   std::string reason;  // of a failure, in MPI's words
@@ -94,6 +94,9 @@ class MpiTransfer {
     bool is_header = false;
   };
 
+  void start(int tag, std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
+  // Until all that was started is done, or something else has come of it.
+  void wait(TransferOutcome& outcome);
   void send(int tag, const Outgoing& message, std::byte* staging);
   void start_receive(std::size_t message);
   // Called when a header or a chunk of the message has come.
