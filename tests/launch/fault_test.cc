@@ -84,7 +84,7 @@ constexpr const char* kGone = "is gone without a word";
 // Counts are such that some steps were made and saved, but for start-up; rank 0 alone writes.
 INSTANTIATE_TEST_SUITE_P(
     Thrown, Faults,
-    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 throw", "the test says so", false},
+    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 throw", "the test says so", false},
                       Harm{"InForward", "2 forward 40 throw", "the test says so"},
                       Harm{"InBackward", "1 backward 30 throw", "the test says so"},
                       Harm{"InAnOperation", "3 backward/operation 30 throw", "the test says so"},
@@ -93,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& tested) { return tested.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Exited, Faults,
-                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 exit", kGone, false},
+                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 exit", kGone, false},
                                            Harm{"InForward", "2 forward 40 exit", kGone},
                                            Harm{"InBackward", "1 backward 30 exit", kGone},
                                            Harm{"InAnOperation", "3 backward/operation 30 exit", kGone},
@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(Exited, Faults,
                          [](const auto& tested) { return tested.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Killed, Faults,
-                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 kill", "signal 9",
+                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 kill", "signal 9",
                                                 false},
                                            Harm{"InForward", "2 forward 40 kill", "signal 9"},
                                            Harm{"InBackward", "1 backward 30 kill", "signal 9"},
@@ -146,7 +146,7 @@ TEST_P(Stopped, RankIsNamedAndTheJobEndsAtTheLimit) {
 
 INSTANTIATE_TEST_SUITE_P(
     Ranks, Stopped,
-    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 5 stop", "has given no sign of life", false},
+    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 stop", "has given no sign of life", false},
                       Harm{"First", "0 forward 40 stop", "has given no sign of life"},
                       Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
     [](const auto& tested) { return tested.param.name; });
