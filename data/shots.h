@@ -11,6 +11,11 @@
 
 namespace trimtab {
 
+// The rows of `examples` that drawn_shots shows, in its order.
+std::vector<std::size_t> rows_of_shots(const std::vector<TextExample>& examples,
+                                       const std::vector<std::string>& labels, std::int64_t count,
+                                       std::uint64_t seed);
+
 // `count` labelled examples without repetition, the same for the same seed: of each label as many as of any
 // other, as far as that goes, in mixed order. Throws ConfigError if there are fewer.
 std::vector<TextExample> drawn_shots(const std::vector<TextExample>& examples,

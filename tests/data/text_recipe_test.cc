@@ -184,12 +184,41 @@ TEST(TextRecipe, ShowsExamples) {
 }
 
 TEST(InputTemplate, BadPlacesAreRefused) {
-  for (const char* text : {"{prompt:}{input}", "{prompt:0}{input}", "{prompt:2x}{input}", "{prompts}{input}",
+  for (const char* text : {"{prompt:}{input}", "{prompt:0}{input}", "{prompt:2x}{input}",
                            "{prompt:-1}{input}", "{input}{prompt:3"})
     EXPECT_THAT(message_of<ConfigError>([&] { InputTemplate{text}; }), HasSubstr("'{prompt:10}'")) << text;
   EXPECT_THROW(InputTemplate("{prompt}"), ConfigError);
   EXPECT_THROW(InputTemplate("{input}{prompt}{input}"), ConfigError);
   EXPECT_THROW(InputTemplate("{shots}{input}{shots}", "x"), ConfigError);
+}
+
+// Else they are trained as the letters they are made of.
+TEST(InputTemplate, NamesThatStandForNothingAreRefused) {
+  const auto refusal = [](const std::string& text) {
+    return message_of<ConfigError>([&] { InputTemplate{text}; });
+  };
+  EXPECT_THAT(refusal("{premise} {input}"),
+              AllOf(HasSubstr("{premise} stands for nothing"), HasSubstr("known: {input}, {prompt}, {shots}"),
+                    HasSubstr("'{{premise}'")));
+  EXPECT_THAT(refusal("{inputt}"), HasSubstr("did you mean 'input'?"));
+  EXPECT_THAT(refusal("{prompts}{input}"), HasSubstr("did you mean 'prompt'?"));
+  EXPECT_THAT(refusal("{{input} {{{premise}"), HasSubstr("{premise} stands for nothing"));
+  EXPECT_THAT(refusal("{{input}"), HasSubstr("should contain {input} once"));
+  EXPECT_THAT(message_of<ConfigError>([] { text_of_shots({}, "{sentence} {target}"); }),
+              HasSubstr("text.shot '{sentence} {target}': {sentence} stands for nothing"));
+}
+
+TEST(InputTemplate, BracesThatAreText) {
+  const InputTemplate around("{{premise} {{{input}} {prompt}{\"a\": 1} { {{shots}{shots}", "{{as it is");
+  EXPECT_EQ(around.front(), "{premise} {");
+  EXPECT_EQ(around.back(), "} ");
+  ASSERT_EQ(around.segments().size(), 2U);
+  EXPECT_EQ(around.segments()[1], "{\"a\": 1} { {shots}{{as it is");
+  EXPECT_EQ(nested_template("{{input}: {input}", "<{input}>"), "{{input}: <{input}>");
+  TextExample example;
+  example.input = "{{x";
+  example.target = "y";
+  EXPECT_EQ(text_of_shots({example}, "{{input} {input}={target}"), "{input} {{x=y");
 }
 
 TEST(Shots, AreAsManyOfEachLabelAndTheSameForASeed) {
