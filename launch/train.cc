@@ -11,6 +11,7 @@
 #include "launch/run_environment.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
+#include "runtime/agreement.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -34,12 +35,14 @@ int check_only(const ExperimentConfig& config, World& world) {
 }
 
 // Before anything is written into its folder, which may be another job's. Held by the first rank, for all.
-std::optional<FileLock> take_run(const ExperimentConfig& config, Job& job) {
+std::optional<FileLock> take_run(const ExperimentConfig& config, World& world) {
   std::optional<FileLock> lock;
-  const std::string holder = job.ask_first_rank([&]() -> std::string {
+  std::string holder;
+  if (world.rank() == 0) {
     lock = try_lock_run(config.output);
-    return lock ? "" : lock_holder(config.output);
-  });
+    if (!lock) holder = lock_holder(config.output);
+  }
+  holder = text_of_rank(world.all(), holder);
   if (!holder.empty()) fail("{}: is being run by {}", config.output, holder);
   return lock;
 }
@@ -62,7 +65,7 @@ int run(const Options& options) {
   World world = job.world(config);
   try {
     if (options.dry_run) return check_only(config, world);
-    const std::optional<FileLock> lock = take_run(config, job);
+    const std::optional<FileLock> lock = take_run(config, world);
     job.log_into(config.output);
     const auto watch = job.watch(world, config);
     write_environment(config.output, source, world);

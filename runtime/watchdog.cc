@@ -261,8 +261,11 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   const bool starts = snapshot.place.phase == Phase::kStartUp;
   const double limit = seconds_of(starts ? options_.startup_limit : options_.limit);
   const bool over = limit > 0 && waited > limit;
-  // A rank that waits speaks for those behind it, but the limit holds for the first that is over it.
-  const double speaks_from = !over ? waited / 2 : waited < limit + silent_limit ? limit : kNever;
+  // A rank that waits speaks for those behind it, and knows more; but the limit holds for the first that is
+  // over it, unless the other one is about to be.
+  const double speaks_from = !over                           ? waited / 2
+                             : waited < limit + silent_limit ? std::max(waited / 2, limit - silent_limit)
+                                                             : kNever;
   std::vector<Sighting> ranks;
   std::vector<int> absent;
   std::string unseen;
