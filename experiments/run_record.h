@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/saving_cost.h"
 #include "runtime/communicator.h"
 
 namespace trimtab {
@@ -49,12 +50,6 @@ struct SplitScores {
   std::int64_t cut_inputs = 0;     // inputs longer than max_input
   std::optional<double> majority;  // the main metric of the most frequent label; nothing without labels
   double main_value() const;
-};
-
-// What saving took, of all parts of a run: the share of its seconds can be read off the record.
-struct SavingCost {
-  double seconds = 0.0;
-  std::int64_t times = 0;
 };
 
 struct RunRecord {

@@ -30,6 +30,23 @@ ProgressOptions progress_options(const Console& console, const std::string& labe
 
 }  // namespace
 
+std::string score_line(const std::string& split, const SplitScores& scores, double seconds) {
+  std::string metrics;
+  for (const auto& [name, value] : scores.metrics)
+    metrics += fmt::format("{}{} {:.2f}", metrics.empty() ? "" : ", ", name, value);
+  return fmt::format("{}: {} ({} examples, {} invalid labels, {} cut inputs, {:.1f} s)", split, metrics,
+                     scores.examples, scores.invalid, scores.cut_inputs, seconds);
+}
+
+nlohmann::ordered_json score_values(const SplitScores& scores, double seconds) {
+  nlohmann::ordered_json out;
+  for (const auto& [name, value] : scores.metrics) out[name] = value;
+  out["score"] = scores.main_value();
+  out["invalid_labels"] = scores.invalid;
+  out["seconds"] = seconds;
+  return out;
+}
+
 RunReport::RunReport(const RunFolder& folder, Console& console, const std::string& label, std::int64_t done,
                      std::int64_t total, bool speaks)
     : console_(console) {

@@ -24,6 +24,11 @@ struct Console {
   std::string run = {};        // in front of each line, where several runs write by turns
 };
 
+// "validation: accuracy 81.25 (872 examples, 0 invalid labels, 3 cut inputs, 4.1 s)".
+std::string score_line(const std::string& split, const SplitScores& scores, double seconds);
+// The same for metrics.jsonl.
+nlohmann::ordered_json score_values(const SplitScores& scores, double seconds);
+
 class RunReport {
  public:
   // `done` steps were made before; what earlier files say of later steps is dropped, since it will be said

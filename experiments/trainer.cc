@@ -12,7 +12,6 @@
 
 #include "experiments/base_hash.h"
 #include "experiments/machine.h"
-#include "experiments/probe.h"
 #include "experiments/same_run.h"
 #include "parallel/learning_rate.h"
 #include "runtime/agreement.h"
@@ -28,49 +27,10 @@ constexpr double kHasMoved = 1e-3;
 constexpr std::int64_t kFallsWithin = 500;
 constexpr std::int64_t kWindow = 100;  // steps that losses are averaged over
 
-// What a checkpoint is called until it has been read back.
-std::string unverified(const std::string& path) {
-  return std::filesystem::path(path).replace_extension(".unverified.h5").string();
-}
-
-std::string score_line(const std::string& split, const Evaluation& evaluation) {
-  std::string metrics;
-  for (const auto& [name, value] : evaluation.scores.metrics)
-    metrics += fmt::format("{}{} {:.2f}", metrics.empty() ? "" : ", ", name, value);
-  return fmt::format("{}: {} ({} examples, {} invalid labels, {} cut inputs, {:.1f} s)", split, metrics,
-                     evaluation.scores.examples, evaluation.scores.invalid, evaluation.scores.cut_inputs,
-                     evaluation.seconds);
-}
-
-nlohmann::ordered_json score_values(const Evaluation& evaluation) {
-  nlohmann::ordered_json out;
-  for (const auto& [name, value] : evaluation.scores.metrics) out[name] = value;
-  out["score"] = evaluation.scores.main_value();
-  out["invalid_labels"] = evaluation.scores.invalid;
-  out["seconds"] = evaluation.seconds;
-  return out;
-}
-
 TrainStepOptions step_options(const Experiment& experiment) {
   const TrainConfig& train = experiment.config().train;
   return {experiment.dropout(), train.z_loss, static_cast<std::uint64_t>(train.seed)};
 }
-
-// Adds what happens as long as it lives.
-class Counted {
- public:
-  explicit Counted(SavingCost& cost) : cost_(cost) { clock_.start(); }
-  ~Counted() {
-    cost_.seconds += clock_.seconds();
-    ++cost_.times;
-  }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  SavingCost& cost_;
-  Stopwatch clock_;
-};
 
 double mean(const double* first, std::int64_t count) {
   return std::accumulate(first, first + count, 0.0) / static_cast<double>(count);
@@ -87,6 +47,7 @@ Trainer::Trainer(Experiment& experiment, Console& console)
                 experiment.method().trains() && !experiment.method().trains_base()),
       report_(folder_, console, "train", newest_ ? newest_->info().step : 0, experiment.config().train.steps,
               speaks()),
+      checkpoints_(experiment, train_step_),
       journal_(folder_, experiment.config().train.journal,
                experiment.method().trains_base() ? 0 : experiment.trained_count(), experiment.world()) {
   const ExperimentConfig& config = experiment.config();
@@ -108,7 +69,6 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   for (const std::string& warning : experiment.warnings()) report_.say("warning: " + warning);
   if (experiment.method().trains()) {
     optimizer_ = make_optimizer(config.optimizer.resolved(), &train_step_.sums());
-    probe_ = experiment.probe_rows(kProbeRows);
   }
   // So that what is wrong with them is known before the first step.
   for (const std::string& split : experiment.scored_splits()) experiment.evaluator(split);
@@ -116,19 +76,15 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   if (const auto record = load_record(folder_.record())) {
     clock_ = Stopwatch(record->seconds);
     record_.peak_memory = record->peak_memory;
-    record_.checkpoints = record->checkpoints;
+    checkpoints_.go_on_from(record->checkpoints);
     record_.journal = record->journal;
   }
   if (newest_) resume(*newest_);
   newest_.reset();
   if (!speaks()) return;
-  for (const std::string& path : {folder_.last(), folder_.best(), folder_.record(), folder_.config(),
-                                  folder_.journal(0), folder_.journal(1)})
+  for (const std::string& path : {folder_.record(), folder_.config(), folder_.journal(0), folder_.journal(1)})
     remove_unfinished(path);
-  for (const std::string& path : {folder_.last(), folder_.best()}) {
-    remove_unfinished(unverified(path));
-    std::filesystem::remove(unverified(path));
-  }
+  for (const std::string& path : {folder_.last(), folder_.best()}) VerifiedSave::remove_leftovers(path);
   write_file_atomically(folder_.config(), info_.config);
 }
 
@@ -301,7 +257,7 @@ void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCos
 
 void Trainer::write_journal() {
   if (!journal_.due()) return;
-  const Counted cost(record_.journal);
+  const CountedCost cost(record_.journal);
   // A restart would go on from it.
   for (const Parameter& parameter : experiment_.parameters())
     if (!at::isfinite(parameter.value()).all().item<bool>())
@@ -371,15 +327,16 @@ void Trainer::evaluate(const std::function<bool()>& should_stop) {
       info_.best_score = score;
       info_.best_step = info_.step;
       info_.evaluations_without_gain = 0;
-      save_and_verify(folder_.best(), nullptr);
+      checkpoints_.save(folder_.best(), info_, nullptr);
       best = "best so far";
     } else {
       ++info_.evaluations_without_gain;
       best = fmt::format("best {:.2f} at step {}", info_.best_score, info_.best_step);
     }
   }
-  report_.metrics(info_.step, split, score_values(evaluation));
-  report_.say(fmt::format("step {}: {}; {}", info_.step, score_line(split, evaluation), best));
+  report_.metrics(info_.step, split, score_values(evaluation.scores, evaluation.seconds));
+  report_.say(fmt::format("step {}: {}; {}", info_.step,
+                          score_line(split, evaluation.scores, evaluation.seconds), best));
 }
 
 bool Trainer::gave_up() const {
@@ -391,30 +348,9 @@ void Trainer::save() {
   const std::pair now(info_.step, info_.evaluated_step);
   if (saved_ == now) return;
   const OptimizerState state = optimizer_->state(train_step_.counted());
-  save_and_verify(folder_.last(), &state);
+  checkpoints_.save(folder_.last(), info_, &state);
   saved_ = now;
   write_record("running");
-}
-
-void Trainer::save_and_verify(const std::string& path, const OptimizerState* state) {
-  const Counted cost(record_.checkpoints);
-  // Before the file that was good is replaced.
-  const double trained = train_step_.score(probe_);
-  if (!std::isfinite(trained))
-    throw Diverged(fmt::format(
-        "after step {}: the loss is {}. The last saved checkpoint is as it was. A lower "
-        "optimizer.learning_rate or model.compute=float32 usually helps, in another output folder",
-        info_.step, trained));
-  World& world = experiment_.world();
-  world.activity().enter(Phase::kSaving);
-  const std::string beside = unverified(path);
-  save_checkpoint(world, beside, info_, train_step_.counted(), state, experiment_.method().results());
-  world.all().barrier();
-  verify_saved(beside, experiment_.checkpoint_share(), experiment_.stage(), experiment_.method(),
-               experiment_.parameters(), trained, [&] { return train_step_.score(probe_); });
-  world.all().barrier();  // all have read it
-  if (world.rank() == 0) replace_file(beside, path);
-  world.all().barrier();
 }
 
 void Trainer::score_splits(const std::function<bool()>& should_stop) {
@@ -422,7 +358,7 @@ void Trainer::score_splits(const std::function<bool()>& should_stop) {
   for (const std::string& split : experiment_.scored_splits()) {
     const Evaluation evaluation = experiment_.evaluator(split).run(experiment_.runner(), should_stop);
     record_.scores[split] = evaluation.scores;
-    report_.say(score_line(split, evaluation));
+    report_.say(score_line(split, evaluation.scores, evaluation.seconds));
   }
 }
 
@@ -454,6 +390,7 @@ void Trainer::write_record(const std::string& status) {
   record_.steps = info_.step;
   record_.best_step = info_.best_step;
   record_.best_score = info_.best_score;
+  record_.checkpoints = checkpoints_.cost();
   record_.seconds = clock_.seconds();
   record_.peak_memory = std::max(record_.peak_memory, peak_memory());
   if (speaks()) save_record(record_, folder_.record());

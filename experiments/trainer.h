@@ -18,6 +18,7 @@
 #include "experiments/step_journal.h"
 #include "experiments/stopwatch.h"
 #include "experiments/train_step.h"
+#include "experiments/verified_save.h"
 #include "parallel/optimizer.h"
 
 namespace trimtab {
@@ -69,7 +70,6 @@ class Trainer {
   void evaluate(const std::function<bool()>& should_stop);
   bool gave_up() const;
   void save();
-  void save_and_verify(const std::string& path, const OptimizerState* state);
   void score_splits(const std::function<bool()>& should_stop);
   void check_base_unchanged();
   void watch(std::int64_t n, double loss);
@@ -86,13 +86,13 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   TrainStep train_step_;
   Movement movement_;
-  std::vector<MicroBatch> probe_;  // a few rows on which saved files are verified
   CheckpointInfo info_;
   RunRecord record_;
   Stopwatch clock_, step_clock_;                            // of the run in all its parts, and of a step
   std::pair<std::int64_t, std::int64_t> saved_ = {-1, -1};  // steps made and scored in last.h5
   std::vector<double> losses_;                              // per token, of the steps of this process
   RunReport report_;
+  VerifiedSave checkpoints_;
   StepJournal journal_;
 };
 
