@@ -4,6 +4,7 @@
 #include <string>
 
 #include "launch/devices.h"
+#include "launch/job.h"
 #include "launch/launcher.h"
 #include "models/ops/attention_cuda.h"
 #include "models/ops/device_attention.h"
@@ -26,7 +27,7 @@ DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, con
   at::globalContext().setSDPUseCuDNN(false);
   choose_attention(at::kCUDA, environment()("TRIMTAB_ATTENTION").value_or("padded"), cuda_attention(),
                    "TRIMTAB_ATTENTION");
-  return nccl_communicators();
+  return nccl_communicators({.deadline = deadline_of(config.mesh)});
 }
 
 TakenDevice taken_device(const ExperimentConfig& config) {

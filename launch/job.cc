@@ -7,6 +7,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <thread>
+#include <utility>
 
 #include "experiments/machine.h"
 #include "experiments/run_lock.h"
@@ -24,13 +27,6 @@ using std::chrono::milliseconds;
 
 milliseconds milliseconds_of(double seconds) {
   return std::chrono::ceil<milliseconds>(std::chrono::duration<double>(seconds));
-}
-
-// Where nobody watches (the watch itself has to be agreed on), and should the watch fail.
-milliseconds deadline(const MeshConfig& mesh) {
-  constexpr milliseconds kGrace = std::chrono::minutes(1), kNever = std::chrono::years(10);
-  if (mesh.timeout == 0 || mesh.startup_timeout == 0) return kNever;
-  return milliseconds_of(std::max(mesh.timeout, mesh.startup_timeout)) + kGrace;
 }
 
 std::string watched_folder(const std::string& output) { return RunFolder(output).ranks(); }
@@ -58,6 +54,12 @@ void check_place(const LauncherPlace& place, const MpiSession& session) {
 }
 
 }  // namespace
+
+milliseconds deadline_of(const MeshConfig& mesh) {
+  constexpr milliseconds kGrace = std::chrono::minutes(1), kNever = std::chrono::years(10);
+  if (mesh.timeout == 0 || mesh.startup_timeout == 0) return kNever;
+  return milliseconds_of(std::max(mesh.timeout, mesh.startup_timeout)) + kGrace;
+}
 
 std::string rank_label() {
   const LauncherPlace place = known_place();
@@ -140,7 +142,7 @@ World Job::host_world(const ExperimentConfig& config) { return world_of(config, 
 
 World Job::world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device) {
   const Mesh mesh = mesh_of(config);
-  if (session_) return mpi_world(mesh, *session_, {.deadline = deadline(config.mesh)}, device);
+  if (session_) return mpi_world(mesh, *session_, {.deadline = deadline_of(config.mesh)}, device);
   if (mesh.size() > 1)
     fail_config("mesh: {} needs {} ranks, but this is one process; start it as `mpirun -n {} trimtab ...`",
                 mesh.text(), mesh.size(), mesh.size());
@@ -155,7 +157,17 @@ HostPlace Job::place_on_host() const {
 std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& config) {
   if (alone()) return nullptr;
   WatchOptions options = watch_options(config.mesh, watched_folder(config.output));
-  options.give_up = [this](const std::string& text) { session_->abort(kFailure, text); };
+  // Kernels that wait for other ranks would hold the process; should NCCL hang in ending them, MPI does not.
+  options.give_up = [this, &world](const std::string& text) {
+    std::promise<void> ended;
+    std::future<void> done = ended.get_future();
+    std::thread([&world, ended = std::move(ended)]() mutable {
+      world.give_up();
+      ended.set_value();
+    }).detach();
+    done.wait_for(std::chrono::seconds(5));
+    session_->abort(kFailure, text);
+  };
   return std::make_unique<Watchdog>(world.all(), world.activity(), host_name(), std::move(options));
 }
 

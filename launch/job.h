@@ -4,6 +4,7 @@
 // (signals.h).
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +22,10 @@ namespace trimtab {
 // "rank 3 of 8 on node-b: " in a job of several ranks, as far as the environment tells; "" in a process
 // alone. For messages, also before and after MPI.
 std::string rank_label();
+
+// The longest single wait of a communicator: over mesh.timeout and mesh.startup_timeout, for where nobody
+// watches (the watch itself has to be agreed on), and should the watch fail.
+std::chrono::milliseconds deadline_of(const MeshConfig& mesh);
 
 // Owns MPI where a launcher started this process. An error of one rank must end the whole job: it is not
 // caught before this is gone.

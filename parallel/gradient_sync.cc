@@ -95,6 +95,7 @@ StepTotals GradientSync::reduce(const Parameters& parameters, double loss, std::
 
 // Squares of finite floats cannot overflow a double, so a sum is finite exactly if every value is.
 double GradientSync::gradient_norm(const Parameters& parameters, const StepTotals& totals) {
+  data_.settle();
   std::vector<PartialSum> sums;
   for (const Parameter& parameter : parameters) {
     const at::Tensor gradient = parameter.grad();
@@ -131,6 +132,7 @@ void GradientSync::sum_over_replicas(const Parameters& parameters, StepTotals& t
   std::int64_t filled = 0;
   const auto flush = [&] {
     data_.all_reduce(buffer_of(flat_.narrow(0, 0, filled)), ReduceOp::kSum, Traffic::kGradient);
+    data_.settle();  // the totals are read by the host
     for (const Piece& piece : bucket) piece.values.copy_(flat_.narrow(0, piece.at, piece.values.numel()));
     bucket.clear();
     filled = 0;

@@ -66,6 +66,7 @@ PassTotals Pipeline::pass(PipelineStage& stage, const std::vector<MicroBatch>& b
                train && first_trained_ <= pipe_.rank());
   run.run(schedule_actions(train ? options_.schedule : "forward_only", shape, pipe_.rank()));
 
+  pipe_.settle();
   std::vector<std::int64_t> numbers(batches.size() + 1, 0);
   numbers.back() = tokens;
   for (std::size_t i = 0; last() && i < losses.size(); ++i)

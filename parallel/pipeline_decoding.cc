@@ -43,6 +43,7 @@ class Decoding {
     at::Tensor ids = decoder.first_ids();
     for (std::int64_t t = 0; t < limits_.max_tokens && !rows(micro).done(); ++t) {
       ids = decoder.most_likely(decoder.step(ids));
+      wave_.pipe().settle();
       rows(micro).add(ids);
     }
   }
@@ -92,6 +93,7 @@ class Decoding {
   // whether rows go on, travels in its memory, whatever the device of the activations.
   Outgoing finish(int micro, std::int64_t t, const at::Tensor& found) {
     if (!found.defined()) return {};
+    wave_.pipe().settle();
     const at::Tensor ids = found.cpu().contiguous();
     rows(micro).add(ids);
     if (t + 1 == limits_.max_tokens) return {};

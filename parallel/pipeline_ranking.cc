@@ -77,6 +77,7 @@ std::vector<std::vector<float>> rank_through_pipe(Communicator& pipe, int first_
     wave.prefill(begin, end, walk.depth());
     if (!wave.decodes()) continue;
     const std::vector<std::vector<at::Tensor>> answers = ask(walk, begin, end, wave);
+    pipe.settle();
     for (int micro = begin; wave.is_tail() && micro < end; ++micro)
       found[static_cast<std::size_t>(micro)] =
           sums_of(answers[static_cast<std::size_t>(micro - begin)], walk);

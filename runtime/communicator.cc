@@ -144,6 +144,13 @@ void Communicator::barrier(Traffic traffic) {
   count(traffic, 1, 0);
 }
 
+// Noted without peers, too: what other communicators queued on the same device is waited for as well.
+void Communicator::settle() {
+  if (!has_queued()) return;
+  const NotedOperation operation(activity_, "settle", name_, name_of(Traffic::kControl), 0);
+  do_settle();
+}
+
 void Communicator::check_buffer(const ConstBuffer& buffer, std::string_view call) const {
   if (buffer.count < 0) fail("{} on '{}': the count {} is negative", call, name_, buffer.count);
   if (buffer.data == nullptr && buffer.count > 0)

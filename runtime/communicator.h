@@ -176,6 +176,13 @@ class Communicator {
   void exchange(std::span<const Send> sends, std::span<const Receive> receives, Traffic traffic);
   // Returns when every member has called it.
   void barrier(Traffic traffic = Traffic::kControl);
+  // Returns when the device has done what was queued on it: before the host reads device memory, so that it
+  // waits here, with a deadline and noted for who watches, and not in a copy that never ends. Not collective.
+  // Throws what a queued call came to. Nothing to do where calls return when they are done.
+  void settle();
+  // Ends what was queued and waits for other ranks, so that this process can end. Any thread may call it,
+  // while another one waits in a call; only the destructor may follow.
+  void give_up() { do_give_up(); }
 
   const TrafficCounters& counters() const { return counters_; }
 
@@ -203,6 +210,10 @@ class Communicator {
   virtual void do_barrier(Traffic traffic) = 0;
   // Memory of which kind it takes.
   virtual bool takes(DeviceKind device) const { return device == device_; }
+  // Whether do_settle() may have to wait.
+  virtual bool has_queued() const { return false; }
+  virtual void do_settle() {}
+  virtual void do_give_up() {}
 
   void check_buffer(const ConstBuffer& buffer, std::string_view call) const;
   // The checks that reduce_scatter and all_gather share: `large` is all `parts`, `small` the rank()-th of

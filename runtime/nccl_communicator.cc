@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstring>
 #include <exception>
+#include <mutex>
 #include <ranges>
 #include <thread>
 #include <utility>
@@ -69,7 +70,7 @@ class NcclCommunicator : public Communicator {
   // Without ncclCommFinalize, which waits for the other ranks: whoever needs their results has waited.
   ~NcclCommunicator() override {
     if (done_ != nullptr) cudaEventDestroy(done_);
-    if (comm_ != nullptr) ncclCommAbort(comm_);
+    end_nccl();
   }
 
  private:
@@ -173,16 +174,44 @@ class NcclCommunicator : public Communicator {
 
   // The device has done all that was queued, and every rank says so.
   void do_barrier(Traffic traffic) override {
-    check_cuda(cudaEventRecord(done_, stream_), "cudaEventRecord");
-    wait_for("barrier", [&] { return cudaEventQuery(done_) != cudaErrorNotReady; });
-    check_cuda(cudaEventQuery(done_), "barrier");
+    wait_for_device("barrier");
     control_->barrier(traffic);
+  }
+
+  // Others of this rank may have queued on the same stream.
+  bool has_queued() const override { return true; }
+  void do_settle() override {
+    if (failure_) std::rethrow_exception(failure_);
+    wait_for_device("settle");
+  }
+
+  void do_give_up() override { end_nccl(); }
+
+  // Kernels that wait for other ranks end, too.
+  void end_nccl() {
+    const std::scoped_lock lock(mutex_);
+    if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
+  }
+
+  void wait_for_device(const std::string& what) {
+    check_cuda(cudaEventRecord(done_, stream_), "cudaEventRecord");
+    wait_for(what, [&] { return cudaEventQuery(done_) != cudaErrorNotReady; });
+    check_cuda(cudaEventQuery(done_), what);
+    require_healthy(what);  // what was ended is done, too
   }
 
   template <class Call>
   void queue(const std::string& what, const Call& call) {
     if (failure_) std::rethrow_exception(failure_);
-    finish(call(), what);
+    finish(used(call), what);
+  }
+
+  // What `call` returns, which no other thread ends the communicator under.
+  template <class Call>
+  ncclResult_t used(const Call& call) {
+    const std::scoped_lock lock(mutex_);
+    if (comm_ == nullptr) fail("'{}' was given up: the job ends", name());
+    return call();
   }
 
   // Returns when NCCL has queued the call.
@@ -190,7 +219,7 @@ class NcclCommunicator : public Communicator {
     require(status, what);
     wait_for(what, [&] {
       ncclResult_t state = ncclSuccess;
-      require(ncclCommGetAsyncError(comm_, &state), what);
+      require(used([&] { return ncclCommGetAsyncError(comm_, &state); }), what);
       require(state, what);
       return state != ncclInProgress;
     });
@@ -211,7 +240,8 @@ class NcclCommunicator : public Communicator {
 
   void require_healthy(const std::string& what) {
     ncclResult_t state = ncclSuccess;
-    if (comm_ != nullptr && ncclCommGetAsyncError(comm_, &state) == ncclSuccess) require(state, what);
+    require(used([&] { return ncclCommGetAsyncError(comm_, &state); }), what);
+    require(state, what);
   }
 
   void require(ncclResult_t status, const std::string& what) {
@@ -226,7 +256,7 @@ class NcclCommunicator : public Communicator {
   // Kernels that wait for other ranks end, so that this process can.
   [[noreturn]] void abandon(std::exception_ptr failure) {
     failure_ = std::move(failure);
-    if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
+    end_nccl();
     std::rethrow_exception(failure_);
   }
 
@@ -235,6 +265,7 @@ class NcclCommunicator : public Communicator {
   std::unique_ptr<Communicator> control_;
   cudaStream_t stream_;
   std::chrono::milliseconds deadline_;
+  std::mutex mutex_;  // of comm_, which do_give_up() takes away, on whatever thread
   ncclComm_t comm_ = nullptr;
   cudaEvent_t done_ = nullptr;
   std::exception_ptr failure_;

@@ -2,7 +2,7 @@
 //
 // Ranks with a GPU each, for device memory, over NCCL: a library of its own (trimtab::nccl) that exists where
 // the CUDA toolkit and NCCL do. Calls are queued on one stream and return before they are done, as kernels
-// do; only barrier() and the destructor wait.
+// do; only barrier(), settle() and the destructor wait.
 #pragma once
 
 #include <chrono>

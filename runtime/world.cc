@@ -28,6 +28,10 @@ World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make, const De
   }
 }
 
+void World::give_up() {
+  for (const auto& communicator : along_) communicator->give_up();
+}
+
 TrafficCounters World::traffic() const {
   TrafficCounters total = all_->counters();
   for (const auto& communicator : along_) total += communicator->counters();

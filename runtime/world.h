@@ -45,6 +45,10 @@ class World {
   // What this rank does; its communicators note their calls there.
   Activity& activity() { return *activity_; }
 
+  // Ends what the communicators along the axes have queued on this rank's device; from any thread, when the
+  // job is to end.
+  void give_up();
+
   // What this rank's communicators counted, together.
   TrafficCounters traffic() const;
 

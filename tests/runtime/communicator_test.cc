@@ -36,6 +36,39 @@ TEST(SoloCommunicator, KnowsItsPlace) {
   EXPECT_THAT(solo.members(), ElementsAre(5));
 }
 
+// As one of a device: has something queued, and looks at what a watchdog sees while it waits for it.
+class Queueing : public SoloCommunicator {
+ public:
+  explicit Queueing(const Activity& activity) : SoloCommunicator("pipe"), activity_(activity) {}
+  bool queued = true;
+  bool gave_up = false;
+  Activity::Snapshot seen;
+
+ private:
+  bool has_queued() const override { return queued; }
+  void do_settle() override { seen = activity_.snapshot(); }
+  void do_give_up() override { gave_up = true; }
+
+  const Activity& activity_;
+};
+
+TEST(Communicator, IsSeenToWaitWhileItSettles) {
+  Activity activity;
+  Queueing device(activity);
+  device.note_in(activity);
+  device.settle();
+  EXPECT_TRUE(device.seen.waiting);
+  ASSERT_FALSE(device.seen.operations.empty());
+  EXPECT_EQ(device.seen.operations.back().text(), "0 settle of 0 bytes on 'pipe' (control)");
+  EXPECT_FALSE(activity.snapshot().waiting);
+  device.queued = false;
+  device.settle();
+  EXPECT_EQ(activity.snapshot().operations.size(), 1u) << "nothing queued, nothing noted";
+  EXPECT_FALSE(device.gave_up);
+  device.give_up();
+  EXPECT_TRUE(device.gave_up);
+}
+
 TEST(SoloCommunicator, RefusesMessagesToItselfThatDoNotMatch) {
   SoloCommunicator solo("pipe");
   float x[2] = {1, 2};
