@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -15,6 +16,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Json = nlohmann::json;
 
 // The workshop's experiment on a Llama with a cue.
@@ -134,6 +136,43 @@ TEST(Llama, IsImportedExportedAndShown) {
   EXPECT_EQ(shown.code, 0) << shown.err;
   EXPECT_THAT(shown.out,
               AllOf(HasSubstr("Llama model"), HasSubstr("2 of keys and values"), HasSubstr("tied")));
+}
+
+// SmolLM2's way of cutting text, with the tokens of its chat template.
+std::string write_chat_vocabulary(const Workshop& shop) {
+  std::ifstream file(TRIMTAB_TOKENIZERS_DIR "/smollm/tokenizer.json");
+  Json tokenizer = Json::parse(file);
+  int id = 420;
+  for (const char* text : {"<|im_start|>", "<|im_end|>"}) {
+    Json token = tokenizer.at("added_tokens").at(0);
+    token["id"] = id++;
+    token["content"] = text;
+    tokenizer["added_tokens"].push_back(token);
+  }
+  shop.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  return shop.write("tokenizer.json", tokenizer.dump());
+}
+
+TEST(Llama, ChatTemplateOfADryRun) {
+  const Workshop shop;
+  const std::string vocabulary = "model.vocabulary=" + write_chat_vocabulary(shop);
+  const std::string model = "model.weights=" + shop.make_llama("chat.h5", 1, 422);
+  const auto dry_run = [&](const std::string& text) {
+    return run_program({"train", shop.experiment(), "--dry-run", "--set", model, "--set", vocabulary, "--set",
+                        "text.template=\"" + text + "\"", "--set", "text.max_input=60"});
+  };
+  const Outcome outcome = dry_run(R"(<|im_start|>user\n{prompt}{input}<|im_end|>\n<|im_start|>assistant\n)");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::size_t begin = outcome.out.find("first example: ");
+  ASSERT_NE(begin, std::string::npos) << outcome.out;
+  const std::string example = outcome.out.substr(begin, outcome.out.find('\n', begin) - begin);
+  EXPECT_TRUE(example.starts_with("first example: <|im_start|> ")) << example;
+  EXPECT_THAT(example, AllOf(HasSubstr(" trained] "), HasSubstr(" <|im_end|> "), HasSubstr(" -> ")));
+  EXPECT_GT(example.rfind("<|im_start|>"), example.find("<|im_end|>")) << "the answer's turn begins";
+  EXPECT_TRUE(example.ends_with(" <|im_end|>")) << "and the token that ends a turn ends the answer";
+  const Outcome other = dry_run(R"(<|im_begin|>{input}\n)");
+  ASSERT_EQ(other.code, 0) << other.err;
+  EXPECT_THAT(other.out, Not(HasSubstr("<|im_begin|>"))) << "no token, so it is cut as any text";
 }
 
 TEST(Llama, GgufIsShownAsItIs) {

@@ -301,9 +301,9 @@ std::string Workshop::make_model(const std::string& name, unsigned seed) const {
   return path(name);
 }
 
-std::string Workshop::make_llama(const std::string& name, unsigned seed) const {
+std::string Workshop::make_llama(const std::string& name, unsigned seed, int vocabulary) const {
   LlamaConfig config;
-  config.vocab = 128;
+  config.vocab = vocabulary;
   config.d_model = 16;
   config.layers = 3;
   config.heads = 4;

@@ -61,7 +61,7 @@ class Workshop {
   // Another random model of the same shape.
   std::string make_model(const std::string& name, unsigned seed) const;
   // A random Llama with the same vocabulary, 3 layers and shared heads of keys.
-  std::string make_llama(const std::string& name, unsigned seed) const;
+  std::string make_llama(const std::string& name, unsigned seed, int vocabulary = 128) const;
 
  private:
   std::string folder_;

@@ -9,10 +9,10 @@
 
 namespace trimtab::test {
 
-GoldenCase::GoldenCase(const std::string& name)
+GoldenCase::GoldenCase(const std::string& name, const std::string& model)
     : folder_(fmt::format("{}/{}", TRIMTAB_GOLDEN_DIR, name)),
       golden_(folder_ + "/golden.safetensors"),
-      model_(open_model(folder_)) {}
+      model_(open_model(model.empty() ? folder_ : model)) {}
 
 at::Tensor GoldenCase::stored(const std::string& name) const {
   const TensorInfo info = golden_.info(name);

@@ -22,7 +22,8 @@ inline const std::vector<std::string>& golden_cases() {
 
 class GoldenCase {
  public:
-  explicit GoldenCase(const std::string& name);
+  // `model` is the same model in another file; empty: the case's own.
+  explicit GoldenCase(const std::string& name, const std::string& model = "");
 
   const BaseModel& model() const { return *model_; }
   const std::string& folder() const { return folder_; }
