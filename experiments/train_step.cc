@@ -100,8 +100,14 @@ StepTotals TrainStep::finish(std::int64_t step, const std::vector<MicroBatch>& m
   try {
     return sync_.reduce(parameters_, totals.loss, totals.tokens);
   } catch (const NotFinite& error) {
-    std::string why = explain(step, micro_batches, totals.losses, row_name);
-    if (why.empty()) why = error.what();
+    // Only the replica whose rows they are knows more.
+    const std::string found = explain(step, micro_batches, totals.losses, row_name);
+    std::string why = error.what();
+    for (const std::string& text : gather_texts(runner_.world().along(Axis::kData), found)) {
+      if (text.empty()) continue;
+      why = text;
+      break;
+    }
     throw Diverged(
         fmt::format("step {}: {}. The last saved checkpoint is as it was. A lower optimizer.learning_rate or "
                     "model.compute=float32 usually helps",

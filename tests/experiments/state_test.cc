@@ -321,6 +321,28 @@ TEST_F(State, NaNNamesStepRowsAndLayer) {
                              ::testing::Not(HasSubstr("row-0"))));
 }
 
+// The rank whose message ends the job need not be of the replica whose rows they are.
+TEST_F(State, EveryReplicaNamesTheNaNOfOne) {
+  run_ranks(Mesh(2, 1, 1), [&](World& world) {
+    const auto stage =
+        make_t5_stage(tiny(), T5RandomWeights(tiny(), 1), world, {whole_model(tiny()), DType::kFloat32});
+    const auto method = make_prompt(3);
+    const Parameters parameters = method->attach(*stage, context());
+    ModelRunner runner(*stage, world, "1f1b", true);
+    TrainStep step(runner, parameters, {});
+    for (const auto& [name, value] : stage->base_weights())
+      if (name == "shared.weight") value[10].fill_(std::numeric_limits<float>::quiet_NaN());
+    const Batch both = two_rows();
+    const std::size_t own = world.rank() == 0 ? 0 : 1;  // the second row has token 10
+    Batch batch;
+    batch.append(both.input(own), both.target(own), own, 40 + own);
+    const std::string message = message_of([&] {
+      step.run(12, {to_micro_batch(batch, 0)}, [](std::uint64_t s) { return "row-" + std::to_string(s); });
+    });
+    EXPECT_THAT(message, AllOf(HasSubstr("step 12"), HasSubstr("encoder"), HasSubstr("row-1"))) << world.rank();
+  });
+}
+
 TEST_F(State, WeightsOfAStageReadAsTheyWereWritten) {
   const T5RandomWeights source(tiny(), 1);
   const StageWeights weights(*stage_);
