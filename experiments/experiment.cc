@@ -12,6 +12,7 @@
 #include "experiments/base_hash.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
+#include "experiments/mesh_fit.h"
 #include "experiments/probe.h"
 #include "experiments/recipe.h"
 #include "experiments/shared_hash.h"
@@ -149,14 +150,7 @@ void Experiment::activate() {
 
 void Experiment::open_model() {
   model_ = trimtab::open_model(config_.model.weights, config_.model.family);
-  const std::size_t layers = model_->cost_units({}).size();
-  if (static_cast<std::size_t>(config_.mesh.pipe) > layers)
-    fail_config("mesh.pipe: {} stages for {} layers; use at most one stage a layer", config_.mesh.pipe,
-                layers);
-  // Tensor ranks share a layer's attention by whole heads.
-  if (const std::int64_t heads = model_->attention_shape().kv_heads; config_.mesh.tensor > heads)
-    fail_config("mesh.tensor: {} ranks for {} heads of keys and values; use at most {}", config_.mesh.tensor,
-                heads, heads);
+  check_mesh_fits(config_.mesh, *model_);
   tokenizer_ = open_vocabulary(config_.model.vocabulary, *model_, config_.output);
   tokenizer_->check_fits(model_->vocabulary());
   if (prompts_) prompts_->check_vocabulary(tokenizer_->hash(), tokenizer_->path());

@@ -43,6 +43,12 @@ CASES = [
                        rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=2.0))),
     Case("qwen2", 14, Qwen2Config, COMMON | dict(tie_word_embeddings=True)),
     Case("qwen3", 15, Qwen3Config, COMMON | dict(tie_word_embeddings=False, head_dim=16, vocab_size=122)),
+    # Heads of keys: three for nine, as SmolLM2 has them, one for all, and one each.
+    Case("llama_groups", 16, LlamaConfig,
+         COMMON | dict(tie_word_embeddings=True, num_attention_heads=9, num_key_value_heads=3,
+                       hidden_size=36, head_dim=4)),
+    Case("llama_one_key", 17, LlamaConfig, COMMON | dict(tie_word_embeddings=False, num_key_value_heads=1)),
+    Case("llama_own_keys", 18, LlamaConfig, COMMON | dict(tie_word_embeddings=False, num_key_value_heads=4)),
 ]
 
 

@@ -14,9 +14,9 @@
 namespace trimtab::test {
 
 inline const std::vector<std::string>& golden_cases() {
-  static const std::vector<std::string> cases = {"t5_10",       "t5_11",      "t5_inner",
-                                                 "t5_depth",    "llama_tied", "llama_scaled",
-                                                 "llama_inner", "qwen2",      "qwen3"};
+  static const std::vector<std::string> cases = {
+      "t5_10",       "t5_11", "t5_inner", "t5_depth",     "llama_tied",    "llama_scaled",
+      "llama_inner", "qwen2", "qwen3",    "llama_groups", "llama_one_key", "llama_own_keys"};
   return cases;
 }
 

@@ -145,7 +145,7 @@ const Layout& one_rank() {
 }
 
 const std::vector<std::string>& cases() {
-  static const std::vector<std::string> all = {"t5_10", "t5_depth", "t5_inner", "llama_inner", "qwen3"};
+  static const std::vector<std::string> all = {"t5_10", "t5_depth", "t5_inner", "llama_inner", "qwen3", "llama_groups"};
   return all;
 }
 
