@@ -14,6 +14,7 @@
 #include "experiments/probe.h"
 #include "experiments/recipe.h"
 #include "experiments/to_micro_batch.h"
+#include "experiments/same_use.h"
 #include "experiments/vocabulary_file.h"
 #include "models/input_rows.h"
 #include "parallel/shared_by_stages.h"
@@ -156,6 +157,7 @@ void Experiment::open_model() {
   if (prompts_) prompts_->check_vocabulary(tokenizer_->hash(), tokenizer_->path());
   recipe_ = make_recipe(config_, *model_, *tokenizer_, *method_, *task_);
   places_ = prompt_places(*recipe_, *method_);
+  if (prompts_) prompts_->check_places(config_.text);
   // A label that is cut can never be predicted.
   recipe_->encode_labels(task_->labels());
   if (config_.evaluate.answers == "rank")
@@ -368,6 +370,7 @@ std::string Experiment::first_example() const {
   parts.emplace_back("->");
   if (method_->decoder_positions() > 0)
     parts.push_back(fmt::format("[{} trained]", method_->decoder_positions()));
+  check_same_use(file, config_);
   for (const TokenId id : target) parts.push_back(tokenizer_->piece(id));
   return fmt::format("{}", fmt::join(parts, " "));
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "experiments/run_record.h"
+#include "experiments/same_use.h"
 #include "models/formats/peft_adapter.h"
 #include "runtime/check.h"
 #include "runtime/sha256.h"
@@ -86,3 +87,7 @@ void ServedPrompts::check_base(const std::string& hash, const std::string& weigh
 std::unique_ptr<TuningMethod> ServedPrompts::method() const { return make_prompt_lanes(prompts_); }
 
 }  // namespace trimtab
+void ServedPrompts::check_places(const TextConfig& text) const {
+  for (const auto& checkpoint : checkpoints_) trimtab::check_places(*checkpoint, text);
+}
+

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiments/checkpoint.h"
+#include "experiments/experiment_config.h"
 #include "models/methods/prompt_lanes.h"
 
 namespace trimtab {
@@ -32,7 +33,9 @@ class ServedPrompts {
   // The same on ranks that read the same prompts under the same names.
   std::string identity() const;
 
-  // Throw ConfigError that names the file which is of another vocabulary or base.
+  // Throw ConfigError that names the file which was trained at other places, or is of another vocabulary or
+  // base.
+  void check_places(const TextConfig& text) const;
   void check_vocabulary(const std::string& hash, const std::string& path) const;
   void check_base(const std::string& hash, const std::string& weights) const;
 
