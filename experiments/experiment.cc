@@ -387,6 +387,13 @@ AnswerOptions Experiment::answer_options() const {
   AnswerOptions options;
   options.max_target = config_.text.max_target;
   options.batch_tokens = config_.evaluate.batch_tokens;
+const Evaluator& Experiment::evaluator(const std::string& name,
+                                       std::function<std::int32_t(const TextExample&)> lane_of) {
+  AnswerOptions options = answer_options();
+  options.lane_of = std::move(lane_of);
+  return scored_->evaluator(name, std::move(options));
+}
+
   options.lane_positions = method_->lane_positions();
   for (std::int64_t& positions : options.lane_positions) positions += method_->decoder_positions();
   options.ranking = ranking_.get();

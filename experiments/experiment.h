@@ -109,6 +109,9 @@ class Experiment {
   // Of a split, or of an entry of evaluate.transfer. Read on first use.
   const Evaluator& evaluator(const std::string& name);
 
+  // The same, each example through its own lane.
+  const Evaluator& evaluator(const std::string& name,
+                             std::function<std::int32_t(const TextExample&)> lane_of);
  private:
   // A stage, and the method whose adapters are in it.
   struct FrozenModel {

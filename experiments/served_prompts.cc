@@ -41,6 +41,18 @@ std::vector<PromptFile> prompt_files(const std::vector<std::string>& texts) {
   return files;
 }
 
+std::int32_t lane_of_task(const std::vector<PromptFile>& prompts, const std::string& task) {
+  const std::string last = task.substr(task.rfind('/') + 1);
+  std::vector<std::string> names;
+  for (const PromptFile& prompt : prompts) {
+    if (prompt.name == task || prompt.name == last) return static_cast<std::int32_t>(names.size());
+    names.push_back(prompt.name);
+  }
+  fail_config(
+      "--by-task: there are rows of the task {}, but no prompt '{}': add --prompt {}=PATH; known prompts: {}",
+      task, last, last, fmt::join(names, ", "));
+}
+
 void check_makes_prompts(const std::string& method, const std::string& where) {
   if (method != "prompt_tuning" && method != "p_tuning")
     fail_config(
@@ -76,6 +88,10 @@ std::string ServedPrompts::identity() const {
   return sha.hex();
 }
 
+void ServedPrompts::check_places(const TextConfig& text) const {
+  for (const auto& checkpoint : checkpoints_) trimtab::check_places(*checkpoint, text);
+}
+
 void ServedPrompts::check_vocabulary(const std::string& hash, const std::string& path) const {
   for (const auto& checkpoint : checkpoints_) checkpoint->check_vocabulary(hash, path);
 }
@@ -87,7 +103,3 @@ void ServedPrompts::check_base(const std::string& hash, const std::string& weigh
 std::unique_ptr<TuningMethod> ServedPrompts::method() const { return make_prompt_lanes(prompts_); }
 
 }  // namespace trimtab
-void ServedPrompts::check_places(const TextConfig& text) const {
-  for (const auto& checkpoint : checkpoints_) trimtab::check_places(*checkpoint, text);
-}
-

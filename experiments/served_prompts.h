@@ -24,6 +24,10 @@ struct PromptFile {
 // part and for two prompts of one name.
 std::vector<PromptFile> prompt_files(const std::vector<std::string>& texts);
 
+// The lane of the prompt that is called as a task, or as the last part of its name ("rte" for superglue/rte).
+// Throws ConfigError that lists the names when there is none.
+std::int32_t lane_of_task(const std::vector<PromptFile>& prompts, const std::string& task);
+
 class ServedPrompts {
  public:
   // Throws what Checkpoint does, and ConfigError for a run whose result is no prompt in front of the input.
