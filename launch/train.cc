@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "experiments/request_check.h"
 #include "experiments/run_lock.h"
 #include "experiments/trainer.h"
 #include "launch/console.h"
@@ -47,6 +48,7 @@ int run(const Options& options) {
     std::fputs(dump_config(resolved(config)).c_str(), stdout);
     return kSuccess;
   }
+  check_request(config);
   Job job(config);
   World world = job.world(config);
   const auto watch = job.watch(world, config);
