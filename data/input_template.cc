@@ -47,7 +47,8 @@ void check_once(const std::string& text, std::string_view slot) {
 std::string with_shots(const std::string& text, const std::string& shots) {
   const std::size_t place = find_slot(text, kShots);
   if (place == kNone) return with_plain_braces(text);
-  return with_plain_braces(text.substr(0, place)) + shots + with_plain_braces(text.substr(place + kShots.size()));
+  return with_plain_braces(text.substr(0, place)) + shots +
+         with_plain_braces(text.substr(place + kShots.size()));
 }
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
@@ -72,7 +73,8 @@ void check_slots(const std::string& text, const std::vector<std::string>& known,
     if (end == text.size() || text[end] != '}' || name.empty() || !is_letter(name.front())) continue;
     if (std::ranges::find(known, name) != known.end()) continue;
     fail_config(
-        "{} '{}': {{{}}} stands for nothing{}; known: {{{}}}; braces that are text are written as in '{{{{{}}}'",
+        "{} '{}': {{{}}} stands for nothing{}; known: {{{}}}; braces that are text are written as in "
+        "'{{{{{}}}'",
         what, text, name, did_you_mean(name, known), fmt::join(known, "}, {"), name);
   }
 }
@@ -117,7 +119,8 @@ InputTemplate::InputTemplate(const std::string& text, const std::string& shots) 
 
 std::string nested_template(const std::string& outer, const std::string& inner) {
   std::string out = outer;
-  if (const std::size_t place = find_slot(out, kInput); place != kNone) out.replace(place, kInput.size(), inner);
+  if (const std::size_t place = find_slot(out, kInput); place != kNone)
+    out.replace(place, kInput.size(), inner);
   return out;
 }
 

@@ -3,8 +3,8 @@
 // The text around an input, with places for examples that are shown and for positions that are trained:
 //   "{prompt:10}{shots}Definition: {input}{prompt:5} Category:"
 // It is cut at the places of trained positions into segments that are tokenised one by one, so that each
-// place is a number of tokens from the beginning or from the end of every text, however long its input is. "{{"
-// is a brace of the text, so that "{{input}" stands for "{input}".
+// place is a number of tokens from the beginning or from the end of every text, however long its input is.
+// "{{" is a brace of the text, so that "{{input}" stands for "{input}".
 #pragma once
 
 #include <optional>

@@ -20,8 +20,8 @@ constexpr std::uint64_t kShotsStep = ~std::uint64_t{0};
 }  // namespace
 
 std::vector<std::size_t> rows_of_shots(const std::vector<TextExample>& examples,
-                                     const std::vector<std::string>& labels, std::int64_t count,
-                                     std::uint64_t seed) {
+                                       const std::vector<std::string>& labels, std::int64_t count,
+                                       std::uint64_t seed) {
   // A permutation of all, of which the first ones of each label are taken by turns.
   std::map<std::string, std::vector<std::size_t>> by_label;
   const RandomStream stream(seed, Purpose::kSample, kShotsStep);
@@ -58,8 +58,8 @@ std::string text_of_shots(const std::vector<TextExample>& examples, const std::s
   if (input == std::string::npos || target == std::string::npos || input > target)
     fail_config("text.shot: '{}' should hold {} and behind it {}", shot, kInput, kTarget);
   const std::string front = with_plain_braces(shot.substr(0, input)),
-                    middle = with_plain_braces(
-                        shot.substr(input + kInput.size(), target - input - kInput.size())),
+                    middle =
+                        with_plain_braces(shot.substr(input + kInput.size(), target - input - kInput.size())),
                     back = with_plain_braces(shot.substr(target + kTarget.size()));
   std::string out;
   for (const TextExample& example : examples) out += front + example.input + middle + example.target + back;

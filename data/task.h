@@ -80,6 +80,8 @@ class Task {
   // Error if the counts differ.
   virtual std::vector<Submission> submissions(const std::vector<std::string>& predictions,
                                               const std::vector<TextExample>& examples) const;
+  // The name of the task that an example is of: this one, unless the task is a mixture.
+  virtual std::string task_of(const TextExample&) const { return name(); }
 
  protected:
   // For load(): throws ConfigError that names the splits unless `split` is one of them.

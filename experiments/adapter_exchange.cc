@@ -11,6 +11,7 @@
 
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
+#include "experiments/prompt_file.h"
 #include "experiments/trained_adapter.h"
 #include "experiments/vocabulary_file.h"
 #include "models/family.h"
@@ -86,6 +87,16 @@ void check_base(const PeftAdapter& adapter, const AdapterImport& wanted, const s
   if (short_name(name) != short_name(wanted.weights))
     fail_config("{}: belongs to '{}', and nothing shows that {} is the same model; if it is, add --base {}",
                 wanted.source, name, wanted.weights, name);
+}
+
+// "" where the file does not say it.
+std::string base_hash_in(const std::string& prompt) {
+  if (is_peft_adapter(prompt)) {
+    const PeftAdapter adapter = read_peft_adapter(prompt);
+    const auto known = adapter.metadata.find(kBaseHash);
+    return known == adapter.metadata.end() ? "" : known->second;
+  }
+  return is_checkpoint(prompt) ? Checkpoint(prompt).info().base_hash : "";
 }
 
 // The section of an experiment in which a checkpoint of this is used.
@@ -170,6 +181,21 @@ ImportedAdapter import_adapter(const AdapterImport& wanted) {
   info.vocabulary_hash = tokenizer->hash();
   save_checkpoint(wanted.checkpoint, info, parameters_of(adapter.trained), nullptr);
   return {info.config, std::move(adapter.notes)};
+}
+
+std::string init_file_warning(const ExperimentConfig& config, const std::string& base_hash) {
+  const ConfigNode root = parse_yaml(dump_config(config), "the experiment");
+  const ConfigNode* method = root.find("method");
+  const ConfigNode *init = method->find("init"), *file = method->find("init_file");
+  if (init == nullptr || init->text != "file" || file == nullptr) return "";
+  const std::string known = base_hash_in(file->text);
+  if (known.empty() || known == base_hash) return "";
+  return fmt::format(
+      "method.init_file: {} was trained on another base model (SHA-256 {}...) than {} ({}...): its rows have "
+      "the "
+      "same width, but mean something to their own model only; begin with another prompt, or with init: "
+      "class_labels",
+      file->text, short_hash(known), config.model.weights, short_hash(base_hash));
 }
 
 bool is_adapter(const std::string& path) {

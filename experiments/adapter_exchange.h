@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/experiment_config.h"
+
 namespace trimtab {
 
 struct AdapterExport {
@@ -34,6 +36,11 @@ struct ImportedAdapter {
 // Throws ConfigError for an adapter of another base, width, method or number of rows; nothing is then
 // written.
 ImportedAdapter import_adapter(const AdapterImport& wanted);
+
+// Of a run that begins with a prompt of a file (method.init: file) which says that it was trained on another
+// base than the one of `base_hash`: a warning, for rows of the same width are taken as they are. ""
+// otherwise.
+std::string init_file_warning(const ExperimentConfig& config, const std::string& base_hash);
 
 // Whether a path is what import_adapter() reads, and not a model.
 bool is_adapter(const std::string& path);

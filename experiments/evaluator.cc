@@ -12,11 +12,19 @@
 namespace trimtab {
 namespace {
 
+std::vector<Question> asked(const std::vector<TextExample>& examples, const AnswerOptions& options) {
+  if (!options.lane_of) return through_every_lane(examples.size(), options.lane_positions.size());
+  std::vector<Question> questions;
+  for (const TextExample& example : examples)
+    questions.push_back({questions.size(), options.lane_of(example)});
+  return questions;
+}
+
 Questions questions_of(const TextRecipe& recipe, const std::vector<TextExample>& examples,
                        const TokenisedExamples& tokenised, AnswerOptions options) {
   TT_CHECK(tokenised.store.size() == examples.size(), "{} rows of {} examples", tokenised.store.size(),
            examples.size());
-  const std::vector<Question> all = through_every_lane(examples.size(), options.lane_positions.size());
+  const std::vector<Question> all = asked(examples, options);
   return {recipe, tokenised.store, all, std::move(options)};
 }
 
@@ -28,7 +36,7 @@ Evaluator::Evaluator(const Task& task, const TextRecipe& recipe, std::vector<Tex
       examples_(std::move(examples)),
       counts_(tokenised.counts),
       has_targets_(std::ranges::all_of(examples_, is_labelled)),
-      lanes_(options.lane_positions.size()),
+      lanes_(options.lane_of ? 1 : options.lane_positions.size()),
       questions_(questions_of(recipe, examples_, tokenised, std::move(options))) {
   if (has_targets_) majority_ = majority_score(task_, examples_);
 }

@@ -29,12 +29,13 @@ struct Evaluation {
 class Evaluator {
  public:
   // Task and recipe must outlive this; `tokenised` are the examples. Each is asked through every lane of the
-  // options. Throws ConfigError if one is over the budget.
+  // options, or through its own. Throws ConfigError if one is over the budget, and what lane_of throws.
   Evaluator(const Task& task, const TextRecipe& recipe, std::vector<TextExample> examples,
             const TokenisedExamples& tokenised, AnswerOptions options);
 
   // Collective over all ranks, each of which gets the whole result. `should_stop` is asked between rounds of
-  // micro-batches; when it says yes on any rank, Interrupted is thrown on all. For one lane.
+  // micro-batches; when it says yes on any rank, Interrupted is thrown on all. For one lane, or
+  // examples that have one each.
   Evaluation run(ModelRunner& runner, const std::function<bool()>& should_stop = {}) const;
   // The same through each lane.
   std::vector<Evaluation> run_lanes(ModelRunner& runner, const std::function<bool()>& should_stop = {}) const;

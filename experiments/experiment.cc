@@ -9,12 +9,14 @@
 #include "data/labels.h"
 #include "data/replica_share.h"
 #include "data/tasks/registry.h"
+#include "experiments/adapter_exchange.h"
 #include "experiments/base_hash.h"
 #include "experiments/machine.h"
 #include "experiments/memory_plan.h"
 #include "experiments/mesh_fit.h"
 #include "experiments/probe.h"
 #include "experiments/recipe.h"
+#include "experiments/same_use.h"
 #include "experiments/shared_hash.h"
 #include "experiments/to_micro_batch.h"
 #include "experiments/vocabulary_file.h"
@@ -118,6 +120,8 @@ void Experiment::build(TrainingData training, const Experiment* beside,
     stop_here();
     make_stage();
   }
+  if (const std::string warning = init_file_warning(config_, base_hash_); !warning.empty())
+    warnings_.push_back(warning);
   stop_here();
   attach();
   stop_here();
@@ -153,6 +157,7 @@ void Experiment::open_model() {
   check_mesh_fits(config_.mesh, *model_);
   tokenizer_ = open_vocabulary(config_.model.vocabulary, *model_, config_.output);
   tokenizer_->check_fits(model_->vocabulary());
+  if (prompts_) prompts_->check_places(config_.text);
   if (prompts_) prompts_->check_vocabulary(tokenizer_->hash(), tokenizer_->path());
   recipe_ = make_recipe(config_, *model_, *tokenizer_, *method_, *task_);
   places_ = prompt_places(*recipe_, *method_);
@@ -178,6 +183,7 @@ void Experiment::load_training_rows() {
         "evaluate.split: the task {} has no split '{}' but {}; choose one, or set train.evaluate_every: 0",
         task_->name(), config_.evaluate.split, fmt::join(splits, ", "));
   train_examples_ = task_->load("train");
+  leave_out_shown(train_examples_, config_, *task_);
   keep_first(train_examples_, config_.text.train_rows);
   for (const std::string& label : labels_without_example(task_->labels(), train_examples_))
     warnings_.push_back(fmt::format("no training row has the label '{}'", label));
@@ -347,28 +353,14 @@ std::string Experiment::train_row_name(std::int64_t step, std::uint64_t sample) 
 }
 
 std::string Experiment::first_example() const {
-  if (train_store_.size() == 0) return "";
-  const std::span<const TokenId> input = train_store_.inputs.row(0), target = train_store_.targets.row(0);
-  std::map<std::int64_t, std::int64_t> trained;  // in front of a token of the input
-  const std::int64_t positions = method_->extra_positions(), length = std::ssize(input);
-  if (positions > 0) {
-    const std::vector<std::int64_t> rows = rows_of_places(places_, positions);
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-      const std::int64_t tokens = places_[i].tokens;
-      trained[std::clamp<std::int64_t>(places_[i].from_end ? length - tokens : tokens, 0, length)] += rows[i];
-    }
-  }
-  std::vector<std::string> parts;
-  for (std::int64_t i = 0; i <= length; ++i) {
-    if (const auto found = trained.find(i); found != trained.end() && found->second > 0)
-      parts.push_back(fmt::format("[{} trained]", found->second));
-    if (i < length) parts.push_back(tokenizer_->piece(input[static_cast<std::size_t>(i)]));
-  }
-  parts.emplace_back("->");
-  if (method_->decoder_positions() > 0)
-    parts.push_back(fmt::format("[{} trained]", method_->decoder_positions()));
-  for (const TokenId id : target) parts.push_back(tokenizer_->piece(id));
-  return fmt::format("{}", fmt::join(parts, " "));
+  if (train_store_.size() > 0) return example_text(train_store_, *tokenizer_, *method_, places_);
+  const auto splits = task_->splits();
+  if (std::ranges::find(splits, config_.evaluate.split) == splits.end()) return "";
+  std::vector<TextExample> examples = task_->load(config_.evaluate.split);
+  keep_first(examples, 1);
+  RecipeCounts counts;
+  if (examples.empty()) return "";
+  return example_text(recipe_->encode(examples, counts), *tokenizer_, *method_, places_);
 }
 
 void Experiment::load_trained(const std::string& checkpoint) {
@@ -376,6 +368,7 @@ void Experiment::load_trained(const std::string& checkpoint) {
   file.check_method(config_.method.name());
   file.check_vocabulary(tokenizer_->hash(), tokenizer_->path());
   file.check_base(base_hash_, config_.model.weights);
+  check_same_use(file, config_);
   if (!parameters_.empty()) file.load_values(parameters_, share_);
 }
 
@@ -391,6 +384,13 @@ AnswerOptions Experiment::answer_options() const {
 
 const Evaluator& Experiment::evaluator(const std::string& name) {
   return scored_->evaluator(name, answer_options());
+}
+
+const Evaluator& Experiment::evaluator(const std::string& name,
+                                       std::function<std::int32_t(const TextExample&)> lane_of) {
+  AnswerOptions options = answer_options();
+  options.lane_of = std::move(lane_of);
+  return scored_->evaluator(name, std::move(options));
 }
 
 }  // namespace trimtab

@@ -93,8 +93,9 @@ class Experiment {
   // Id of the example behind a row of that step.
   std::string train_row_name(std::int64_t step, std::uint64_t sample);
 
-  // The first example of the training split as the model reads it, as in "[20 trained] ▁it ▁goes </s> -> ▁yes
-  // </s>": pieces, and how many trained positions stand where; "" where nothing is trained.
+  // The first example of the training split, or where nothing is trained of evaluate.split, as the model
+  // reads it, as in "[20 trained] ▁it ▁goes </s> -> ▁yes
+  // </s>": pieces, and how many trained positions stand where; "" where there is none.
   std::string first_example() const;
 
   // Puts what a run trained into the model. Throws ConfigError when the checkpoint is of another base,
@@ -108,6 +109,9 @@ class Experiment {
   AnswerOptions answer_options() const;
   // Of a split, or of an entry of evaluate.transfer. Read on first use.
   const Evaluator& evaluator(const std::string& name);
+  // The same, each example through its own lane.
+  const Evaluator& evaluator(const std::string& name,
+                             std::function<std::int32_t(const TextExample&)> lane_of);
 
  private:
   // A stage, and the method whose adapters are in it.

@@ -83,8 +83,8 @@ PromptMatrix prompt_of(const std::string& path) {
   fail_config("{}: holds no prompt", path);
 }
 
-// What the experiment in a checkpoint says: the task's labels, the white space in front of them, and where the
-// prompt began if that is a file.
+// What the experiment in a checkpoint says: the task's labels, the white space in front of them, and where
+// the prompt began if that is a file.
 struct Origin {
   std::vector<std::string> labels{};
   std::string cue{};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "data/batch.h"
+#include "data/task.h"
 #include "data/text_recipe.h"
 #include "experiments/label_ranking.h"
 #include "experiments/model_runner.h"
@@ -23,6 +24,8 @@ struct AnswerOptions {
   std::int64_t batch_tokens = 8192;                // of inputs, prompts and targets in a micro-batch
   std::vector<std::int64_t> lane_positions = {0};  // in front of each row of a lane
   const LabelRanking* ranking = nullptr;           // chooses the answers; null: they are generated
+  // Which lane an example goes through; empty: each through every lane.
+  std::function<std::int32_t(const TextExample&)> lane_of{};
 };
 
 // An example through a lane.

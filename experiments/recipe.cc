@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/recipe.h"
 
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <span>
+
 #include "data/shots.h"
 #include "data/tokenizers/t5_tokenizer.h"
 #include "models/input_rows.h"
@@ -47,8 +52,9 @@ std::unique_ptr<TextRecipe> make_recipe(const ExperimentConfig& config, const Ba
   }
   options.prompt_first = config.text.prompt_place == "first";
   if (config.text.shots > 0) {
-    const std::vector<TextExample> shots = drawn_shots(task.load("train"), task.labels(), config.text.shots,
-                                                       static_cast<std::uint64_t>(config.train.seed));
+    const std::vector<TextExample> training = task.load("train");
+    std::vector<TextExample> shots;
+    for (const std::size_t row : shown_rows(config, task, training)) shots.push_back(training[row]);
     check_plain(shots, tokenizer);
     options.shots = text_of_shots(shots, config.text.shot);
   }
@@ -68,6 +74,47 @@ TokenisedExamples tokenised(const ExperimentConfig& config, const TextRecipe& re
                             const std::string& split, const std::vector<TextExample>& examples) {
   const std::string folder = config.text.cache.empty() ? config.output + "/cache" : config.text.cache;
   return tokenise(folder, task.name() + "-" + split, recipe, examples);
+}
+
+std::string example_text(const ExampleStore& store, const Tokenizer& tokenizer, const TuningMethod& method,
+                         const std::vector<PromptPlace>& places) {
+  const std::span<const TokenId> input = store.inputs.row(0), target = store.targets.row(0);
+  std::map<std::int64_t, std::int64_t> trained;  // in front of a token of the input
+  const std::int64_t positions = method.extra_positions(), length = std::ssize(input);
+  if (positions > 0) {
+    const std::vector<std::int64_t> rows = rows_of_places(places, positions);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      const std::int64_t tokens = places[i].tokens;
+      trained[std::clamp<std::int64_t>(places[i].from_end ? length - tokens : tokens, 0, length)] += rows[i];
+    }
+  }
+  std::vector<std::string> parts;
+  for (std::int64_t i = 0; i <= length; ++i) {
+    if (const auto found = trained.find(i); found != trained.end() && found->second > 0)
+      parts.push_back(fmt::format("[{} trained]", found->second));
+    if (i < length) parts.push_back(tokenizer.piece(input[static_cast<std::size_t>(i)]));
+  }
+  parts.emplace_back("->");
+  if (method.decoder_positions() > 0)
+    parts.push_back(fmt::format("[{} trained]", method.decoder_positions()));
+  for (const TokenId id : target) parts.push_back(tokenizer.piece(id));
+  return fmt::format("{}", fmt::join(parts, " "));
+}
+
+std::vector<std::size_t> shown_rows(const ExperimentConfig& config, const Task& task,
+                                    const std::vector<TextExample>& training) {
+  if (config.text.shots == 0) return {};
+  return rows_of_shots(training, task.labels(), config.text.shots,
+                       static_cast<std::uint64_t>(config.train.seed));
+}
+
+void leave_out_shown(std::vector<TextExample>& training, const ExperimentConfig& config, const Task& task) {
+  std::vector<std::size_t> rows = shown_rows(config, task, training);
+  std::ranges::sort(rows, std::greater());
+  for (const std::size_t row : rows) training.erase(training.begin() + static_cast<std::ptrdiff_t>(row));
+  if (training.empty())
+    fail_config("text.shots: {}: all rows of the training split are shown, and none is left to train on",
+                config.text.shots);
 }
 
 void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {

@@ -30,6 +30,17 @@ std::vector<PromptPlace> prompt_places(const TextRecipe& recipe, const TuningMet
 TokenisedExamples tokenised(const ExperimentConfig& config, const TextRecipe& recipe, const Task& task,
                             const std::string& split, const std::vector<TextExample>& examples);
 
+// The first row as the model reads it: pieces, and how many trained positions stand where.
+std::string example_text(const ExampleStore& store, const Tokenizer& tokenizer, const TuningMethod& method,
+                         const std::vector<PromptPlace>& places);
+
+// Which of the training split's rows each input shows (text.shots).
+std::vector<std::size_t> shown_rows(const ExperimentConfig& config, const Task& task,
+                                    const std::vector<TextExample>& training);
+// Takes them away from the training split: beside its own answer a row would teach to look it up. Throws
+// ConfigError where none is left.
+void leave_out_shown(std::vector<TextExample>& training, const ExperimentConfig& config, const Task& task);
+
 // The first `rows`; 0: all.
 void keep_first(std::vector<TextExample>& examples, std::int64_t rows);
 

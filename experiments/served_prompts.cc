@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "experiments/run_record.h"
+#include "experiments/same_use.h"
 #include "models/formats/peft_adapter.h"
 #include "runtime/check.h"
 #include "runtime/sha256.h"
@@ -38,6 +39,18 @@ std::vector<PromptFile> prompt_files(const std::vector<std::string>& texts) {
       fail_config("--prompt '{}': there is a prompt of the name '{}' already", text, files.back().name);
   }
   return files;
+}
+
+std::int32_t lane_of_task(const std::vector<PromptFile>& prompts, const std::string& task) {
+  const std::string last = task.substr(task.rfind('/') + 1);
+  std::vector<std::string> names;
+  for (const PromptFile& prompt : prompts) {
+    if (prompt.name == task || prompt.name == last) return static_cast<std::int32_t>(names.size());
+    names.push_back(prompt.name);
+  }
+  fail_config(
+      "--by-task: there are rows of the task {}, but no prompt '{}': add --prompt {}=PATH; known prompts: {}",
+      task, last, last, fmt::join(names, ", "));
 }
 
 void check_makes_prompts(const std::string& method, const std::string& where) {
@@ -73,6 +86,10 @@ std::string ServedPrompts::identity() const {
     sha.update(rows.const_data_ptr(), rows.nbytes());
   }
   return sha.hex();
+}
+
+void ServedPrompts::check_places(const TextConfig& text) const {
+  for (const auto& checkpoint : checkpoints_) trimtab::check_places(*checkpoint, text);
 }
 
 void ServedPrompts::check_vocabulary(const std::string& hash, const std::string& path) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiments/checkpoint.h"
+#include "experiments/experiment_config.h"
 #include "models/methods/prompt_lanes.h"
 
 namespace trimtab {
@@ -23,6 +24,10 @@ struct PromptFile {
 // part and for two prompts of one name.
 std::vector<PromptFile> prompt_files(const std::vector<std::string>& texts);
 
+// The lane of the prompt that is called as a task, or as the last part of its name ("rte" for superglue/rte).
+// Throws ConfigError that lists the names when there is none.
+std::int32_t lane_of_task(const std::vector<PromptFile>& prompts, const std::string& task);
+
 class ServedPrompts {
  public:
   // Throws what Checkpoint does, and ConfigError for a run whose result is no prompt in front of the input.
@@ -32,7 +37,9 @@ class ServedPrompts {
   // The same on ranks that read the same prompts under the same names.
   std::string identity() const;
 
-  // Throw ConfigError that names the file which is of another vocabulary or base.
+  // Throw ConfigError that names the file which was trained at other places, or is of another vocabulary or
+  // base.
+  void check_places(const TextConfig& text) const;
   void check_vocabulary(const std::string& hash, const std::string& path) const;
   void check_base(const std::string& hash, const std::string& weights) const;
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "experiments/same_use.h"
 #include "runtime/check.h"
 #include "runtime/config_tree.h"
 
@@ -22,23 +23,6 @@ double option_of(const ConfigNode& config, const char* section, const char* key,
   if (node == nullptr || !parse_scalar(*node, value, remedy))
     fail("{}: the experiment in it has no number {}.{}", path, section, key);
   return value;
-}
-
-// PEFT puts a prompt in front of everything.
-void check_place(const ConfigNode& config, const std::string& path) {
-  const ConfigNode* text = config.find("text");
-  const ConfigNode* place = text == nullptr ? nullptr : text->find("prompt_place");
-  if (place != nullptr && place->text != "first")
-    fail_config(
-        "{}: its prompt was trained with text.prompt_place: {}, but PEFT puts it in front of the whole input",
-        path, place->text);
-  const ConfigNode* written = text == nullptr ? nullptr : text->find("template");
-  if (written != nullptr && written->text.find("{prompt", 1) != std::string::npos)
-    fail_config(
-        "{}: its prompt was trained at the places of text.template: {}, but PEFT puts it in front of the "
-        "whole "
-        "input",
-        path, written->text);
 }
 
 // A list of texts of the method's section; empty if it is not there.
@@ -63,7 +47,7 @@ TrainedAdapter trained_adapter(const Checkpoint& checkpoint) {
     out.tensors.push_back({name, value.sizes().vec(), {data, data + value.numel()}});
   }
   std::ranges::sort(out.tensors, {}, &NamedArray::name);
-  if (out.method == "prompt_tuning" || out.method == "p_tuning") check_place(config, path);
+  check_in_front(checkpoint, "PEFT puts it");
   if (out.method == "lora") {
     out.lora_alpha = option_of(config, "method", "alpha", path);
     out.lora_dropout = option_of(config, "method", "dropout", path);

@@ -27,6 +27,7 @@ struct Options {
   ExperimentArguments experiment;
   TrainedArguments trained;
   bool ensemble = false;
+  bool by_task = false;
   std::string split;
   std::string predictions;
   std::string submission;
@@ -175,10 +176,14 @@ int score(const Options& options, const ExperimentConfig& config, const std::vec
   const auto experiment = options.trained.open(config, world);
   Findings found;
   found.split = options.split.empty() ? config.evaluate.split : options.split;
-  found.prompts = prompts;
+  if (!options.by_task) found.prompts = prompts;
   found.positions = experiment->method().lane_positions();
   if (!options.submission.empty()) check_all_rows(config, found.split);
-  const Evaluator& evaluator = experiment->evaluator(found.split);
+  const auto by_task = [&](const TextExample& example) {
+    return lane_of_task(prompts, experiment->task().task_of(example));
+  };
+  const Evaluator& evaluator =
+      options.by_task ? experiment->evaluator(found.split, by_task) : experiment->evaluator(found.split);
   if (world.rank() == 0) check_outputs(options, evaluator, found.split);
   found.evaluations = evaluator.run_lanes(experiment->runner(), stop_requested);
   if (options.ensemble) found.ensemble = score_ensemble(evaluator, found.evaluations);
@@ -192,7 +197,9 @@ int run(const Options& options) {
   const std::vector<PromptFile> prompts = options.trained.files();
   if (options.ensemble && prompts.size() < 2)
     fail_config("--ensemble: {} --prompt; an ensemble is of two prompts or more", prompts.size());
-  if (!options.submission.empty() && prompts.size() > 1 && !options.ensemble)
+  if (options.by_task && (prompts.empty() || options.ensemble))
+    fail_config("--by-task: name a --prompt for each task of the split, and no --ensemble");
+  if (!options.submission.empty() && prompts.size() > 1 && !options.ensemble && !options.by_task)
     fail_config("--submission: {} --prompt; name one, or --ensemble", prompts.size());
   const ExperimentConfig config = options.experiment.load();
   Job job(config);
@@ -214,12 +221,15 @@ Verb add_evaluate(CLI::App& program) {
       "Examples:\n"
       "  trimtab evaluate rte-prompt.yaml --split validation --predictions rte.jsonl\n"
       "  trimtab evaluate rte-prompt.yaml --split test --submission superglue\n"
-      "  trimtab evaluate rte-prompt.yaml --ensemble --prompt 1=runs/rte/seed=1 --prompt 2=runs/rte/seed=2");
+      "  trimtab evaluate rte-prompt.yaml --ensemble --prompt 1=runs/rte/seed=1 --prompt 2=runs/rte/seed=2\n"
+      "  trimtab evaluate mixture.yaml --by-task --prompt rte=runs/rte --prompt boolq=runs/boolq");
   const auto options = std::make_shared<Options>();
   add_experiment_arguments(*app, options->experiment);
   add_trained_arguments(*app, options->trained);
   app->add_flag("--ensemble", options->ensemble,
                 "Also the majority of the prompts' answers, beside their average and the best of them");
+  app->add_flag("--by-task", options->by_task,
+                "Each row of a mixture through the prompt that is called as its task, all in one pass");
   app->add_option("--split", options->split, "Default: evaluate.split of the experiment");
   app->add_option("--predictions", options->predictions, "Write each prediction to this JSONL file");
   app->add_option("--submission", options->submission,

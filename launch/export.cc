@@ -6,6 +6,7 @@
 #include "experiments/adapter_exchange.h"
 #include "experiments/merged_model.h"
 #include "experiments/prompt_file.h"
+#include "experiments/same_use.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 #include "models/family.h"
@@ -44,6 +45,7 @@ int run(const Options& options) {
   if (prompts.size() != 1)
     fail_config("{}: holds {} trained tensors, so it is no prompt; name a folder to get a PEFT adapter",
                 options.source, prompts.size());
+  check_in_front(Checkpoint(options.source), "readers of a bare prompt put it");
   write_prompt(prompts.front(), options.out);
   std::printf("%s: %lld positions of width %lld\n", options.out.c_str(),
               static_cast<long long>(prompts.front().shape[0]),

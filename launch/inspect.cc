@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -20,6 +21,7 @@ struct Options {
   InspectRequest request;
   std::size_t rows = 20;
   bool json = false;
+  bool nearest = false;
   std::string picture;
 };
 
@@ -57,7 +59,25 @@ bool show_otherwise(const Options& options) {
   return true;
 }
 
+// Where a run on the first prompt's task best begins (Vu et al. 2022, section 3.3).
+int show_nearest(const Options& options) {
+  if (options.request.files.size() < 2)
+    fail_config("--nearest: one prompt; name that of the new task first, and behind it those to choose from");
+  if (!options.picture.empty() || options.json)
+    fail_config("--nearest prints one path: leave out --json and --picture");
+  InspectRequest request;
+  request.files = options.request.files;
+  const Inspections inspections = inspect_prompts(request);
+  const std::vector<PromptLikeness>& like = inspections.likeness.front();
+  const auto best = std::ranges::max_element(like.begin() + 1, like.end(), {}, &PromptLikeness::averaged);
+  for (std::size_t i = 1; i < like.size(); ++i)
+    std::fprintf(stderr, "%6.3f  %s\n", like[i].averaged, options.request.files[i].c_str());
+  std::printf("%s\n", options.request.files[static_cast<std::size_t>(best - like.begin())].c_str());
+  return kSuccess;
+}
+
 int run(const Options& options) {
+  if (options.nearest) return show_nearest(options);
   if (!options.picture.empty()) without_picture_ending(options.picture);
   if (options.request.files.size() == 1 && show_otherwise(options)) return kSuccess;
   const Inspections inspections = inspect_prompts(options.request);
@@ -75,7 +95,8 @@ Verb add_inspect(CLI::App& program) {
       program.add_subcommand("inspect", "Show what prompts learned (checkpoint, .npy, PEFT), or a model");
   app->footer(
       "Example:\n  trimtab inspect runs/rte/best.h5 --weights models/t5-small.h5 --picture rte.png\n"
-      "  trimtab inspect runs/rte/seed=*/best.h5 --json      (how alike they are)");
+      "  trimtab inspect runs/rte/seed=*/best.h5 --json      (how alike they are)\n"
+      "  trimtab inspect runs/early/best.h5 runs/*/best.h5 --nearest  (which one to begin with)");
   const auto options = std::make_shared<Options>();
   InspectRequest& request = options->request;
   app->add_option("files", request.files, "Prompts to show and compare, or one model")->required();
@@ -94,6 +115,8 @@ Verb add_inspect(CLI::App& program) {
   app->add_option("--rows", options->rows, "Rows to name")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app->add_flag("--nearest", options->nearest,
+                "Print which of the other files is most like the first, by the cosine of averaged prompts");
   app->add_flag("--json", options->json, "All of it for programs");
   app->add_option("--picture", options->picture,
                   "Draw norms and nearest cosines of one prompt, or how alike several are, as .png and .svg");

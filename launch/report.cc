@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "experiments/ensemble_table.h"
 #include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/job.h"
@@ -21,6 +23,7 @@ struct Options {
   std::string title;
   bool no_pictures = false;
   bool mean_over_tasks = false;
+  bool ensembles = false;
 };
 
 std::string title_of(const Options& options) {
@@ -31,6 +34,10 @@ std::string title_of(const Options& options) {
 int run(const Options& options) {
   require_one_process("report");
   const TableFormat format = parse_table_format(options.format);
+  if (options.ensembles) {
+    std::fputs(write_table(ensemble_lines(options.folders), 2, format).c_str(), stdout);
+    return kSuccess;
+  }
   std::vector<StoredRun> runs = find_runs(options.folders);
   std::vector<std::string> notes;
   if (options.mean_over_tasks) runs = mean_over_tasks(runs, notes);
@@ -66,6 +73,8 @@ Verb add_report(CLI::App& program) {
   app->add_flag("--no-pictures", options->no_pictures, "Only the table");
   app->add_flag("--mean-over-tasks", options->mean_over_tasks,
                 "The mean over the tasks in place of each task, as SuperGLUE's score is");
+  app->add_flag("--ensembles", options->ensembles,
+                "The files are JSON of `trimtab evaluate --ensemble`, a data set each: the paper's table 3");
   return {app, [options] { return run(*options); }};
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "experiments/request_check.h"
 #include "experiments/run_lock.h"
 #include "experiments/trainer.h"
 #include "launch/console.h"
@@ -60,6 +61,7 @@ int run(const Options& options) {
     std::fputs(dump_config(resolved(config)).c_str(), stdout);
     return kSuccess;
   }
+  check_request(config);
   const SourceFile source = source_of(options.experiment.file);
   Job job(config);
   World world = job.world(config);

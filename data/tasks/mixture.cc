@@ -118,6 +118,7 @@ class Mixture final : public Task {
         files.push_back(std::move(file));
     return files;
   }
+  std::string task_of(const TextExample& example) const override { return tasks_.at(example.part)->name(); }
 
  private:
   struct Rows {

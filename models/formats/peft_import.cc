@@ -162,7 +162,8 @@ void check_base_is_kept(const Source& source) {
   static const std::set<std::string> kKept = {"gaussian", "Gaussian", "eva", "orthogonal", "mica"};
   if (init->is_string() && kKept.contains(init->get<std::string>())) return;
   fail_config(
-      "{}: 'init_lora_weights' is {}: such an adapter belongs to base weights that PEFT changes when it loads "
+      "{}: 'init_lora_weights' is {}: such an adapter belongs to base weights that PEFT changes when it "
+      "loads "
       "it; convert it first, in PEFT with save_pretrained(..., "
       "path_initial_model_for_weight_conversion=...)",
       source.fields.where(), init->dump());

@@ -162,11 +162,31 @@ def attach(model, method, prompt_length, prefix_length, rank):
     if method == "prompt":
         config = peft.PromptTuningConfig(num_virtual_tokens=prompt_length, num_transformer_submodules=1,
                                          prompt_tuning_init=peft.PromptTuningInit.RANDOM, **task)
+    elif method == "p_tuning":
+        config = peft.PromptEncoderConfig(num_virtual_tokens=prompt_length, num_transformer_submodules=1,
+                                          encoder_hidden_size=model.config.d_model, **task)
     elif method == "prefix":
         config = peft.PrefixTuningConfig(num_virtual_tokens=prefix_length, **task)
+        config.token_dim = model.config.num_heads * model.config.d_kv  # PEFT takes d_model, which T5 small has more of
+    elif method == "ia3":
+        config = peft.IA3Config(**task)
     else:
         config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=["q", "v"], **task)
     return peft.get_peft_model(model, config)
+
+
+def begin_alike(torch, model, method):
+    """Numbers that trimtab_step_bench finds as well, by the place in a tensor. A prefix is zero."""
+    with torch.no_grad():
+        for p in model.parameters():
+            if not p.requires_grad:
+                continue
+            if method == "prefix":
+                p.zero_()
+                continue
+            wave = torch.arange(p.numel(), dtype=torch.float64).mul(0.7).cos()
+            scale = p.shape[1] ** -0.5 if p.dim() == 2 and method != "ia3" else 0.1
+            p.copy_((wave * scale + (1 if method == "ia3" else 0)).view(p.shape))
 
 
 def collate(rows, torch):
@@ -231,6 +251,8 @@ def load(folder, args):
     if args.method == "prompt":
         with torch.no_grad(), safe_open(folder / "prompt.safetensors", "pt") as prompt:
             model.prompt_encoder["default"].embedding.weight.copy_(prompt.get_tensor("prompt"))
+    elif args.method != "full":
+        begin_alike(torch, model, args.method)
     model.train()
     return model, batches, about
 
@@ -245,7 +267,7 @@ class Timer:
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = Adafactor(self.trained, lr=args.lr, scale_parameter=False, relative_step=False,
                                    warmup_init=False, weight_decay=1e-5)
-        self.extra = about["prompt_length"] if args.method == "prompt" else 0
+        self.extra = about["prompt_length"] if args.method in ("prompt", "p_tuning") else 0
 
     def __call__(self, batch):
         args = self.args
@@ -308,7 +330,7 @@ def arguments():
     e.add_argument("--max-target", type=int, default=8)
     e.add_argument("--seed", type=int, default=0)
     m = p.add_argument_group("measure")
-    m.add_argument("--method", choices=("prompt", "lora", "prefix", "full"), default="prompt")
+    m.add_argument("--method", choices=("prompt", "p_tuning", "prefix", "lora", "ia3", "full"), default="prompt")
     m.add_argument("--micro", type=int, default=0, help="rows of a micro-batch; 0: the whole batch at once")
     m.add_argument("--by-length", action="store_true", help="sort a batch by length before cutting it")
     m.add_argument("--begin", type=int, default=0, help="first batch to measure")

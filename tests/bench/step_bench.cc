@@ -7,11 +7,15 @@
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 
+#include <c10/core/GradMode.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -24,6 +28,7 @@
 #include "experiments/train_step.h"
 #include "models/family.h"
 #include "models/formats/safetensors.h"
+#include "models/methods/tuning_method.h"
 #include "models/t5/t5_stage.h"
 #include "parallel/gradient_sync.h"
 #include "parallel/optimizer.h"
@@ -66,6 +71,29 @@ OptimizerConfig like_transformers(double learning_rate) {
   return config;
 }
 
+// What peft_baseline.py attaches under these names. PEFT's prefix reaches the decoder's own attention only.
+const std::map<std::string, std::string>& methods() {
+  static const std::map<std::string, std::string> all = {
+      {"lora", "{name: lora, rank: 8, alpha: 16}"},
+      {"ia3", "{name: ia3}"},
+      {"p_tuning", "{name: p_tuning, length: 100}"},
+      {"prefix", "{name: prefix_tuning, length: 20, encoder: false, cross: false, init_std: 0}"}};
+  return all;
+}
+
+// Numbers that both programs find by themselves, so that losses agree: by the place in a tensor, as large as
+// a linear map wants them. A prefix stays zero: PEFT keeps all of it in one matrix.
+void begin_alike(const Parameters& parameters, const std::string& method) {
+  if (method == "prefix") return;
+  const c10::NoGradGuard no_grad;
+  for (const Parameter& parameter : parameters) {
+    const at::Tensor value = parameter.value();
+    const double scale = value.dim() == 2 ? 1.0 / std::sqrt(static_cast<double>(value.size(1))) : 0.1;
+    const at::Tensor wave = at::arange(value.numel(), at::kDouble).mul(0.7).cos().mul(scale);
+    value.copy_((method == "ia3" ? wave.add(1.0) : wave).view(value.sizes()));
+  }
+}
+
 class Bench {
  public:
   explicit Bench(const Options& options)
@@ -94,7 +122,10 @@ class Bench {
   StepTotals step(const std::vector<MicroBatch>& micro_batches);
   Json summary(const std::vector<double>& losses, const std::vector<Json>& steps) const;
   bool full() const { return options_.method == "full"; }
-  std::int64_t extra() const { return prompt_ ? prompt_->positions(0) : 0; }
+  std::int64_t extra() const {
+    return prompt_ ? prompt_->positions(0) : method_ ? method_->extra_positions() : 0;
+  }
+  void attach(const std::string& options);
 
   Options options_;
   World world_;
@@ -103,6 +134,7 @@ class Bench {
   std::unique_ptr<BaseModel> model_;  // or a model of any family in a folder with its config
   std::unique_ptr<ModelStage> stage_;
   std::optional<FixedLengthPrompt> prompt_;
+  std::unique_ptr<TuningMethod> method_;
   Parameters parameters_;
   std::optional<ModelRunner> runner_;
   std::unique_ptr<Optimizer> optimizer_;
@@ -126,9 +158,20 @@ void Bench::load() {
     parameters_ = stage_->trainable_base();
     return;
   }
+  if (const auto found = methods().find(options_.method); found != methods().end()) {
+    attach(found->second);
+    return;
+  }
   prompt_.emplace(read_prompt(options_.folder + "/prompt.safetensors", stage_->width()));
   stage_->attach_input(&*prompt_);
   parameters_ = {{"prompt", prompt_->rows(0)}};
+}
+
+void Bench::attach(const std::string& options) {
+  Subtree subtree = Subtree::parse(options, "method");
+  method_ = make_method(subtree);
+  parameters_ = method_->attach(*stage_, MethodContext());
+  begin_alike(parameters_, options_.method);
 }
 
 std::vector<MicroBatch> Bench::cut(const Batch& batch) const {
@@ -250,7 +293,9 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("folder", options.folder, "What peft_baseline.py --export wrote")
       ->required()
       ->check(CLI::ExistingDirectory);
-  app.add_option("--method", options.method)->check(CLI::IsMember({"prompt", "full"}))->capture_default_str();
+  std::vector<std::string> names = {"prompt", "full"};
+  for (const auto& [name, unused] : methods()) names.push_back(name);
+  app.add_option("--method", options.method)->check(CLI::IsMember(names))->capture_default_str();
   const auto rows =
       app.add_option("--micro", options.micro_rows, "Rows of a micro-batch, in order; 0: the whole batch");
   app.add_option("--micro-tokens", options.micro_tokens,

@@ -7,13 +7,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <ostream>
+#include <string>
+#include <tuple>
 
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
 #include "experiments/merged_model.h"
 #include "models/golden_case.h"
 #include "models/mesh_case.h"
+#include "models/method_variants.h"
 #include "models/methods/initial_values.h"
 #include "models/methods/tuning_method.h"
 #include "parallel/shared_by_stages.h"
@@ -22,14 +24,9 @@
 namespace trimtab::test {
 namespace {
 
-struct Setting {
-  std::string name, options;
+using OnLayout = std::tuple<Variant, Layout>;
 
-  // In the names of tests.
-  friend void PrintTo(const Setting& it, std::ostream* out) { *out << it.name; }
-};
-
-class MethodCheckpoint : public testing::TestWithParam<Setting> {
+class MethodCheckpoint : public testing::TestWithParam<OnLayout> {
  protected:
   void SetUp() override { std::filesystem::create_directories(folder_); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -37,18 +34,20 @@ class MethodCheckpoint : public testing::TestWithParam<Setting> {
 
  private:
   std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() / ("trimtab-method-checkpoint-" + GetParam().name);
+      std::filesystem::temp_directory_path() /
+      ("trimtab-method-checkpoint-" + std::get<0>(GetParam()).name + "-" + std::get<1>(GetParam()).name);
 };
 
 // A method on this rank's stage, with values that are the same on every mesh but no initial ones.
 struct Attached {
-  Attached(const GoldenCase& golden, const Layout& layout, const std::string& yaml, World& world)
+  Attached(const GoldenCase& golden, const Layout& layout, const Variant& variant, World& world)
       : stage(stage_of(golden, layout, world)) {
-    Subtree options = Subtree::parse(yaml, "method");
+    Subtree options = Subtree::parse(fitted(variant, *stage), "method");
     method = make_method(options);
     MethodContext context;
     context.pieces = 20;
     context.encode = [](const std::string&) { return std::vector<std::int32_t>{5}; };
+    context.places = variant.places;
     parameters = method->attach(*stage, context);
   }
   void move() {
@@ -75,22 +74,20 @@ CheckpointShare share_of_rank(World& world, const Parameters& all, const Paramet
 }
 
 TEST_P(MethodCheckpoint, GoesFromMeshToMesh) {
+  const auto& [variant, many] = GetParam();
   const Layout one{"one", Mesh(), whole};
-  std::vector<std::string> models = {"t5_depth", "qwen3"};
-  if (GetParam().name == "decoder_prompt") models = {"t5_depth"};
-  for (const std::string& name : models) {
+  for (const std::string name : {"t5_depth", "qwen3"}) {
     SCOPED_TRACE(name);
     const GoldenCase golden(name);
-    // Three ranks for four heads: shares that differ.
-    const Layout many{"many", Mesh(1, 2, name == "t5_depth" ? 3 : 2), in_decoder};
+    if (!runs_on(variant, golden) || !fits(golden, many)) continue;
     World solo = solo_world();
-    Attached alone(golden, one, GetParam().options, solo);
+    Attached alone(golden, one, variant, solo);
     alone.move();
     save_checkpoint(solo, path(), {}, alone.parameters, nullptr, alone.method->results());
     const Checkpoint of_one(path());
     // Every rank reads its share of what one rank saved, and they save it again.
     run_ranks(many.mesh, [&](World& world) {
-      Attached here(golden, many, GetParam().options, world);
+      Attached here(golden, many, variant, world);
       of_one.load_values(here.parameters, share_of_rank(world, alone.parameters, here.parameters));
       // What several stages hold is saved by the first of them.
       const SharedByStages shared(here.parameters, world.along(Axis::kPipe));
@@ -109,16 +106,11 @@ TEST_P(MethodCheckpoint, GoesFromMeshToMesh) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, MethodCheckpoint,
-    testing::Values(Setting{"prompt", "{name: prompt_tuning, length: 7, init: uniform}"},
-                    Setting{"decoder_prompt",
-                            "{name: prompt_tuning, length: 4, decoder_length: 3, init: uniform}"},
-                    Setting{"p_tuning", "{name: p_tuning, length: 5, encoder: lstm, hidden: 6}"},
-                    Setting{"prefix", "{name: prefix_tuning, length: 3}"},
-                    Setting{"prefix_mlp", "{name: prefix_tuning, reparameterisation: mlp, hidden: 6}"},
-                    Setting{"lora", "{name: lora, rank: 2}"}, Setting{"ia3", "name: ia3"}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, MethodCheckpoint,
+                         testing::Combine(testing::ValuesIn(variants()), testing::ValuesIn(layouts())),
+                         [](const auto& test) {
+                           return std::get<0>(test.param).name + "_" + std::get<1>(test.param).name;
+                         });
 
 // A model of its own computes what base and method do together.
 TEST(MergedModel, ComputesTheSame) {
@@ -131,7 +123,7 @@ TEST(MergedModel, ComputesTheSame) {
       SCOPED_TRACE(fmt::format("{} {}", name, yaml));
       const GoldenCase golden(name);
       World world = solo_world();
-      Attached tuned(golden, one, yaml, world);
+      Attached tuned(golden, one, {"merged", yaml}, world);
       tuned.move();
       CheckpointInfo info;
       info.method = Subtree::parse(yaml, "method").name();

@@ -60,6 +60,24 @@ TEST(PaperFigures, HaveEveryRun) {
   EXPECT_EQ(runs("figure-3b-init.yaml"), 3u * 5 * 8 * 3);
   EXPECT_EQ(runs("figure-3c-pretraining.yaml"), 3u * 5 * 8 * 3);
   EXPECT_EQ(runs("figure-3d-adaptation.yaml"), 4u * 5 * 8 * 3);
+  EXPECT_EQ(runs("table-1-domain-shift.yaml"), 2u * 3);
+  EXPECT_EQ(runs("table-2-paraphrases.yaml"), 2u * 2 * 3);
+  EXPECT_EQ(runs("table-3-ensembles.yaml"), 8u * 5);
+}
+
+// Section 3.1, footnotes 3 and 4: 2^16 tokens, of all tasks together 2^20.
+TEST(PaperFigures, TuneModelsOnTheirOwnBatches) {
+  for (const std::string file : {"figure-1.yaml", "figure-1-multi-task.yaml", "table-1-domain-shift.yaml",
+                                 "table-2-paraphrases.yaml"}) {
+    int tuned = 0;
+    for (const ComparedRun& run : load_comparison(TRIMTAB_SOURCE_DIR "/experiments/paper/" + file).runs) {
+      if (run.config.method.name() != "model_tuning") continue;
+      ++tuned;
+      const std::int64_t tokens = run.config.task.name() == "mixture" ? 1 << 20 : 1 << 16;
+      EXPECT_EQ(run.config.train.batch * run.config.text.max_input, tokens) << file << " " << run.name;
+    }
+    EXPECT_GT(tuned, 0) << file;
+  }
 }
 
 }  // namespace

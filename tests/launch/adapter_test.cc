@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Adapters out and in by the program, and which ones it refuses. tests/peft compares with PEFT itself.
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -8,12 +9,14 @@
 
 #include "experiments/checkpoint.h"
 #include "launch/program.h"
+#include "models/formats/npy.h"
 
 namespace trimtab::testing {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Json = nlohmann::json;
 
 // The workshop's run, trained, and its prompt as an adapter.
@@ -54,6 +57,79 @@ TEST(Adapter, GoesOutAndComesBack) {
     EXPECT_EQ(begun.code, 0) << file << begun.err;
     std::filesystem::remove_all(shop.path("next"));
   }
+}
+
+std::vector<std::string> begun_with(const Workshop& shop, const std::string& file, const std::string& name) {
+  return {
+      "train", shop.experiment(),           "--set", "method.init=file", "--set", "method.init_file=" + file,
+      "--set", "output=" + shop.path(name), "--set", "train.steps=1"};
+}
+
+// SPoT: the next run begins at the very rows that the last one ended with.
+TEST(Transfer, BeginsWithTheRowsOfTheSource) {
+  const Workshop shop;
+  make_adapter(shop);
+  const at::Tensor source = Checkpoint(shop.path("run/best.h5")).value("prompt");
+  for (const char* file : {"adapter", "run/best.h5"}) {
+    auto arguments = begun_with(shop, shop.path(file), "next");
+    arguments.insert(arguments.end(), {"--set", "optimizer.weight_decay=0", "--set", "optimizer.name=sgd",
+                                       "--set", "optimizer.learning_rate=1e-30"});
+    const Outcome outcome = run_program(arguments);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(Checkpoint(shop.path("next/last.h5")).value("prompt").equal(source)) << file;
+    std::filesystem::remove_all(shop.path("next"));
+  }
+}
+
+// Rows of one width are rows of any model of that width; only the files know.
+TEST(Transfer, FromAnotherBaseIsSaid) {
+  const Workshop shop;
+  make_adapter(shop);
+  ASSERT_EQ(run_program({"export", shop.path("run/best.h5"), shop.path("prompt.npy")}).code, 0);
+  const std::string other = shop.make_model("other.h5", 7);
+  for (const std::string file : {"adapter", "run/best.h5", "prompt.npy"}) {
+    auto arguments = begun_with(shop, shop.path(file), "same");
+    EXPECT_THAT(run_program(arguments).err, Not(HasSubstr("another base model"))) << file;
+    arguments = begun_with(shop, shop.path(file), "other");
+    arguments.insert(arguments.end(), {"--set", "model.weights=" + other});
+    const Outcome outcome = run_program(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    // A bare array says nothing of its model.
+    const auto said = AllOf(HasSubstr("warning"), HasSubstr(file + " was trained on another base model"),
+                            HasSubstr("other.h5"));
+    EXPECT_EQ(::testing::Matches(said)(outcome.err), file != "prompt.npy") << file << outcome.err;
+    for (const char* name : {"same", "other"}) std::filesystem::remove_all(shop.path(name));
+  }
+}
+
+TEST(Transfer, NearestPromptIsChosen) {
+  const Workshop shop;
+  write_npy(shop.path("target.npy"), {2, 2}, std::vector<float>{1, 0, 1, 0.2F});
+  write_npy(shop.path("far.npy"), {1, 2}, std::vector<float>{0, 1});
+  write_npy(shop.path("near.npy"), {3, 2}, std::vector<float>{2, 0, 2, 0, 2, 0.5F});
+  const std::string target = shop.path("target.npy"), far = shop.path("far.npy"),
+                    near = shop.path("near.npy");
+  for (const auto& order : {std::vector{far, near}, std::vector{near, far}}) {
+    const Outcome outcome = run_program({"inspect", target, order[0], order[1], "--nearest"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, near + "\n");
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr(far), HasSubstr(near)));
+  }
+  EXPECT_EQ(run_program({"inspect", target, "--nearest"}).code, 2);
+}
+
+// Neither names nor shapes of tensors show it.
+TEST(Adapter, IsUsedWithTheOptionsThatItWasTrainedWith) {
+  const Workshop shop;
+  const auto verb = [&](const std::string& name, const std::string& method) {
+    return run_program({name, shop.experiment(), "--set", "method=" + method});
+  };
+  ASSERT_EQ(verb("train", "{name: lora, rank: 2, alpha: 64}").code, 0);
+  EXPECT_EQ(verb("evaluate", "{name: lora, rank: 2, alpha: 64, dropout: 0.5}").code, 0);
+  const Outcome other = verb("evaluate", "{name: lora, rank: 2, alpha: 1}");
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.err, AllOf(HasSubstr("best.h5: was trained with method.alpha: 64"),
+                               HasSubstr("set method.alpha to 64")));
 }
 
 TEST(Adapter, OfAnotherBaseIsRefused) {

@@ -39,6 +39,29 @@ TEST_F(BadInput, UnknownKeyNamesTheNearest) {
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("train.stepps"), HasSubstr("steps")));
 }
 
+// What headers of files tell is told before there is a folder.
+TEST_F(BadInput, WhatCannotWorkLeavesNoFolder) {
+  const std::string out = shop_.path("never");
+  const auto refused = [&](std::vector<std::string> overrides, int code, const std::string& what) {
+    overrides.push_back("output=" + out);
+    const Outcome outcome = train(overrides);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(what));
+    EXPECT_FALSE(std::filesystem::exists(out)) << what;
+  };
+  refused({"text.template=no slot"}, 2, "should contain {input} once");
+  refused({"text.template='{premise} {input}'"}, 2, "{premise} stands for nothing");
+  refused({"text.template='{input} {shots}'"}, 2, "set text.shots");
+  refused({"method={name: hard_prompt, text: '{input} {inputt}'}"}, 2, "did you mean 'input'?");
+  refused({"method={name: lora, targets: [qq]}"}, 2, "no linear map of this model is called 'qq'");
+  refused({"method={name: ia3, feed_forward: [wii]}"}, 2, "method.feed_forward");
+  refused({"method.init=file", "method.init_file=" + shop_.path("none.npy")}, 2, "none.npy");
+  ASSERT_EQ(train({"method.length=5"}).code, 0);
+  refused({"method.init=file", "method.init_file=" + shop_.path("run/best.h5")}, 2,
+          "holds an array of shape [5, 16], but length and this model want [4, 16]");
+  refused({"model.weights=" + shop_.path("none.h5")}, 2, "none.h5");
+}
+
 TEST_F(BadInput, DuplicateKeyNamesTheLine) {
   append("name: again\n");
   const Outcome outcome = train({});
@@ -332,6 +355,25 @@ TEST_F(BadInput, InputThatIsNoJson) {
   const Outcome outcome = run_program({"predict", shop_.experiment()}, "a song\n{\"input\": \n");
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("standard input:2"));
+}
+
+// A row that is shown beside itself teaches to look its answer up.
+TEST(Shots, AreNotTrainedOn) {
+  const Workshop shop;
+  const auto dry_run = [&](const std::string& shots, const std::string& method) {
+    return run_program({"train", shop.experiment(), "--dry-run", "--set", "text.shots=" + shots, "--set",
+                        "text.template='{shots}{input}'", "--set", "text.max_input=512", "--set",
+                        "train.micro_batch_tokens=4096", "--set", "method=" + method});
+  };
+  const std::string trains = "{name: prompt_tuning, length: 4}", trains_not = "{name: zero_shot}";
+  const Outcome fifteen = dry_run("15", trains);
+  EXPECT_EQ(fifteen.code, 0) << fifteen.err;
+  const Outcome all = dry_run("16", trains);
+  EXPECT_EQ(all.code, 2);
+  EXPECT_THAT(all.err, HasSubstr("text.shots: 16: all rows of the training split are shown"));
+  const Outcome shown = dry_run("16", trains_not);
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out + shown.err, HasSubstr("first example: "));
 }
 
 TEST(Usage, NoVerbAndUnknownFlagAreErrorsOfTheUser) {

@@ -175,6 +175,18 @@ TEST_F(Lanes, AnEnsembleVotes) {
   EXPECT_NEAR(found.at("average").at("score").get<double>(), sum / 3, 1e-9);
   EXPECT_EQ(found.at("best").at("score"), best);
 
+  // Table 3 of the paper, of two data sets that score alike.
+  shop_->write("rte.json", found.dump());
+  shop_->write("cb.json", found.dump());
+  const Outcome table = run_program(
+      {"report", shop_->path("rte.json"), shop_->path("cb.json"), "--ensembles", "--format", "csv"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  const Words lines = lines_of(table.out);
+  ASSERT_EQ(lines.size(), 4U) << table.out;
+  const std::string numbers = lines[1].substr(std::string("rte,accuracy").size());
+  EXPECT_EQ(lines[2] + lines[3], "cb,accuracy" + numbers + "all,mean" + numbers);
+  EXPECT_EQ(run_program({"report", shop_->experiment(), "--ensembles"}).code, 1);
+
   const Outcome text = run_program(with_prompts("evaluate", {"--ensemble"}));
   EXPECT_EQ(text.code, 0) << text.err;
   EXPECT_THAT(text.out,
@@ -249,6 +261,126 @@ TEST_F(Lanes, PromptsThatDoNotFitAreRefused) {
   expect_refused(run_program({"evaluate", shop_->experiment(), "--ensemble"}), 2,
                  HasSubstr("--ensemble: 0 --prompt"));
   EXPECT_FALSE(std::filesystem::exists(shop_->path("run/best.h5"))) << "the experiment's own run is not used";
+}
+
+// Rows that were trained behind the input mean nothing in front of it.
+TEST_F(Lanes, PromptsAreUsedWhereTheyWereTrained) {
+  const std::string behind = "text.template='{input}{prompt}'", output = "output=" + shop_->path("behind");
+  const Outcome trained = run_program({"train", shop_->experiment(), "--set", behind, "--set", output});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const std::string file = shop_->path("behind/best.h5");
+  const auto refusal =
+      AllOf(HasSubstr("behind/best.h5: its prompt was trained at the places of text.template: "
+                      "'{input}{prompt}'"),
+            HasSubstr("the experiment has text.template: '{input}'"));
+  expect_refused(run_program({"evaluate", shop_->experiment(), "--prompt", "x=" + file}), 2, refusal);
+  expect_refused(run_program({"evaluate", shop_->experiment(), "--checkpoint", file}), 2, refusal);
+  expect_refused(run_program({"predict", shop_->experiment(), "--prompt", "x=" + file},
+                             "{\"input\": \"rain\", \"prompt\": \"x\"}\n"),
+                 2, refusal);
+  for (const char* use : {"--prompt", "--checkpoint"})
+    EXPECT_EQ(run_program({"evaluate", shop_->experiment(), use, file, "--set", behind}).code, 0) << use;
+  // Other words around the same places are another experiment, not another prompt.
+  EXPECT_EQ(run_program({"evaluate", shop_->experiment(), "--checkpoint", file, "--set",
+                         "text.template='so {input}{prompt:4}'"})
+                .code,
+            0);
+  for (const std::string name : {"prompt.npy", "prompt.safetensors"}) {
+    expect_refused(
+        run_program({"export", file, shop_->path(name)}), 2,
+        AllOf(HasSubstr("behind/best.h5"), HasSubstr("'{input}{prompt}'"), HasSubstr("in front of")));
+    EXPECT_FALSE(std::filesystem::exists(shop_->path(name)));
+  }
+}
+
+// A mixture of two tasks, and the text of an experiment with one task or both.
+std::string two_tasks(const Workshop& shop, const std::string& task) {
+  std::filesystem::create_directories(shop.path("data/COPA"));
+  std::filesystem::create_directories(shop.path("data/CB"));
+  std::string copa, cb;
+  for (int i = 0; i < 6; ++i) {
+    copa +=
+        Json{{"premise", "the cold rain"}, {"choice1", "a song"}, {"choice2", "number " + std::to_string(i)},
+             {"question", "cause"},        {"label", i % 2},      {"idx", i}}
+            .dump() +
+        "\n";
+    cb += Json{{"premise", "a warm day " + std::to_string(i)},
+               {"hypothesis", "the night"},
+               {"label", i % 2 == 0 ? "entailment" : "neutral"},
+               {"idx", i}}
+              .dump() +
+          "\n";
+  }
+  for (const char* split : {"train", "val"}) {
+    shop.write(std::string("data/COPA/") + split + ".jsonl", copa);
+    shop.write(std::string("data/CB/") + split + ".jsonl", cb);
+  }
+  const auto one = [&](const std::string& name) {
+    return "{name: superglue/" + name + ", path: " + shop.path("data") + "}";
+  };
+  const std::string both =
+      "{name: mixture, prefix: false, tasks: [{task: " + one("copa") + "}, {task: " + one("cb") + "}]}";
+  return "task=" + (task == "both" ? both : one(task));
+}
+
+const Words kLong = {"--set", "text.max_input=96",
+                     "--set", "text.max_target=24",
+                     "--set", "train.micro_batch_tokens=1024",
+                     "--set", "evaluate.batch_tokens=1024"};
+
+Words on_tasks(const Workshop& shop, const std::string& verb, const std::string& task, const Words& more) {
+  Words out = {verb, shop.experiment(), "--set", two_tasks(shop, task)};
+  out.insert(out.end(), kLong.begin(), kLong.end());
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+TEST_F(Lanes, RowsOfAMixtureGoThroughThePromptsOfTheirTasks) {
+  Words together = {"--by-task", "--format", "json"};
+  std::map<std::string, Json> alone;
+  for (const std::string task : {"cb", "copa"}) {
+    const Words own = {"--set", "output=" + shop_->path(task), "--set",
+                       task == "cb" ? "method.length=6" : "method.length=3"};
+    const Outcome trained = run_program(on_tasks(*shop_, "train", task, own));
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    Words score = own;
+    score.insert(score.end(), {"--format", "json"});
+    alone[task] = evaluated(on_tasks(*shop_, "evaluate", task, score)).at("metrics");
+    together.insert(together.end(), {"--prompt", task + "=" + shop_->path(task)});
+  }
+  const auto check = [&](const Words& arguments, int ranks) {
+    const Json found = evaluated(on_tasks(*shop_, "evaluate", "both", arguments), ranks);
+    EXPECT_EQ(found.at("examples"), 12);
+    for (const auto& [task, metrics] : alone)
+      for (const auto& [metric, value] : metrics.items())
+        EXPECT_EQ(found.at("metrics").at("superglue/" + task + "/" + metric), value) << metric;
+  };
+  check(together, 1);
+  Words meshed = together;
+  meshed.insert(meshed.end(), {"--set", "mesh={pipe: 2}"});
+  check(meshed, 2);
+  const Words one = {"--by-task", "--prompt", "cb=" + shop_->path("cb")};
+  expect_refused(
+      run_program(on_tasks(*shop_, "evaluate", "both", one)), 2,
+      HasSubstr("there are rows of the task superglue/copa, but no prompt 'copa': add --prompt copa=PATH"));
+  expect_refused(run_program(on_tasks(*shop_, "evaluate", "both", {"--by-task"})), 2, HasSubstr("--by-task"));
+}
+
+// The paper's second baseline: one model for all tasks.
+TEST_F(Lanes, OneModelIsTunedOnAMixture) {
+  const Words tuned = {"--set", "method={name: model_tuning}",
+                       "--set", "output=" + shop_->path("multi"),
+                       "--set", "train.steps=4"};
+  const Outcome outcome = run_program(on_tasks(*shop_, "train", "both", tuned));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json record = Json::parse(shop_->read("multi/record.json"));
+  EXPECT_NE(record.at("base_sha256_before"), record.at("base_sha256_after")) << "all of it is trained";
+  Words score = tuned;
+  score.insert(score.end(), {"--format", "json"});
+  const Json found = evaluated(on_tasks(*shop_, "evaluate", "both", score));
+  EXPECT_EQ(found.at("examples"), 12);
+  for (const char* metric : {"superglue/copa/accuracy", "superglue/cb/accuracy", "mean"})
+    EXPECT_TRUE(found.at("metrics").contains(metric)) << metric << found;
 }
 
 TEST_F(Lanes, PTuningIsServedBesidePromptTuning) {
