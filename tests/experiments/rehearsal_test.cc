@@ -178,7 +178,8 @@ TEST(Rehearsal, StagesHoldTheWeightsThatMemoryCounts) {
   for (const std::string& name : golden_cases()) {
     const auto model = open_model(GoldenCase(name).folder());
     forget_weights(*model);
-    for (const Mesh& mesh : {Mesh(), Mesh(1, 2, 1), Mesh(1, 1, 2)}) {
+    for (const Mesh& mesh : {Mesh(), Mesh(1, 2, 1), Mesh(1, 1, 2), Mesh(1, 1, 3)}) {
+      if (mesh.size(Axis::kTensor) > model->attention_shape().kv_heads) continue;
       const ExperimentConfig config = config_of("none", "{name: zero_shot}", "{}", mesh);
       const StagePlan plan = balanced_plan(model->cost_units({8, 3}), mesh.size(Axis::kPipe));
       const Rehearsal rehearsal = rehearse(*model, config, plan, some_context(), {});
@@ -187,8 +188,8 @@ TEST(Rehearsal, StagesHoldTheWeightsThatMemoryCounts) {
       for (int stage = 0; stage < plan.stages(); ++stage) {
         const auto held = static_cast<double>(rehearsal.stages[static_cast<std::size_t>(stage)].base_bytes);
         const auto counted = static_cast<double>(model->planned_bytes(units_of(plan, stage), memory).weights);
-        // Norms, which are whole on every rank, weigh more in models as small as these.
-        EXPECT_NEAR(counted / held, 1.0, 0.05) << name << " on " << mesh.text() << ", stage " << stage;
+        // Norms and biases at the ends of T5's stacks are counted on each stage.
+        EXPECT_NEAR(counted / held, 1.0, 0.02) << name << " on " << mesh.text() << ", stage " << stage;
       }
     }
   }

@@ -339,7 +339,8 @@ TEST_F(State, EveryReplicaNamesTheNaNOfOne) {
     const std::string message = message_of([&] {
       step.run(12, {to_micro_batch(batch, 0)}, [](std::uint64_t s) { return "row-" + std::to_string(s); });
     });
-    EXPECT_THAT(message, AllOf(HasSubstr("step 12"), HasSubstr("encoder"), HasSubstr("row-1"))) << world.rank();
+    EXPECT_THAT(message, AllOf(HasSubstr("step 12"), HasSubstr("encoder"), HasSubstr("row-1")))
+        << world.rank();
   });
 }
 

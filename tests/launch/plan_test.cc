@@ -85,7 +85,7 @@ TEST(Plan, RefusesWhatMakesNoSense) {
   // 11 ranks: no factor divides batch or heads, and there are not so many layers.
   const Outcome none = plan({"--device", "h100", "--ranks", "11", "--nodes", "1", "--gpus-per-node", "11"});
   expect_refused(none, "refused on every mesh of 11 ranks");
-  EXPECT_THAT(none.out, HasSubstr("mesh.tensor: 11 does not divide"));
+  EXPECT_THAT(none.out, HasSubstr("mesh.tensor: 11 ranks for 2 heads"));
 }
 
 TEST(Plan, ReadsNoWeightsAndLeavesNoRun) {

@@ -30,7 +30,7 @@ class SmolLM2Runs : public ::testing::Test {
     for (const std::string& set :
          {"output=" + shop_.path(run), std::string("model.weights=") + weights_, "mesh=" + mesh,
           std::string("train={steps: 2, batch: 4, micro_batch_tokens: 120, evaluate_every: 2, log_every: 1}"),
-          std::string("task.max_validation=6"), std::string("task.max_test=6"),
+          std::string("task.max_validation=10"), std::string("task.max_test=10"),
           "text.cache=" + shop_.path("cache")}) {
       arguments.emplace_back("--set");
       arguments.push_back(set);

@@ -279,8 +279,13 @@ TEST(LlamaMemory, RanksHoldTheirPart) {
   EXPECT_EQ(weights({0, 30}), count);
   // A tied table is on the first and on the last stage.
   EXPECT_EQ(weights({0, 10}) + weights({10, 30}), count + table);
+  // Norms are whole on every rank; of three heads of keys the first of two ranks holds two.
+  const std::int64_t norms = (2 * 30 + 1) * config.d_model * 4;
   plan.tensor = 3;
-  EXPECT_EQ(weights({0, 30}), count / 3);
+  EXPECT_EQ(weights({0, 30}), (count - norms) / 3 + norms);
+  plan.tensor = 2;
+  const std::int64_t attention = 30 * 2 * config.d_model * (config.inner() + config.kv_inner()) * 4;
+  EXPECT_EQ(weights({0, 30}), attention * 2 / 3 + (count - norms - attention) / 2 + norms);
 }
 
 // Counted by hand: of layers in the middle all positions go on, behind the last attention the scored ones.
