@@ -159,7 +159,7 @@ TEST(Llama, ChatTemplateOfADryRun) {
   const std::string model = "model.weights=" + shop.make_llama("chat.h5", 1, 422);
   const auto dry_run = [&](const std::string& text) {
     return run_program({"train", shop.experiment(), "--dry-run", "--set", model, "--set", vocabulary, "--set",
-                        "text.template=\"" + text + "\"", "--set", "text.max_input=60", "--set",
+                        "text.template=\"" + text + "\"", "--set", "text.max_input=50", "--set",
                         "text.max_target=8"});
   };
   const Outcome outcome = dry_run(R"(<|im_start|>user\n{prompt}{input}<|im_end|>\n<|im_start|>assistant\n)");
