@@ -50,9 +50,9 @@ class SmolLM2Runs : public ::testing::Test {
 TEST_F(SmolLM2Runs, MeshesTrainWhatOneProcessDoes) {
   const std::vector<Json> wanted = train("one", "{}", 1);
   ASSERT_GE(wanted.size(), 3U);
-  for (const std::string mesh : {"{data: 2}", "{pipe: 2}", "{tensor: 2}"}) {
-    SCOPED_TRACE(mesh);
-    const std::vector<Json> found = train("run " + mesh, mesh, 2);
+  for (const std::string axis : {"data", "pipe", "tensor"}) {
+    SCOPED_TRACE(axis);
+    const std::vector<Json> found = train(axis, "{" + axis + ": 2}", 2);
     ASSERT_EQ(found.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i)
       for (const char* key : {"loss", "gradient_norm", "norm", "score"})
