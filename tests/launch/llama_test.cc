@@ -164,16 +164,16 @@ TEST(Llama, ChatTemplateOfADryRun) {
   };
   const Outcome outcome = dry_run(R"(<|im_start|>user\n{prompt}{input}<|im_end|>\n<|im_start|>assistant\n)");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  const std::size_t begin = outcome.out.find("first example: ");
-  ASSERT_NE(begin, std::string::npos) << outcome.out;
-  const std::string example = outcome.out.substr(begin, outcome.out.find('\n', begin) - begin);
+  const std::size_t begin = outcome.err.find("first example: ");
+  ASSERT_NE(begin, std::string::npos) << outcome.err;
+  const std::string example = outcome.err.substr(begin, outcome.err.find('\n', begin) - begin);
   EXPECT_TRUE(example.starts_with("first example: <|im_start|> ")) << example;
   EXPECT_THAT(example, AllOf(HasSubstr(" trained] "), HasSubstr(" <|im_end|> "), HasSubstr(" -> ")));
   EXPECT_GT(example.rfind("<|im_start|>"), example.find("<|im_end|>")) << "the answer's turn begins";
   EXPECT_TRUE(example.ends_with(" <|im_end|>")) << "and the token that ends a turn ends the answer";
   const Outcome other = dry_run(R"(<|im_begin|>{input}\n)");
   ASSERT_EQ(other.code, 0) << other.err;
-  EXPECT_THAT(other.out, Not(HasSubstr("<|im_begin|>"))) << "no token, so it is cut as any text";
+  EXPECT_THAT(other.err, Not(HasSubstr("<|im_begin|>"))) << "no token, so it is cut as any text";
 }
 
 TEST(Llama, GgufIsShownAsItIs) {

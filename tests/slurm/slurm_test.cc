@@ -164,7 +164,7 @@ TEST_F(Slurm, AnArrayMakesTheRunsOfAComparison) {
   const Outcome table = run_program({"compare", file});
   EXPECT_EQ(table.code, 0) << table.err;
   for (const char* seed : {"1", "2", "3"})
-    EXPECT_THAT(table.err, HasSubstr("train.seed=" + std::string(seed) + ": finished before"));
+    EXPECT_THAT(table.err, HasSubstr("seeds/seed=" + std::string(seed) + ": finished before"));
 }
 
 TEST_F(Slurm, ARankThatFailsEndsTheJobByName) {
