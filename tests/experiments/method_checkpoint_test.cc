@@ -74,7 +74,8 @@ CheckpointShare share_of_rank(World& world, const Parameters& all, const Paramet
 }
 
 TEST_P(MethodCheckpoint, GoesFromMeshToMesh) {
-  const auto& [variant, many] = GetParam();
+  const Variant& variant = std::get<0>(GetParam());
+  const Layout& many = std::get<1>(GetParam());
   const Layout one{"one", Mesh(), whole};
   for (const std::string name : {"t5_depth", "qwen3"}) {
     SCOPED_TRACE(name);

@@ -119,7 +119,8 @@ TEST(MethodVariants, CoverTheRegistry) {
 class MethodOnMesh : public testing::TestWithParam<std::tuple<Variant, Layout>> {};
 
 TEST_P(MethodOnMesh, GradientsAreThoseOfOneRank) {
-  const auto& [variant, layout] = GetParam();
+  const Variant& variant = std::get<0>(GetParam());
+  const Layout& layout = std::get<1>(GetParam());
   for (const std::string& name : cases()) {
     const GoldenCase golden(name);
     if (!runs_on(variant, golden) || !fits(golden, layout)) continue;
@@ -156,7 +157,8 @@ TEST_P(MethodOnMesh, GradientsAreThoseOfOneRank) {
 }
 
 TEST_P(MethodOnMesh, LeavesTheBaseAlone) {
-  const auto& [variant, layout] = GetParam();
+  const Variant& variant = std::get<0>(GetParam());
+  const Layout& layout = std::get<1>(GetParam());
   for (const std::string& name : cases()) {
     const GoldenCase golden(name);
     if (!runs_on(variant, golden) || !fits(golden, layout)) continue;
@@ -175,7 +177,8 @@ TEST_P(MethodOnMesh, LeavesTheBaseAlone) {
 }
 
 TEST_P(MethodOnMesh, PredictionsAreThoseOfOneRank) {
-  const auto& [variant, layout] = GetParam();
+  const Variant& variant = std::get<0>(GetParam());
+  const Layout& layout = std::get<1>(GetParam());
   for (const std::string& name : cases()) {
     const GoldenCase golden(name);
     if (!runs_on(variant, golden) || !fits(golden, layout)) continue;

@@ -301,6 +301,8 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--faults", nargs="+", choices=list(FAULTS), default=list(FAULTS))
     args = p.parse_args()
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        os.environ[name] = "1"  # which this has to be
     own_mounts()
     cluster.end_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="trimtab-soak-") as work:
