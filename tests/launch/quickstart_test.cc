@@ -2,6 +2,7 @@
 //
 // The quickstart's task on eight ranks, from the repository's folder as the README has it, a few steps of it:
 // the losses of one process, and as many bytes of gradient as the prompt is long, whatever the model.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <cmath>
