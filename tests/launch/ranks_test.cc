@@ -2,6 +2,7 @@
 //
 // Whole runs on meshes of MPI ranks: the same losses, scores and predictions as one process, checkpoints that
 // know no layout, and requests that are refused before they hang.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <cmath>
