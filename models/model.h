@@ -103,7 +103,7 @@ class ModelStage {
 
   // Runs this stage's layers. The first stage ignores `in` and embeds the ids of `batch`.
   virtual StageIO forward(StageIO in, const MicroBatch& batch, const ForwardContext& context) = 0;
-  // Last stage only: this tensor rank's share of the vocabulary, float32 [target tokens, vocabulary / ranks].
+  // Last stage only: this tensor rank's share of the vocabulary, float32 [target tokens, its rows].
   virtual at::Tensor logits(const StageIO& out) = 0;
   // Last stage only.
   virtual LossSums loss(const StageIO& out, const MicroBatch& batch, double z_loss) = 0;

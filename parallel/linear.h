@@ -38,7 +38,7 @@ class LinearShare {
   const LinearAdapter* adapter_ = nullptr;
 };
 
-// This rank holds some of the outputs: x [t, in], the same on all tensor ranks -> [t, out / ranks].
+// This rank holds some of the outputs: x [t, in], the same on all tensor ranks -> [t, its share of out].
 class ColumnParallelLinear : public LinearShare {
  public:
   using LinearShare::LinearShare;
@@ -49,7 +49,7 @@ class ColumnParallelLinear : public LinearShare {
   }
 };
 
-// This rank holds some of the inputs: x [t, in / ranks] -> [t, out], the same on all tensor ranks.
+// This rank holds some of the inputs: x [t, its share of in] -> [t, out], the same on all tensor ranks.
 class RowParallelLinear : public LinearShare {
  public:
   RowParallelLinear(at::Tensor weight, Communicator& tensor) : LinearShare(std::move(weight), tensor) {}

@@ -155,7 +155,7 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
   return io;
 }
 
-// Logits of this rank's share of the vocabulary, float32 [t, vocab / ranks], of states that have entered the
+// Logits of this rank's share of the vocabulary, float32 [t, its rows], of states that have entered the
 // tensor region.
 at::Tensor LlamaStage::head(const at::Tensor& x_td) const { return head_->of_entered(x_td).to(at::kFloat); }
 

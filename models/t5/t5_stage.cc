@@ -196,7 +196,7 @@ StageIO T5Stage::forward(StageIO io, const MicroBatch& batch, const ForwardConte
   return io;
 }
 
-// Logits of this rank's share of the vocabulary, float32 [decoder tokens, vocab / ranks], of states that have
+// Logits of this rank's share of the vocabulary, float32 [decoder tokens, its rows], of states that have
 // entered the tensor region.
 at::Tensor T5Stage::head(const at::Tensor& decoder_td) const {
   const double scale = 1.0 / std::sqrt(static_cast<double>(config_.d_model));

@@ -111,15 +111,29 @@ class Slurm : public ::testing::Test {
   Workshop shop_;
 };
 
-TEST_F(Slurm, RunsOnTwoNodes) {
-  const std::string job = submit({"-N2", "-n4"}, "run.sbatch", training(6));
+// Under srun, and under mpirun, where Slurm knows the batch script only.
+struct Way {
+  std::string name, file;
+  std::vector<std::string> warned;  // how scancel's signal reaches who passes it on
+  std::string before_the_limit;     // sbatch --signal=
+  friend void PrintTo(const Way& it, std::ostream* out) { *out << it.name; }
+};
+class SlurmJob : public Slurm, public ::testing::WithParamInterface<Way> {};
+INSTANTIATE_TEST_SUITE_P(
+    Under, SlurmJob,
+    ::testing::Values(Way{"Srun", "requeue.sbatch", {"--signal=USR1"}, "USR1@40"},
+                      Way{"Mpirun", "mpirun.sbatch", {"--batch", "--signal=USR1"}, "B:USR1@40"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_P(SlurmJob, RunsOnTwoNodes) {
+  const std::string job = submit({"-N2", "-n4"}, GetParam().file, training(6));
   EXPECT_EQ(end_of(job), "COMPLETED") << log();
   EXPECT_THAT(shop_.read("run/record.json"), HasSubstr("\"status\": \"finished\"")) << log();
   EXPECT_THAT(shop_.read("run/ranks/rank-0.txt"), HasSubstr("host=node1"));
   EXPECT_THAT(shop_.read("run/ranks/rank-3.txt"), HasSubstr("host=node2"));
 }
 
-TEST_F(Slurm, APreemptedRunIsQueuedAgainAndLosesNothing) {
+TEST_P(SlurmJob, APreemptedRunIsQueuedAgainAndLosesNothing) {
   const std::vector<std::string> arguments = training(400);
   std::vector<std::string> alone = {"train"};
   alone.insert(alone.end(), arguments.begin(), arguments.end());
@@ -127,22 +141,33 @@ TEST_F(Slurm, APreemptedRunIsQueuedAgainAndLosesNothing) {
   const std::string last = shop_.read("run/last.h5");
   std::filesystem::remove_all(shop_.path("run"));
 
-  const std::string job = submit({"-N2", "-n4"}, "requeue.sbatch", arguments);
+  const std::string job = submit({"-N2", "-n4"}, GetParam().file, arguments);
   wait_for_step(3);
-  ASSERT_EQ(run_command({"scancel", "--signal=USR1", job}).code, 0);
+  std::vector<std::string> warn = {"scancel", job};
+  warn.insert(warn.end(), GetParam().warned.begin(), GetParam().warned.end());
+  ASSERT_EQ(run_command(warn).code, 0);
   EXPECT_EQ(end_of(job), "COMPLETED") << log();
-  EXPECT_THAT(log(), AllOf(HasSubstr("queued again (1 of at most"), HasSubstr("going on after step ")));
+  EXPECT_THAT(log(),
+              AllOf(HasSubstr("the same command goes on"), HasSubstr("ended with 75; queued again (1 of"),
+                    HasSubstr("going on after step ")));
   EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
 }
 
-// Slurm warns before the limit at a moment of its own choice, up to half a minute early.
-TEST_F(Slurm, ARunIsWarnedBeforeItsTimeLimitAndGoesOn) {
-  const std::string job =
-      submit({"-N2", "-n4", "--time=1", "--signal=USR1@40"}, "requeue.sbatch", training(1'000'000));
+// Slurm warns at a moment of its own choice, up to half a minute early.
+TEST_P(SlurmJob, IsWarnedBeforeItsTimeLimitAndGoesOn) {
+  const std::string job = submit({"-N2", "-n4", "--time=1", "--signal=" + GetParam().before_the_limit},
+                                 GetParam().file, training(1'000'000));
   wait_for_log("queued again (1 of at most");
   wait_for_log("going on after step ");
   ASSERT_EQ(run_command({"scancel", job}).code, 0);
   EXPECT_EQ(end_of(job), "CANCELLED") << log();
+  EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
+}
+
+TEST_F(Slurm, ARunOfOneLifeIsMade) {
+  const std::string job = submit({"-N2", "-n4"}, "run.sbatch", training(6));
+  EXPECT_EQ(end_of(job), "COMPLETED") << log();
+  EXPECT_THAT(shop_.read("run/record.json"), HasSubstr("\"status\": \"finished\"")) << log();
 }
 
 TEST_F(Slurm, ACancelledRunIsSavedAndLeavesNoProcess) {
@@ -208,44 +233,6 @@ TEST_F(Slurm, ProcessesWithoutMpiAreRefused) {
       run_command({"srun", "-n2", "--mpi=none", TRIMTAB_PROGRAM, "train", shop_.experiment()});
   EXPECT_EQ(outcome.code, 2) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("Slurm started 2 processes"), HasSubstr("--mpi=pmix")));
-}
-
-// All processes of mpirun's, which Slurm itself does not warn.
-TEST_F(Slurm, UnderMpirunTheWarningIsPassedOnAndTheRunGoesOn) {
-  const std::vector<std::string> arguments = training(400);
-  std::vector<std::string> alone = {"train"};
-  alone.insert(alone.end(), arguments.begin(), arguments.end());
-  ASSERT_EQ(run_on_ranks(4, alone).code, 0);
-  const std::string last = shop_.read("run/last.h5");
-  std::filesystem::remove_all(shop_.path("run"));
-
-  const std::string job = submit({"-N2", "-n4"}, "mpirun.sbatch", arguments);
-  wait_for_step(3);
-  ASSERT_EQ(run_command({"scancel", "--batch", "--signal=USR1", job}).code, 0);
-  EXPECT_EQ(end_of(job), "COMPLETED") << log();
-  EXPECT_THAT(log(),
-              AllOf(HasSubstr("the same command goes on"), HasSubstr("ended with 75; queued again (1 of"),
-                    HasSubstr("going on after step ")));
-  EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
-}
-
-TEST_F(Slurm, UnderMpirunItRunsOnTwoNodes) {
-  const std::string job = submit({"-N2", "-n4"}, "mpirun.sbatch", training(6));
-  EXPECT_EQ(end_of(job), "COMPLETED") << log();
-  EXPECT_THAT(shop_.read("run/record.json"), HasSubstr("\"status\": \"finished\"")) << log();
-  EXPECT_THAT(shop_.read("run/ranks/rank-0.txt"), HasSubstr("host=node1"));
-  EXPECT_THAT(shop_.read("run/ranks/rank-3.txt"), HasSubstr("host=node2"));
-}
-
-// Slurm warns the script alone (--signal=B:USR1).
-TEST_F(Slurm, UnderMpirunARunIsWarnedBeforeItsTimeLimit) {
-  const std::string job =
-      submit({"-N2", "-n4", "--time=1", "--signal=B:USR1@40"}, "mpirun.sbatch", training(1'000'000));
-  wait_for_log("queued again (1 of at most");
-  wait_for_log("going on after step ");
-  ASSERT_EQ(run_command({"scancel", job}).code, 0);
-  EXPECT_EQ(end_of(job), "CANCELLED") << log();
-  EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
 }
 
 TEST_F(Slurm, ARunThatLosesARankIsQueuedAgain) {
