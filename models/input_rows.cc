@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "parallel/upload.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -70,7 +71,7 @@ std::vector<std::int64_t> sources(const RowLayout& text, const std::vector<std::
 }
 
 at::Tensor picked(const std::vector<at::Tensor>& parts, const std::vector<std::int64_t>& index) {
-  return at::cat(parts).index_select(0, at::tensor(index, at::kLong).to(parts.front().device()));
+  return at::cat(parts).index_select(0, upload(at::tensor(index, at::kLong), parts.front().device()));
 }
 
 // The lanes of a micro-batch: of many prompts that are there, it uses a few.

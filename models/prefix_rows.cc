@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "models/input_rows.h"
+#include "parallel/upload.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -45,7 +46,7 @@ at::Tensor last_positions(const at::Tensor& x, const RowLayout& layout, const Ro
   auto* to = index.mutable_data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < layout.rows(); ++row)
     for (std::int64_t i = layout.length(row); i > 0; --i) *to++ = prefixed.begin(row + 1) - i;
-  return x.index_select(0, index.to(x.device()));
+  return x.index_select(0, upload(index, x.device()));
 }
 
 KeysAndValues put_prefix(const KeysAndValues& of_tokens, const std::vector<std::int32_t>& lanes,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "parallel/collectives.h"
+#include "parallel/upload.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -51,11 +52,11 @@ at::Tensor TokenSplit::all_of(const at::Tensor& x_td) const {
 at::Tensor TokenSplit::select(const at::Tensor& x_td, const at::Tensor& index, const TokenSplit& to) const {
   TT_CHECK(to.splits_ == splits_ && to.layout_.tokens() == index.numel(),
            "{} of the tokens of a stream for a layout of {}", index.numel(), to.layout_.tokens());
-  if (!splits_) return x_td.index_select(0, index.to(x_td.device()));
+  if (!splits_) return x_td.index_select(0, upload(index, x_td.device()));
   at::Tensor here = index - share_.begin;
   here.masked_fill_(here.lt(0).bitwise_or(here.ge(share_.count)), share_.count);
   const at::Tensor nothing = at::zeros({1, x_td.size(1)}, x_td.options().requires_grad(false));
-  return to.leave(at::cat({x_td, nothing}).index_select(0, here.to(x_td.device())));
+  return to.leave(at::cat({x_td, nothing}).index_select(0, upload(here, x_td.device())));
 }
 
 }  // namespace trimtab

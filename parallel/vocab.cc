@@ -8,6 +8,7 @@
 #include "parallel/collectives.h"
 #include "parallel/cut.h"
 #include "parallel/tensor.h"
+#include "parallel/upload.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -114,7 +115,7 @@ at::Tensor vocab_parallel_embedding(const at::Tensor& table, const at::Tensor& i
 at::Tensor vocab_parallel_embedding_part(const at::Tensor& table, const at::Tensor& ids,
                                          std::int64_t vocabulary, const Communicator& tensor) {
   check_ids(ids, vocabulary);
-  const at::Tensor here = ids.to(table.device());
+  const at::Tensor here = upload(ids, table.device());
   if (tensor.size() == 1) return at::embedding(table, here);
   const LocalIds local = local_ids(here, own_rows(vocabulary, table.size(0), tensor));
   return at::embedding(table, local.rows) * local.mine.to(table.scalar_type()).unsqueeze(1);
@@ -123,7 +124,7 @@ at::Tensor vocab_parallel_embedding_part(const at::Tensor& table, const at::Tens
 at::Tensor vocab_parallel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double z_loss,
                                         std::int64_t vocabulary, Communicator& tensor) {
   check_targets(logits, targets, vocabulary);
-  return CrossEntropy::apply(logits, targets.to(logits.device()), z_loss,
+  return CrossEntropy::apply(logits, upload(targets, logits.device()), z_loss,
                              own_rows(vocabulary, logits.size(1), tensor), &tensor);
 }
 
@@ -134,7 +135,8 @@ at::Tensor vocab_parallel_log_likelihoods(const at::Tensor& logits, const at::Te
   at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
   check_finite(highest);
   reduce(highest, ReduceOp::kMax, tensor);
-  const LocalIds local = local_ids(ids.to(logits.device()), own_rows(vocabulary, logits.size(1), tensor));
+  const LocalIds local =
+      local_ids(upload(ids, logits.device()), own_rows(vocabulary, logits.size(1), tensor));
   const at::Tensor below = logits - highest;
   const at::Tensor asked = below.index_select(1, local.rows) * local.mine;
   // [logits of the ids | sum of exponentials], so that one message carries both.

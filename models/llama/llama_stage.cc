@@ -12,6 +12,7 @@
 #include "models/ops/dropout.h"
 #include "models/ops/rms_norm.h"
 #include "models/prefix_rows.h"
+#include "parallel/upload.h"
 #include "parallel/vocab.h"
 #include "runtime/check.h"
 
@@ -139,7 +140,7 @@ StageIO LlamaStage::forward(StageIO io, const MicroBatch& batch, const ForwardCo
     if (is_last_layer(i)) {
       const at::Tensor scored = scored_positions(rows, batch.decoder);
       const TokenSplit left = split(batch.decoder);
-      mixed = mixed.index_select(0, scored.to(mixed.device()));
+      mixed = mixed.index_select(0, upload(scored, mixed.device()));
       x = tokens.select(x, scored, left);
       tokens = left;
     }

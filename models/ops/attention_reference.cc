@@ -9,6 +9,7 @@
 #include "models/ops/cross_attention.h"
 #include "models/ops/op_support.h"
 #include "models/ops/self_attention.h"
+#include "parallel/upload.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -37,7 +38,8 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   at::Tensor scores = at::matmul(q, k.transpose(1, 2)).to(type);
   if (bias.defined()) scores = scores + bias.to(type);
   at::Tensor weights = at::softmax(scores, -1);
-  if (key_mask.defined()) weights = weights * key_mask.to(weights.options()).t().unsqueeze(1);
+  if (key_mask.defined())
+    weights = weights * upload(key_mask, weights.device()).to(weights.scalar_type()).t().unsqueeze(1);
   return at::matmul(weights.to(v.scalar_type()), v);
 }
 
@@ -50,7 +52,7 @@ at::Tensor detail::bias_of_pairs(const at::Tensor& table, const RelativeBias& bi
   auto* to = grid.mutable_data_ptr<std::int64_t>();
   for (std::int64_t q = 0; q < queries; ++q)
     for (std::int64_t k = 0; k < keys; ++k) *to++ = relative_bucket(k - first_query - q, bias);
-  const at::Tensor flat = table.index_select(0, grid.flatten().to(table.device()));
+  const at::Tensor flat = table.index_select(0, upload(grid.flatten(), table.device()));
   return flat.view({queries, keys, table.size(1)}).permute({2, 0, 1});
 }
 

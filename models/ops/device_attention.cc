@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "models/ops/op_support.h"
+#include "parallel/upload.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -51,7 +52,7 @@ struct DeviceSetting {
 DeviceSetting setting_of(const detail::DeviceAttention& request) {
   const at::Device device = request.q.device();
   const auto offsets = [&](const RowLayout& layout) {
-    return at::tensor(layout.offsets(), at::kLong).to(device);
+    return upload(at::tensor(layout.offsets(), at::kLong), device);
   };
   DeviceSetting s;
   s.heads = request.heads;
@@ -62,7 +63,7 @@ DeviceSetting setting_of(const detail::DeviceAttention& request) {
   s.extent = {request.queries.longest(), request.keys.longest(), request.queries.tokens()};
   s.query_offsets = offsets(request.queries);
   s.key_offsets = request.keys == request.queries ? s.query_offsets : offsets(request.keys);
-  if (request.key_mask.defined()) s.key_mask = request.key_mask.detach().to(device).contiguous();
+  if (request.key_mask.defined()) s.key_mask = upload(request.key_mask.detach(), device).contiguous();
   if (!request.table.defined()) return s;
   // All distances from max_distance on share a bucket.
   s.reach = std::min(request.bias.max_distance, std::max<std::int64_t>(1, s.extent.longest_keys));
@@ -70,7 +71,7 @@ DeviceSetting setting_of(const detail::DeviceAttention& request) {
   for (std::int64_t d = -s.reach; d <= s.reach; ++d)
     buckets.mutable_data_ptr<std::int32_t>()[d + s.reach] =
         static_cast<std::int32_t>(relative_bucket(d, request.bias));
-  s.buckets = buckets.to(device);
+  s.buckets = upload(buckets, device);
   return s;
 }
 

@@ -8,6 +8,7 @@
 
 #include "models/ops/kernels.h"
 #include "models/ops/op_support.h"
+#include "parallel/upload.h"
 #include "runtime/check.h"
 #include "runtime/random.h"
 
@@ -136,7 +137,7 @@ at::Tensor add_dropout(const at::Tensor& residual_td, const at::Tensor& x_td, co
 at::Tensor detail::dropout_rows_reference(const at::Tensor& x_td, const at::Tensor& mask_rw,
                                           const RowLayout& layout) {
   if (!mask_rw.defined()) return x_td;
-  const at::Tensor mask = mask_rw.to(x_td.options());
+  const at::Tensor mask = upload(mask_rw, x_td.device()).to(x_td.scalar_type());
   return x_td * mask.index_select(0, row_of_tokens(layout, x_td.device()));
 }
 

@@ -3,6 +3,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "parallel/upload.h"
 #include "runtime/check.h"
 
 namespace trimtab::detail {
@@ -20,7 +21,7 @@ at::Tensor row_of_tokens(const RowLayout& layout, at::Device device) {
   auto* to = rows.mutable_data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < layout.rows(); ++row)
     std::fill(to + layout.begin(row), to + layout.begin(row + 1), row);
-  return rows.to(device);
+  return upload(rows, device);
 }
 
 std::vector<std::int64_t> lengths_of(const RowLayout& layout) {

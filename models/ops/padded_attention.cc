@@ -10,6 +10,7 @@
 
 #include "models/ops/device_attention.h"
 #include "models/ops/op_support.h"
+#include "parallel/upload.h"
 
 namespace trimtab {
 namespace {
@@ -37,13 +38,14 @@ struct Padding {
   }
   // x [tokens, heads * width] -> [rows, heads, longest, width]
   at::Tensor operator()(const at::Tensor& x, std::int64_t heads) const {
-    const at::Tensor all = x.index_select(0, token.to(x.device()));
+    const at::Tensor all = x.index_select(0, upload(token, x.device()));
     return all.view({count, longest, heads, x.size(1) / heads}).transpose(1, 2);
   }
   // [rows, heads, longest, width] -> [tokens, heads * width]
   at::Tensor back(const at::Tensor& x) const {
     const at::Tensor flat = x.transpose(1, 2).reshape({count * longest, x.size(1) * x.size(3)});
-    return uneven ? flat.index_select(0, is_padding.logical_not().nonzero().flatten().to(x.device())) : flat;
+    return uneven ? flat.index_select(0, upload(is_padding.logical_not().nonzero().flatten(), x.device()))
+                  : flat;
   }
 
   std::int64_t count, longest = 0;
@@ -68,7 +70,7 @@ at::Tensor bias_of_all(const detail::DeviceAttention& r, std::int64_t queries, s
   const at::TensorOptions on_device = at::TensorOptions().dtype(at::kLong).device(device);
   const at::Tensor key = at::arange((keys + 15) / 16 * 16, on_device).clamp_max(keys - 1).unsqueeze(0);
   const at::Tensor distance = key - at::arange(queries, on_device).unsqueeze(1);
-  const at::Tensor by_distance = r.table.to(r.q.scalar_type()).index_select(0, buckets.to(device));
+  const at::Tensor by_distance = r.table.to(r.q.scalar_type()).index_select(0, upload(buckets, device));
   at::Tensor bias = by_distance.index_select(0, (distance + (reach - 1)).flatten())
                         .view({queries, key.size(1), r.heads.queries})
                         .permute({2, 0, 1})
@@ -93,7 +95,7 @@ at::Tensor detail::padded_attention(const DeviceAttention& r) {
   if (rows.empty()) return first;
   // A weight times the dropout of its key is the weight of a value times that.
   if (r.key_mask.defined()) {
-    const at::Tensor mask = r.key_mask.to(third.device()).unsqueeze(2);
+    const at::Tensor mask = upload(r.key_mask, third.device()).unsqueeze(2);
     third = (third.view({third.size(0), r.heads.keys, -1}).to(compute_type(third)) * mask)
                 .to(third.scalar_type())
                 .reshape(third.sizes());
@@ -109,7 +111,7 @@ at::Tensor detail::padded_attention(const DeviceAttention& r) {
   if (r.table.defined()) bias = bias_of_all(r, of_queries.longest, of_keys.longest);
   // Padded keys come after all that a query sees where it sees none that come later.
   if (of_keys.uneven && !r.causal) {
-    const at::Tensor column = of_keys.is_padding.to(q.device()).to(q.scalar_type()) * kFarBelow;
+    const at::Tensor column = upload(of_keys.is_padding, q.device()).to(q.scalar_type()) * kFarBelow;
     q = with_column(q, at::ones({1, 1, 1, 1}, q.options()));
     k = with_column(k, column.view({of_keys.count, 1, of_keys.longest, 1}));
   }

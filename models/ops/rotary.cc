@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "models/ops/op_support.h"
+#include "parallel/upload.h"
 
 namespace trimtab {
 
@@ -49,8 +50,8 @@ RotaryAngles detail::angles_of_tokens(const RotaryAngles& angles, const RowLayou
 at::Tensor detail::rotated_reference(const at::Tensor& x, std::int64_t heads, const RotaryAngles& angles) {
   const at::ScalarType type = compute_type(x);
   const std::int64_t half = angles.cos.size(1);
-  const at::Tensor cos = angles.cos.to(x.device(), type).unsqueeze(1);
-  const at::Tensor sin = angles.sin.to(x.device(), type).unsqueeze(1);
+  const at::Tensor cos = upload(angles.cos, x.device()).to(type).unsqueeze(1);
+  const at::Tensor sin = upload(angles.sin, x.device()).to(type).unsqueeze(1);
   // [tokens, heads, half] each
   const at::Tensor wide = x.to(type).reshape({x.size(0), heads, 2 * half});
   at::Tensor a, b;

@@ -3,6 +3,7 @@
 // Everything is where the stage's device is, for every family and method: shown on a device of the tests that
 // refuses tensors of the host as a GPU does, and computes the same loss and gradients as the host.
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <ostream>
@@ -119,6 +120,35 @@ TEST_P(Device, TakesTheAttentionKernel) {
   EXPECT_LE(relative_error(is[0], expected[0]), exact ? 1e-5 : 0.03);
   for (std::size_t i = 1; i < is.size(); ++i)
     EXPECT_LE(relative_error(is[i], expected[i]), exact ? 1e-4 : 0.5) << i;
+}
+
+// The host queues a whole micro-batch, forward and backward, before it asks for the loss.
+TEST_P(Device, IsNotWaitedForInsideAStep) {
+  const auto expect_no_wait = [&](const char* attention) {
+    for (const char* method : {"{name: prompt_tuning, length: 7, init: uniform}", "name: model_tuning",
+                               "{name: p_tuning, length: 5}", "{name: prefix_tuning, length: 3}",
+                               "{name: lora, dropout: 0.2}", "name: ia3"}) {
+      SCOPED_TRACE(fmt::format("{} with {} attention", method, attention));
+      const auto made = stage();
+      Subtree options = Subtree::parse(method, "method");
+      const auto attached = make_method(options);
+      const Parameters parameters = attached->attach(*made, {});
+      const MicroBatch batch = golden_.batch(0, 4);
+      const std::int64_t before = fake_device_waits();
+      const at::Tensor loss = made->loss(made->forward({}, batch, training()), batch, 1e-4).loss;
+      loss.backward();
+      EXPECT_EQ(fake_device_waits(), before);
+      loss.item<double>();
+      EXPECT_EQ(fake_device_waits(), before + 1) << "waits are not counted";
+    }
+  };
+  expect_no_wait("composed");
+  {
+    const UsePadding padded(kFakeDevice.type());
+    expect_no_wait("padded");
+  }
+  const UseHostLauncher kernel(kFakeDevice.type());
+  expect_no_wait("our kernel's");
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Device,

@@ -15,10 +15,14 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace trimtab::test {
 namespace {
@@ -79,7 +83,15 @@ at::Tensor on_host(const at::Tensor& x) {
   return at::from_blob(x.data_ptr(), x.sizes(), x.strides(), x.scalar_type());
 }
 
-at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
+// What an operation of the CPU copies on behalf of a device is no wait of a real one.
+std::atomic<std::int64_t> all_waits = 0;
+thread_local bool inside_operation = false;
+void count_wait() {
+  if (!inside_operation) ++all_waits;
+}
+
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
+  if (from.is_cpu() != to.is_cpu() && !non_blocking) count_wait();
   on_host(to).copy_(on_host(from));
   return to;
 }
@@ -116,9 +128,19 @@ void refuse_mixed(const c10::OperatorHandle& op, const torch::jit::Stack& stack)
   }
 }
 
+// Operations whose result has a size that only the device knows.
+bool has_unknown_size(const c10::OperatorHandle& op) {
+  constexpr std::array kNames = {"aten::nonzero",    "aten::masked_select",      "aten::_unique2",
+                                 "aten::unique_dim", "aten::unique_consecutive", "aten::repeat_interleave"};
+  return std::ranges::find(kNames, op.schema().name()) != kNames.end();
+}
+
 void fallback(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   refuse_mixed(op, *stack);
+  if (has_unknown_size(op)) count_wait();
+  const bool before = std::exchange(inside_operation, true);
   at::native::cpu_fallback(op, stack);
+  inside_operation = before;
 }
 
 // Autograd asks whether the device is there.
@@ -150,10 +172,14 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
                                                   std::optional<std::int64_t>)>(&at::cpu::as_strided));
   m.impl("_reshape_alias", static_cast<at::Tensor (*)(const at::Tensor&, at::IntArrayRef, at::IntArrayRef)>(
                                &at::cpu::_reshape_alias));
-  m.impl("_local_scalar_dense", [](const at::Tensor& x) { return on_host(x).item(); });
+  m.impl("_local_scalar_dense", [](const at::Tensor& x) {
+    count_wait();
+    return on_host(x).item();
+  });
 }
 
 at::DeviceIndex current_fake_device() { return current; }
+std::int64_t fake_device_waits() { return all_waits; }
 void set_fake_device(at::DeviceIndex index) {
   if (index >= 0) current = index;
 }

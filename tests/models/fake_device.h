@@ -8,6 +8,8 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
+
 namespace trimtab::test {
 
 inline constexpr at::DeviceIndex kFakeDevices = 8;
@@ -15,5 +17,9 @@ inline constexpr at::DeviceIndex kFakeDevices = 8;
 inline at::Device fake_device(int index) { return {at::kPrivateUse1, static_cast<at::DeviceIndex>(index)}; }
 
 inline const at::Device kFakeDevice = fake_device(0);
+
+// How often the host asked for something that it could only have when the device had made all that was
+// queued: a copy that is not queued itself, a number, a result whose size depends on values.
+std::int64_t fake_device_waits();
 
 }  // namespace trimtab::test
