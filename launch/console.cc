@@ -4,7 +4,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
+
+#include "runtime/check.h"
 
 namespace trimtab {
 
@@ -27,6 +31,21 @@ void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments) {
   verb.add_option("--set", arguments.overrides,
                   "key=value, any key of the file, as in --set train.steps=200; may be repeated")
       ->allow_extra_args(false);
+}
+
+void OutputArgument::check() const {
+  namespace fs = std::filesystem;
+  std::error_code seen_by_writing;
+  if (overwrite || !fs::exists(path, seen_by_writing)) return;
+  const bool is_folder = fs::is_directory(path, seen_by_writing);
+  if (is_folder && fs::is_empty(path, seen_by_writing)) return;
+  fail_config("{}: is there already{}; name another path, or add --overwrite", path,
+              is_folder ? " and not empty" : "");
+}
+
+void add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& help) {
+  verb.add_option("out", argument.path, help)->required();
+  verb.add_flag("--overwrite", argument.overwrite, "Write over what is there under this name");
 }
 
 }  // namespace trimtab

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the verbs have in common: the stream that words go to, and an experiment file with its overrides.
+// What the verbs have in common: the stream that words go to, an experiment file with its overrides, and an
+// output that is not written over what is there.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -27,5 +28,17 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise = "");
 
 // FILE and --set.
 void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments);
+
+// What a verb writes: a file or a folder, which may be all that is left of another run.
+struct OutputArgument {
+  std::string path;
+  bool overwrite = false;
+
+  // Throws ConfigError if something has this name, unless it is an empty folder or --overwrite was given.
+  void check() const;
+};
+
+// OUT and --overwrite.
+void add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& help);
 
 }  // namespace trimtab

@@ -7,6 +7,7 @@
 #include "experiments/merged_model.h"
 #include "experiments/prompt_file.h"
 #include "experiments/same_use.h"
+#include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 #include "models/family.h"
@@ -16,7 +17,8 @@ namespace trimtab {
 namespace {
 
 struct Options {
-  std::string source, out, weights, base;
+  std::string source, weights, base;
+  OutputArgument out;
   bool merge = false;
 };
 
@@ -26,19 +28,21 @@ bool is_one_file(const std::string& out) {
 }
 
 int run(const Options& options) {
+  options.out.check();
   if (!is_checkpoint(options.source)) {
     if (options.merge)
       fail_config("{}: is no checkpoint of a run, so there is nothing to merge", options.source);
-    open_model(options.source)->export_hf(options.out);
-    std::printf("%s: a Hugging Face model\n", options.out.c_str());
+    open_model(options.source)->export_hf(options.out.path);
+    std::printf("%s: a Hugging Face model\n", options.out.path.c_str());
     return kSuccess;
   }
   if (options.merge) {
-    std::printf("%s\n", merge_trained({options.source, options.out, options.weights}).c_str());
+    std::printf("%s\n", merge_trained({options.source, options.out.path, options.weights}).c_str());
     return kSuccess;
   }
-  if (!is_one_file(options.out)) {
-    std::printf("%s\n", export_adapter({options.source, options.out, options.weights, options.base}).c_str());
+  if (!is_one_file(options.out.path)) {
+    std::printf("%s\n",
+                export_adapter({options.source, options.out.path, options.weights, options.base}).c_str());
     return kSuccess;
   }
   const auto prompts = read_prompts(options.source);
@@ -46,8 +50,8 @@ int run(const Options& options) {
     fail_config("{}: holds {} trained tensors, so it is no prompt; name a folder to get a PEFT adapter",
                 options.source, prompts.size());
   check_in_front(Checkpoint(options.source), "readers of a bare prompt put it");
-  write_prompt(prompts.front(), options.out);
-  std::printf("%s: %lld positions of width %lld\n", options.out.c_str(),
+  write_prompt(prompts.front(), options.out.path);
+  std::printf("%s: %lld positions of width %lld\n", options.out.path.c_str(),
               static_cast<long long>(prompts.front().shape[0]),
               static_cast<long long>(prompts.front().shape[1]));
   return kSuccess;
@@ -66,7 +70,7 @@ Verb add_export(CLI::App& program) {
       "Of a prompt, names that end in .npy, .prompt or .safetensors are one file without config.");
   const auto options = std::make_shared<Options>();
   app->add_option("source", options->source, "A checkpoint of a run, or a model's .h5")->required();
-  app->add_option("out", options->out, "The file or folder to write")->required();
+  add_output_argument(*app, options->out, "The file or folder to write");
   app->add_option("--weights", options->weights,
                   "The model that an adapter belongs to; default: where it was when it was trained");
   app->add_option(

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "experiments/adapter_exchange.h"
+#include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 #include "models/family.h"
@@ -13,16 +14,17 @@ namespace trimtab {
 namespace {
 
 struct Options {
-  std::string source, out, dtype, weights, vocabulary, base;
+  std::string source, dtype, weights, vocabulary, base;
+  OutputArgument out;
 };
 
 int import_model(const Options& options) {
   if (!options.weights.empty() || !options.vocabulary.empty() || !options.base.empty())
     fail_config("{}: is a model; --weights, --vocabulary and --base are for adapters", options.source);
   const DType type = options.dtype == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-  open_model(options.source)->save(options.out, type);
-  const auto model = open_model(options.out);
-  std::printf("%s: %lld parameters in %s, %s\n", options.out.c_str(),
+  open_model(options.source)->save(options.out.path, type);
+  const auto model = open_model(options.out.path);
+  std::printf("%s: %lld parameters in %s, %s\n", options.out.path.c_str(),
               static_cast<long long>(model->parameter_count()), std::string(name_of(type)).c_str(),
               model->tokenizer().bytes.empty() ? "no vocabulary" : "vocabulary inside");
   return kSuccess;
@@ -34,9 +36,9 @@ int import_what_was_trained(const Options& options) {
                 options.source);
   if (!options.dtype.empty()) fail_config("--dtype: is for models; what is trained is float32");
   const ImportedAdapter adapter =
-      import_adapter({options.source, options.out, options.weights, options.vocabulary, options.base});
+      import_adapter({options.source, options.out.path, options.weights, options.vocabulary, options.base});
   std::printf("%s: for trimtab evaluate and predict --checkpoint, with an experiment of\n%s",
-              options.out.c_str(), adapter.method.c_str());
+              options.out.path.c_str(), adapter.method.c_str());
   for (const std::string& note : adapter.notes) std::printf("note: %s\n", note.c_str());
   return kSuccess;
 }
@@ -55,7 +57,7 @@ Verb add_import(CLI::App& program) {
          "Folder with config.json, safetensors and vocabulary, a GGUF, a T5X checkpoint or an .h5 of ours; a "
          "PEFT adapter's folder; a prompt as .npy")
       ->required();
-  app->add_option("out", options->out, "The .h5 to write")->required();
+  add_output_argument(*app, options->out, "The .h5 to write");
   app->add_option("--dtype", options->dtype, "Of a model: type of the weights in it (default float32)")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
   app->add_option("--weights", options->weights, "The model that an adapter or prompt belongs to");
@@ -63,6 +65,7 @@ Verb add_import(CLI::App& program) {
   app->add_option("--base", options->base,
                   "What the adapter calls its model, to say that it is the one of --weights");
   return {app, [options] {
+            options->out.check();
             return is_adapter(options->source) ? import_what_was_trained(*options) : import_model(*options);
           }};
 }

@@ -181,6 +181,32 @@ TEST(Adapter, DamageAndOtherMethodsAreRefused) {
       HasSubstr("no such file or folder"));
 }
 
+TEST(Adapter, IsNotWrittenOverWhatIsThere) {
+  const Workshop shop;
+  make_adapter(shop);
+  const std::string run = shop.path("run/best.h5"), adapter = shop.path("adapter");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"import", adapter, run, "--weights", shop.model()},
+        {"import", shop.model(), run},
+        {"export", run, adapter, "--base", "someone/tiny"},
+        {"export", run, shop.write("prompt.npy", "a prompt")},
+        {"export", run, shop.write("tuned.h5", "a model"), "--merge"},
+        {"export", shop.model(), adapter}}) {
+    const std::string before = shop.read("run/best.h5");
+    const Outcome refused = run_program(arguments);
+    EXPECT_EQ(refused.code, 2) << refused.out;
+    EXPECT_THAT(refused.err, AllOf(HasSubstr(arguments[2] + ": is there already"), HasSubstr("--overwrite")));
+    EXPECT_TRUE(shop.read("run/best.h5") == before);
+  }
+  EXPECT_EQ(shop.read("prompt.npy"), "a prompt");
+  EXPECT_EQ(run_program({"export", run, shop.path("prompt.npy"), "--overwrite"}).code, 0);
+  EXPECT_NE(shop.read("prompt.npy"), "a prompt");
+  EXPECT_EQ(run_program({"export", run, adapter, "--overwrite"}).code, 0);
+  EXPECT_EQ(run_program({"import", adapter, run, "--weights", shop.model(), "--overwrite"}).code, 0);
+  std::filesystem::create_directories(shop.path("empty"));
+  EXPECT_EQ(run_program({"export", run, shop.path("empty")}).code, 0);
+}
+
 TEST(Adapter, WhatPeftDoesNotHaveStaysHere) {
   const Workshop shop;
   const Outcome tuned = run_program({"train", shop.experiment(), "--set", "method={name: model_tuning}",

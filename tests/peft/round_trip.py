@@ -135,13 +135,13 @@ def out_and_back(pair, method, trainable=False):
     pair.make(method, checkpoint)
     ours = pair.score(method, checkpoint)
     check_differs("out", ours, pair.score(method, "-"))
-    pair.trimtab("export", checkpoint, adapter, "--weights", pair.base)
+    pair.trimtab("export", checkpoint, adapter, "--weights", pair.base, "--overwrite")   # of the form before
     check_same("exported", pair.peft_logits(adapter), ours)
     if trainable:  # PEFT trains no prompt that it loads
         check_same("exported, to be trained further", pair.peft_logits(adapter, trainable=True), ours)
     again = pair.path("again")
     peft.PeftModel.from_pretrained(pair.model(), adapter).save_pretrained(again)
-    printed = pair.import_(again, pair.path("again.h5"))
+    printed = pair.import_(again, pair.path("again.h5"), "--overwrite")
     check_same("saved by PEFT and imported", pair.score(yaml_of(printed), pair.path("again.h5")), ours)
 
 
