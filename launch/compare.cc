@@ -8,6 +8,7 @@
 #include "experiments/comparison.h"
 #include "experiments/joint_training.h"
 #include "experiments/machine.h"
+#include "experiments/request_check.h"
 #include "experiments/run_lock.h"
 #include "experiments/run_state.h"
 #include "experiments/trainer.h"
@@ -171,6 +172,19 @@ void list(const Comparison& comparison) {
                stdout);
 }
 
+// What is known to be impossible of any run that is still to be made, before the first of them begins. What
+// fails otherwise does so in its turn, since the others are worth having.
+void check_requests(const Comparison& comparison) {
+  for (const ComparedRun& run : comparison.runs) {
+    try {
+      if (!is_finished(run.config)) check_request(run.config);
+    } catch (const ConfigError& error) {
+      fail_config("the run {}: {}", run.name, error.what());
+    } catch (const Error&) {
+    }
+  }
+}
+
 int run(const Options& options) {
   Comparison comparison = load_comparison(options.file, options.overrides, options.output);
   for (ComparedRun& run : comparison.runs) choose_cache(run.config, comparison.output + "/cache");
@@ -188,6 +202,7 @@ int run(const Options& options) {
     for (const ComparedRun& run : comparison.runs) std::printf("---\n%s", dump_config(run.config).c_str());
     return kSuccess;
   }
+  check_requests(comparison);
   const SourceFile source = source_of(options.file);
   // Jobs of an array start side by side.
   Job job(comparison.runs.front().config.mesh,

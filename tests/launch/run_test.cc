@@ -179,6 +179,33 @@ TEST(Compare, RunsOneByNumberOrNameAndListsThem) {
   EXPECT_EQ(run_program(last).code, 0);
 }
 
+// Also where the runs before it would take days.
+TEST(Compare, ARunThatCannotWorkIsNamedBeforeAnyBegins) {
+  const Workshop shop;
+  const std::string file = shop.write(
+      "compare.yaml", "name: tiny\noutput: " + shop.path("all") +
+                          "\nbase: experiment.yaml\nruns:\n"
+                          "  - {name: good}\n"
+                          "  - {name: lora, set: ['method={name: lora, targets: [qq]}']}\n"
+                          "  - {name: file, set: [method.init=file, method.init_file=none.npy]}\n");
+  for (const int ranks : {1, 2}) {
+    const std::vector<std::string> arguments = {"compare", file, "--set", fmt::format("mesh.data={}", ranks)};
+    const Outcome refused = ranks == 1 ? run_program(arguments) : run_on_ranks(ranks, arguments);
+    EXPECT_EQ(refused.code, 2) << refused.err;
+    EXPECT_THAT(refused.err, AllOf(HasSubstr("the run lora: "), HasSubstr("is called 'qq'"),
+                                   Not(HasSubstr("none.npy")), Not(HasSubstr("the run good"))));
+    EXPECT_FALSE(std::filesystem::exists(shop.path("all")));
+  }
+  EXPECT_THAT(run_program({"compare", file, "--run", "3"}).err,
+              AllOf(HasSubstr("the run file: "), HasSubstr("none.npy")));
+  // A run that is told to stay away from another one's folder, and one that needs nothing more.
+  ASSERT_EQ(run_program({"compare", file, "--run", "good"}).code, 0);
+  EXPECT_THAT(run_program({"compare", file, "--set", "train.batch=8"}).err,
+              AllOf(HasSubstr("the run good: "), HasSubstr("train.batch was 4 and is now 8")));
+  std::filesystem::remove(shop.model());
+  EXPECT_EQ(run_program({"compare", file, "--run", "good"}).code, 0);
+}
+
 TEST(Compare, GoesOnWhereItWasKilled) {
   const Workshop shop;
   const std::string file = comparison(shop);
