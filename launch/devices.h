@@ -4,7 +4,10 @@
 // that nothing else of the program asks whether they are there.
 #pragma once
 
+#include <string>
+
 #include "experiments/experiment_config.h"
+#include "launch/launcher.h"
 #include "runtime/world.h"
 
 namespace trimtab {
@@ -24,6 +27,11 @@ struct TakenDevice {
   std::string name = "cpu", id;
 };
 TakenDevice taken_device(const ExperimentConfig& config);
+
+// Which attention a GPU is to use (tests/gpu/README.md): it changes the last digits of what is computed, so
+// all ranks need the same.
+constexpr const char* kAttentionVariable = "TRIMTAB_ATTENTION";
+inline std::string chosen_attention() { return environment()(kAttentionVariable).value_or("padded"); }
 
 // What `trimtab doctor` says of devices.
 std::string device_report();

@@ -25,16 +25,15 @@ DeviceCommunicatorMaker device_communicators(const ExperimentConfig& config, con
   use_device(device_of(place.rank, place.size, visible_devices(), environment()));
   // cuDNN would build a plan for each new shape of attention, which takes a second.
   at::globalContext().setSDPUseCuDNN(false);
-  choose_attention(at::kCUDA, environment()("TRIMTAB_ATTENTION").value_or("padded"), cuda_attention(),
-                   "TRIMTAB_ATTENTION");
+  choose_attention(at::kCUDA, chosen_attention(), cuda_attention(), kAttentionVariable);
   return nccl_communicators({.deadline = deadline_of(config.mesh)});
 }
 
 TakenDevice taken_device(const ExperimentConfig& config) {
   if (config.model.device == "cpu") return {};
   const DeviceName name = current_device();
-  const std::string attention = environment()("TRIMTAB_ATTENTION").value_or("padded");
-  return {fmt::format("cuda:{} {}, NCCL {}, {} attention", name.index, name.model, nccl_version(), attention),
+  return {fmt::format("cuda:{} {}, NCCL {}, {} attention", name.index, name.model, nccl_version(),
+                      chosen_attention()),
           name.bus};
 }
 

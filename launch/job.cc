@@ -135,7 +135,10 @@ void Job::start_mpi(const MeshConfig& mesh, const std::string& folder) {
 }
 
 World Job::world(const ExperimentConfig& config) {
-  return world_of(config, device_communicators(config, place_on_host()));
+  World world = world_of(config, device_communicators(config, place_on_host()));
+  require_same_value(world.all(), fmt::format("the variable {} of the environment", kAttentionVariable),
+                     chosen_attention(), "set it on all hosts (mpirun -x), or unset it everywhere");
+  return world;
 }
 
 World Job::host_world(const ExperimentConfig& config) { return world_of(config, {}); }

@@ -45,7 +45,7 @@ class Job {
   static std::string start_folder(const std::string& output);
 
   // This rank's World, on the device that the experiment names; this outlives it. Collective. Throws
-  // ConfigError unless the mesh has exactly the job's ranks.
+  // ConfigError unless the mesh has exactly the job's ranks, and TRIMTAB_ATTENTION is the same on all.
   World world(const ExperimentConfig& config);
   // The same for host memory alone, whatever the experiment says of devices.
   World host_world(const ExperimentConfig& config);

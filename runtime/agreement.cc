@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 
 #include "runtime/check.h"
 
@@ -53,6 +54,20 @@ void require_same(Communicator& ranks, const std::string& what, const std::strin
   const std::vector<int> others = ranks_that_differ(ranks, here);
   if (others.empty()) return;
   fail_config("{} of rank {} is not that of rank {}; {}", what, fmt::join(others, ", "), ranks.members()[0],
+              remedy);
+}
+
+void require_same_value(Communicator& ranks, const std::string& what, const std::string& here,
+                        const std::string& remedy) {
+  const std::vector<std::string> all = gather_texts(ranks, here);
+  std::map<std::string, std::vector<int>> others;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (all[i] != all[0]) others[all[i]].push_back(ranks.members()[i]);
+  if (others.empty()) return;
+  std::vector<std::string> told;
+  for (const auto& [value, who] : others)
+    told.push_back(fmt::format("'{}' on rank {}", value, fmt::join(who, ", ")));
+  fail_config("{} is {}, but '{}' on rank {}; {}", what, fmt::join(told, " and "), all[0], ranks.members()[0],
               remedy);
 }
 

@@ -28,4 +28,9 @@ std::vector<int> ranks_that_differ(Communicator& ranks, const std::string& here)
 void require_same(Communicator& ranks, const std::string& what, const std::string& here,
                   const std::string& remedy);
 
+// The same for short values, which the message tells: "WHAT is 'a' on rank 1, 3 and 'b' on rank 2, but 'c' on
+// rank 0; REMEDY".
+void require_same_value(Communicator& ranks, const std::string& what, const std::string& here,
+                        const std::string& remedy);
+
 }  // namespace trimtab

@@ -162,6 +162,25 @@ TEST(Ranks, RanksWithDifferentFiles) {
   EXPECT_THAT(outcome.err, HasSubstr("the experiment of rank 1 is not that of rank 0"));
 }
 
+// It is compared without a GPU, too, since the environment is wrong in any case.
+TEST(Ranks, RanksWithDifferentAttention) {
+  const Workshop shop;
+  const auto with = [&](const std::vector<std::string>& values) {
+    std::vector<std::vector<std::string>> commands;
+    for (const std::string& value : values)
+      commands.push_back({"env", value, TRIMTAB_PROGRAM, "train", shop.experiment(), "--set", "mesh.data=2"});
+    return run_commands_on_ranks(commands);
+  };
+  const Outcome outcome = with({"TRIMTAB_ATTENTION=padded", "TRIMTAB_ATTENTION=ragged"});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("the variable TRIMTAB_ATTENTION of the environment is 'ragged' on rank 1, "
+                        "but 'padded' on rank 0; set it on all hosts"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("run/record.json")));
+  // Not to set it is to choose `padded`.
+  EXPECT_EQ(with({"TRIMTAB_ATTENTION=padded", "OTHER=1"}).code, 0);
+}
+
 // Two hosts with folders of their own, and `file` is another one in the second.
 Outcome train_in_two_folders(const Workshop& shop, const std::string& file, const std::string& other) {
   std::vector<std::vector<std::string>> commands;

@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
 
 TEST(Agreement, OneYesIsYesForAll) {
   run_ranks(Mesh(3, 1, 1), [](World& world) {
@@ -39,6 +40,17 @@ TEST(Agreement, WhoDiffersIsNamedByWorldRank) {
     } catch (const ConfigError& error) {
       EXPECT_THAT(error.what(), HasSubstr("the file of rank 3 is not that of rank 0; copy it"));
     }
+  });
+}
+
+TEST(Agreement, ValuesThatDifferAreToldWithTheirRanks) {
+  run_ranks(Mesh(4, 1, 1), [](World& world) {
+    EXPECT_NO_THROW(require_same_value(world.all(), "the size", "7", "mend it"));
+    const std::string mine[] = {"7", "8", "9 or so", "8"};
+    EXPECT_THAT(
+        [&] { require_same_value(world.all(), "the size", mine[world.rank()], "mend it"); },
+        ThrowsMessage<ConfigError>("the size is '8' on rank 1, 3 and '9 or so' on rank 2, but '7' on rank 0; "
+                                   "mend it"));
   });
 }
 
