@@ -206,7 +206,7 @@ int run(const Options& options) {
   const SourceFile source = source_of(options.file);
   // Jobs of an array start side by side.
   Job job(comparison.runs.front().config.mesh,
-          Job::start_folder(only ? only->config.output : comparison.output));
+          Job::start_files(only ? only->config.output : comparison.output));
   Console out = console(comparison.runs.front().config.train.log_seconds);
   if (options.dry_run) {
     for (const ComparedRun& run : comparison.runs) check_only(run.config, job);

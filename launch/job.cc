@@ -29,16 +29,20 @@ milliseconds milliseconds_of(double seconds) {
   return std::chrono::ceil<milliseconds>(std::chrono::duration<double>(seconds));
 }
 
-std::string watched_folder(const std::string& output) { return RunFolder(output).ranks(); }
-
-WatchOptions watch_options(const MeshConfig& mesh, const std::string& folder) {
+WatchOptions watch_options(const MeshConfig& mesh, const RankFiles& files) {
   WatchOptions options;
-  options.folder = folder;
+  options.folder = files.folder;
+  options.stays = files.stay;
   options.late = milliseconds_of(mesh.late);
   options.limit = milliseconds_of(mesh.timeout);
   options.startup_limit = milliseconds_of(mesh.startup_timeout);
   options.warn = [](const std::string& text) { TT_LOG(warning, "{}", text); };
   return options;
+}
+
+void leave(const RankFiles& files) {
+  std::error_code gone_already;
+  if (!files.stay) std::filesystem::remove_all(files.folder, gone_already);
 }
 
 void check_place(const LauncherPlace& place, const MpiSession& session) {
@@ -68,17 +72,17 @@ std::string rank_label() {
   return fmt::format("rank {}{} on {}: ", place.rank, of, host_name());
 }
 
-std::string Job::start_folder(const std::string& output) {
-  return lock_holder(output).empty() ? watched_folder(output) : "";
+RankFiles Job::start_files(const std::string& output) {
+  return {lock_holder(output).empty() ? RunFolder(output).ranks() : ""};
 }
 
-Job::Job(const ExperimentConfig& config) : Job(config.mesh, start_folder(config.output)) {}
+Job::Job(const ExperimentConfig& config) : Job(config.mesh, start_files(config.output)) {}
 
-Job::Job(const MeshConfig& mesh, const std::string& folder) {
+Job::Job(const MeshConfig& mesh, const RankFiles& files) {
   catch_stop_signals();
   place_ = find_launcher(environment());
   if (place_.starts_mpi) {
-    start_mpi(mesh, folder);
+    start_mpi(mesh, files);
     log_to("");
     check_place(place_, *session_);
     if (const int restarts = restarts_of(environment()); restarts > 0 && speaks())
@@ -105,7 +109,7 @@ void Job::log_to(const std::string& file) const {
 
 void Job::log_into(const std::string& output) {
   const int rank = session_ ? session_->rank() : 0;
-  const std::string folder = watched_folder(output);
+  const std::string folder = RunFolder(output).ranks();
   std::error_code seen_by_opening;
   std::filesystem::create_directories(folder, seen_by_opening);
   try {
@@ -118,13 +122,14 @@ void Job::log_into(const std::string& output) {
 }
 
 // MPI_Init waits for every rank, and ranks that do not come are its commonest fault.
-void Job::start_mpi(const MeshConfig& mesh, const std::string& folder) {
-  if (place_.size < 2 || folder.empty()) {
+void Job::start_mpi(const MeshConfig& mesh, const RankFiles& files) {
+  if (place_.size < 2 || files.folder.empty()) {
     session_.emplace();
     return;
   }
-  WatchOptions options = watch_options(mesh, folder);
-  options.give_up = [](const std::string& text) {  // MPI cannot end the job yet; its launcher does
+  WatchOptions options = watch_options(mesh, files);
+  options.give_up = [files](const std::string& text) {  // MPI cannot end the job yet; its launcher does
+    leave(files);
     TT_LOG(error, "{}", text);
     std::_Exit(kFailure);
   };
@@ -158,10 +163,14 @@ HostPlace Job::place_on_host() const {
 }
 
 std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& config) {
+  return watch(world, config.mesh, {RunFolder(config.output).ranks()});
+}
+
+std::unique_ptr<Watchdog> Job::watch(World& world, const MeshConfig& mesh, const RankFiles& files) {
   if (alone()) return nullptr;
-  WatchOptions options = watch_options(config.mesh, watched_folder(config.output));
+  WatchOptions options = watch_options(mesh, files);
   // Kernels that wait for other ranks would hold the process; should NCCL hang in ending them, MPI does not.
-  options.give_up = [this, &world](const std::string& text) {
+  options.give_up = [this, &world, files](const std::string& text) {
     std::promise<void> ended;
     std::future<void> done = ended.get_future();
     std::thread([&world, ended = std::move(ended)]() mutable {
@@ -169,6 +178,7 @@ std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& confi
       ended.set_value();
     }).detach();
     done.wait_for(std::chrono::seconds(5));
+    leave(files);
     session_->abort(kFailure, text);
   };
   return std::make_unique<Watchdog>(world.all(), world.activity(), host_name(), std::move(options));

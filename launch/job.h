@@ -27,22 +27,28 @@ std::string rank_label();
 // watches (the watch itself has to be agreed on), and should the watch fail.
 std::chrono::milliseconds deadline_of(const MeshConfig& mesh);
 
+// Where ranks say what they do (runtime/watchdog.h).
+struct RankFiles {
+  std::string folder;  // empty: nowhere, and nobody who is late is named
+  bool stay = true;    // else whoever ends the job removes the folder
+};
+
 // Owns MPI where a launcher started this process. An error of one rank must end the whole job: it is not
 // caught before this is gone.
 class Job {
  public:
-  // Starts MPI, and says who is late to that as `watch()` does later, with the limits of `mesh` and files in
-  // `folder` (empty: nobody is named). Throws ConfigError if a launcher without MPI started several
-  // processes: they would all be rank 0.
-  Job(const MeshConfig& mesh, const std::string& folder);
+  // Starts MPI, and says who is late to that as `watch()` does later, with the limits of `mesh`. Throws
+  // ConfigError if a launcher without MPI started several processes: they would all be rank 0.
+  Job(const MeshConfig& mesh, const RankFiles& files);
   explicit Job(const ExperimentConfig& config);
   // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other.
   ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
-  // Where the ranks of a run say how they start: "" while another job is at it, since its files are there.
-  static std::string start_folder(const std::string& output);
+  // Where the ranks of a run say how they start: nowhere while another job is at it, since its files are
+  // there.
+  static RankFiles start_files(const std::string& output);
 
   // This rank's World, on the device that the experiment names; this outlives it. Collective. Throws
   // ConfigError unless the mesh has exactly the job's ranks, and TRIMTAB_ATTENTION is the same on all.
@@ -52,8 +58,10 @@ class Job {
   // From now on what this rank logs is also in OUTPUT/ranks/rank-N.log. For whoever has the run's lock, as is
   // watch().
   void log_into(const std::string& output);
-  // Watches over `world`, which outlives it, with files in the run folder; null for one rank. Collective.
+  // Watches over `world`, which outlives it, with files in the run folder or in `files`; null for one rank.
+  // Collective.
   std::unique_ptr<Watchdog> watch(World& world, const ExperimentConfig& config);
+  std::unique_ptr<Watchdog> watch(World& world, const MeshConfig& mesh, const RankFiles& files);
   bool alone() const { return !session_ || session_->size() == 1; }
   // What rank 0 answers, on every rank. Collective.
   std::string ask_first_rank(const std::function<std::string()>& ask);
@@ -66,7 +74,7 @@ class Job {
 
  private:
   void log_to(const std::string& file) const;
-  void start_mpi(const MeshConfig& mesh, const std::string& folder);
+  void start_mpi(const MeshConfig& mesh, const RankFiles& files);
   World world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device);
 
   LauncherPlace place_;

@@ -2,6 +2,7 @@
 #include "launch/launcher.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
@@ -140,6 +141,18 @@ LauncherPlace find_launcher(const Variables& variables) {
 }
 
 int restarts_of(const Variables& variables) { return number(variables, "SLURM_RESTART_COUNT", 0); }
+
+std::string job_name(const Variables& variables) {
+  std::string name;
+  const auto job = variables("SLURM_JOB_ID"), step = variables("SLURM_STEP_ID");
+  if (const auto space = variables("PMIX_NAMESPACE"))
+    name = *space;
+  else if (job && step)
+    name = *job + "." + *step;
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return std::isalnum(c) == 0 && c != '.' && c != '-'; }, '_');
+  return name;
+}
 
 std::vector<std::string> expand_nodes(const std::string& text, const std::string& variable) {
   std::vector<std::string> out;

@@ -36,6 +36,11 @@ LauncherPlace find_launcher(const Variables& variables);
 // How often Slurm has queued this job again after it had begun; 0 outside of Slurm. Throws as above.
 int restarts_of(const Variables& variables);
 
+// What the launcher calls this job, on all ranks alike and unlike any other job of the time, as a file's
+// name;
+// "" where it does not say.
+std::string job_name(const Variables& variables);
+
 // "node[1-2,07-09],gpu-a" as Slurm writes it: node1, node2, node07 ... `variable` is for the message of what
 // it throws if it is none.
 std::vector<std::string> expand_nodes(const std::string& text, const std::string& variable);

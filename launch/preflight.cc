@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/preflight.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/experiment.h"
-#include "experiments/machine.h"
 #include "launch/console.h"
 #include "launch/devices.h"
 #include "launch/guard.h"
 #include "launch/job.h"
+#include "launch/own_folder.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
 #include "runtime/agreement.h"
@@ -77,12 +74,14 @@ ExperimentConfig config_of(const Options& options, int ranks) {
 }
 
 // The same for the checks alone: whoever is late is named soon.
-ExperimentConfig impatient(ExperimentConfig config, double timeout, const std::string& folder) {
+ExperimentConfig impatient(ExperimentConfig config, double timeout) {
   config.mesh.timeout = config.mesh.startup_timeout = timeout;
   config.mesh.late = std::max(1.0, timeout / 4);
-  config.output = folder;
   return config;
 }
+
+// Nothing is left behind.
+RankFiles passing(const OwnFolder& own) { return {own.path(), /*stay=*/false}; }
 
 // "" or why this rank has no device.
 std::string why_no_device(const ExperimentConfig& config, const Job& job) {
@@ -112,31 +111,28 @@ RankFacts facts_here(const ExperimentConfig& config, const Job& job, const std::
 }
 
 // Where not every rank has a device, the axes can move host memory only, and the fault is reported.
-PreflightReport look(Job& job, const ExperimentConfig& config, const Options& options,
-                     const std::string& mark) {
-  const ExperimentConfig quick = impatient(config, options.timeout, options.folder + "/" + mark);
+PreflightReport look(Job& job, const ExperimentConfig& config, const Options& options, const OwnFolder& own) {
+  const ExperimentConfig quick = impatient(config, options.timeout);
   const std::string no_device = why_no_device(quick, job);
   World host = job.host_world(quick);
   const std::vector<std::string> reasons = gather_texts(host.all(), no_device);
   const auto lacking = std::ranges::count_if(reasons, [](const auto& reason) { return !reason.empty(); });
   if (lacking == host.all().size()) fail_config("{}", reasons.front());
   World world = lacking > 0 ? std::move(host) : job.world(quick);
-  const auto watch = job.watch(world, quick);
+  const auto watch = job.watch(world, quick.mesh, passing(own));
   PreflightRequest request;
   request.here = facts_here(quick, job, no_device);
   request.threads = static_cast<int>(config.model.threads);
   request.folder = options.folder;
-  request.mark = mark;
+  request.mark = own.name();
   if (lacking == 0 && config.model.device == "cuda") request.device = at::kCUDA;
   return preflight(world, request);
 }
 
 // What training reads and checks before its first step, memory included.
-void check_experiment(Job& job, const ExperimentConfig& config, const std::string& watched) {
+void check_experiment(Job& job, const ExperimentConfig& config, const OwnFolder& own) {
   World world = job.world(config);
-  ExperimentConfig elsewhere = config;  // the files of the run's last ranks stay
-  elsewhere.output = watched;
-  const auto watch = job.watch(world, elsewhere);
+  const auto watch = job.watch(world, config.mesh, passing(own));
   const Experiment experiment(config, world, TrainingData::kLoad, stop_requested);
   if (!job.speaks()) return;
   for (const std::string& warning : experiment.warnings()) std::printf("warning: %s\n", warning.c_str());
@@ -144,26 +140,18 @@ void check_experiment(Job& job, const ExperimentConfig& config, const std::strin
 }
 
 int run(Options options) {
-  const std::string start = folder_of(options) + "/.preflight-start";
-  Job job(impatient({}, options.timeout, "").mesh, start);
-  const ExperimentConfig config = config_of(options, job.size());
   options.folder = folder_of(options);
+  const OwnFolder own(options.folder, ".preflight", OwnFolder::AfterFailure::kGoes);
+  Job job(impatient({}, options.timeout).mesh, passing(own));
+  const ExperimentConfig config = config_of(options, job.size());
   mesh_of(config).check_world_size(job.size());
-  const std::string mark =
-      job.ask_first_rank([] { return fmt::format(".preflight-{}-{}", host_name(), ::getpid()); });
-  const PreflightReport report = look(job, config, options, mark);
+  const PreflightReport report = look(job, config, options, own);
   if (job.speaks()) {
     std::fputs(text_of(report).c_str(), stdout);
     std::fflush(stdout);
     if (!options.json.empty()) write_file_atomically(options.json, json_of(report));
   }
-  const std::string place = options.folder + "/" + mark;
-  if (report.faults.empty() && !options.experiment.file.empty()) check_experiment(job, config, place);
-  // Each rank what it sees, since the folder may be none that they share; once nobody writes there any more.
-  job.ask_first_rank([] { return ""; });
-  std::error_code gone_already;
-  std::filesystem::remove_all(place, gone_already);
-  std::filesystem::remove_all(start, gone_already);
+  if (report.faults.empty() && !options.experiment.file.empty()) check_experiment(job, config, own);
   return report.faults.empty() ? kSuccess : kFailure;
 }
 

@@ -291,8 +291,9 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   const std::string text = fmt::format("waiting for {:.0f} s in {}: {}", waited,
                                        snapshot.operations.back().text(), known + unseen);
   if (!over) return options_.warn(text);
-  options_.give_up(fmt::format("{}; that is over mesh.{} = {:.0f} s. What each rank did last is in {}", text,
-                               starts ? "startup_timeout" : "timeout", limit, options_.folder));
+  options_.give_up(fmt::format("{}; that is over mesh.{} = {:.0f} s{}", text,
+                               starts ? "startup_timeout" : "timeout", limit,
+                               options_.stays ? ". What each rank did last is in " + options_.folder : ""));
 }
 
 std::optional<Sighting> Watchdog::sight(int rank) {

@@ -51,6 +51,7 @@ std::string late_ranks(std::span<const Sighting> ranks, double silent_limit);
 
 struct WatchOptions {
   std::string folder;  // made if need be
+  bool stays = true;   // once the job has ended, so that messages may send people there
   std::chrono::milliseconds beat{1'000};
   // Waits that are longer are mentioned, and again each time they have doubled.
   std::chrono::milliseconds late{30'000};

@@ -131,6 +131,21 @@ TEST(Launcher, TheNumberOfRestartsIsTheJobs) {
   EXPECT_EQ(restarts(kPmixStep), 2);
 }
 
+TEST(Launcher, JobsHaveNames) {
+  const auto name = [](const Map& values) {
+    return job_name([&](const std::string& variable) -> std::optional<std::string> {
+      const auto found = values.find(variable);
+      if (found == values.end()) return std::nullopt;
+      return found->second;
+    });
+  };
+  EXPECT_EQ(name({}), "");
+  EXPECT_EQ(name(kBatch), "");  // of which a script may start several
+  EXPECT_EQ(name(kStep), "17.0");
+  EXPECT_EQ(name(kPmixStep), "slurm.pmix.17.0");
+  EXPECT_EQ(name(both({{"PMIX_NAMESPACE", "prterun-node/2-99@1"}}, kPmixStep)), "prterun-node_2-99_1");
+}
+
 TEST(Launcher, ListsOfNodes) {
   const auto nodes = [](const std::string& text) { return expand_nodes(text, "LIST"); };
   EXPECT_THAT(nodes("vm"), testing::ElementsAre("vm"));

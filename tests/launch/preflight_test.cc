@@ -15,9 +15,11 @@ namespace trimtab::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 using Json = nlohmann::json;
 
 class Preflight : public ::testing::Test {
@@ -27,10 +29,10 @@ class Preflight : public ::testing::Test {
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
-  // Names of what is in the shared folder.
-  std::vector<std::string> left() const {
+  // Names of what is in the folder.
+  std::vector<std::string> left(const std::string& folder = "shared") const {
     std::vector<std::string> out;
-    for (const auto& entry : std::filesystem::directory_iterator(shop_.path("shared")))
+    for (const auto& entry : std::filesystem::directory_iterator(shop_.path(folder)))
       out.push_back(entry.path().filename());
     return out;
   }
@@ -82,6 +84,7 @@ TEST_F(Preflight, OnEightRanksWithTheExperiment) {
   EXPECT_THAT(outcome.out,
               AllOf(HasSubstr("8 ranks on 1 host"), HasSubstr("no fault"), HasSubstr("fits into memory")));
   EXPECT_FALSE(std::filesystem::exists(shop_.path("run/ranks")));
+  EXPECT_THAT(left("run"), Not(Contains(StartsWith(".preflight"))));
 }
 
 TEST_F(Preflight, RanksAreReplicasIfNothingIsSaid) {
@@ -104,6 +107,7 @@ TEST_F(Preflight, VersionsThatDiffer) {
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("FIRST FAULT: rank 3 on "),
                                  HasSubstr("versions: trimtab is 9.9.9 on rank 3, but ")));
+  EXPECT_THAT(left(), IsEmpty());
 }
 
 TEST_F(Preflight, AFolderThatIsNotShared) {
@@ -119,12 +123,15 @@ TEST_F(Preflight, AFolderThatIsNotShared) {
                                            ": shared folder: " + shop_.path("one/runs") +
                                            ": what rank 1 wrote there is not seen here"),
                                  HasSubstr("also: rank 1"), HasSubstr("a file system that all hosts share")));
+  for (const char* folder : {"one/runs", "two/runs"}) EXPECT_THAT(left(folder), IsEmpty());
 }
 
 TEST_F(Preflight, ARankThatHangsIsNamed) {
   const Outcome outcome = run_faulty_on_ranks(4, "1 stop", arguments({"--timeout", "4"}));
   EXPECT_EQ(outcome.code, 1) << outcome.err;
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("ends the job"), HasSubstr("rank 1 on " + host_name())));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("ends the job"), HasSubstr("rank 1 on " + host_name()),
+                                 Not(HasSubstr("did last is in"))));
+  EXPECT_THAT(left(), IsEmpty());
   EXPECT_THAT(processes_left(shop_.path("shared")), IsEmpty());
 }
 
@@ -132,6 +139,7 @@ TEST_F(Preflight, RequestsThatCannotBeHad) {
   Outcome outcome = run_on_ranks(2, arguments({"--set", "mesh.pipe=3"}));
   EXPECT_EQ(outcome.code, 2) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("mesh"));
+  EXPECT_THAT(left(), IsEmpty());
   outcome = run_program(arguments({"--set", "train.steps=3"}));
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("train"));
@@ -143,6 +151,7 @@ TEST_F(Preflight, AnExperimentThatDoesNotFitIntoTheMemoryOfOneRank) {
   EXPECT_EQ(outcome.code, 2) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("no fault"));
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("rank 1 of 2 on " + host_name()), HasSubstr("memory")));
+  EXPECT_THAT(left("run"), Not(Contains(StartsWith(".preflight"))));
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ struct Watched {
   std::vector<std::string> files;
 };
 
-Watched watch_a_late_rank(const std::string& folder, std::chrono::milliseconds limit) {
+Watched watch_a_late_rank(const std::string& folder, std::chrono::milliseconds limit, bool stays = true) {
   Watched out;
   std::promise<std::string> spoken;
   std::future<std::string> heard = spoken.get_future();
@@ -97,6 +97,7 @@ Watched watch_a_late_rank(const std::string& folder, std::chrono::milliseconds l
     WatchOptions options;
     options.folder = folder;
     options.beat = 10ms;
+    options.stays = stays;
     options.late = limit == 0ms ? 60ms : 1h;
     options.limit = options.startup_limit = limit;
     const auto say = [&](const std::string& text) {
@@ -132,6 +133,12 @@ TEST(Watchdog, EndsTheJobAtTheLimit) {
   EXPECT_THAT(watch_a_late_rank(folder.file("ranks"), 60ms).said,
               AllOf(HasSubstr("rank 1 on node-a has computed for "), HasSubstr("mesh.timeout"),
                     HasSubstr(folder.file("ranks"))));
+}
+
+TEST(Watchdog, SendsNobodyToAFolderThatGoes) {
+  const TempFolder folder;
+  EXPECT_THAT(watch_a_late_rank(folder.file("ranks"), 60ms, /*stays=*/false).said,
+              AllOf(HasSubstr("mesh.timeout"), Not(HasSubstr(folder.file("ranks")))));
 }
 
 // Rank 1 waits, and so does rank 0, always for nine tenths as long: its file is written here.
