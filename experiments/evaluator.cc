@@ -8,6 +8,7 @@
 #include "data/labels.h"
 #include "data/majority.h"
 #include "runtime/check.h"
+#include "runtime/sha256.h"
 
 namespace trimtab {
 namespace {
@@ -28,6 +29,23 @@ Questions questions_of(const TextRecipe& recipe, const std::vector<TextExample>&
   return {recipe, tokenised.store, all, std::move(options)};
 }
 
+// The length of each text is in it, so that no two rows come to the same bytes.
+std::string hash_of(const std::vector<TextExample>& examples) {
+  Sha256 sha;
+  const auto add = [&](const std::string& text) {
+    sha.update(fmt::format("{}:", text.size()));
+    sha.update(text);
+  };
+  for (const TextExample& example : examples) {
+    for (const std::string* text :
+         {&example.input, &example.target, &example.id, &example.group, &example.label})
+      add(*text);
+    sha.update(fmt::format("{} of part {}:", example.references.size(), example.part));
+    for (const std::string& reference : example.references) add(reference);
+  }
+  return sha.hex();
+}
+
 }  // namespace
 
 Evaluator::Evaluator(const Task& task, const TextRecipe& recipe, std::vector<TextExample> examples,
@@ -35,6 +53,7 @@ Evaluator::Evaluator(const Task& task, const TextRecipe& recipe, std::vector<Tex
     : task_(task),
       examples_(std::move(examples)),
       counts_(tokenised.counts),
+      data_hash_(hash_of(examples_)),
       has_targets_(std::ranges::all_of(examples_, is_labelled)),
       lanes_(options.lane_of ? 1 : options.lane_positions.size()),
       questions_(questions_of(recipe, examples_, tokenised, std::move(options))) {

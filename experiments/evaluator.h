@@ -46,6 +46,8 @@ class Evaluator {
   // Whether every example has a target.
   bool has_targets() const { return has_targets_; }
   const Task& task() const { return task_; }
+  // SHA-256 of what is asked and of what is right.
+  const std::string& data_hash() const { return data_hash_; }
   const std::vector<TextExample>& examples() const { return examples_; }
   // What trimming took away.
   const RecipeCounts& counts() const { return counts_; }
@@ -54,6 +56,7 @@ class Evaluator {
   const Task& task_;
   std::vector<TextExample> examples_;
   RecipeCounts counts_;
+  std::string data_hash_;
   bool has_targets_;
   std::optional<double> majority_;
   std::size_t lanes_ = 1;

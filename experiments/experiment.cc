@@ -243,8 +243,7 @@ void Experiment::check_same_settings() {
 
 void Experiment::check_same_files() {
   Communicator& all = world_.all();
-  const std::string place = std::filesystem::absolute(config_.model.weights);
-  base_hash_ = shared_hash(all, place, [&] { return weights_hash(model_->weights()); });
+  base_hash_ = shared_hash(all, config_.model.weights, [&] { return weights_hash(model_->weights()); });
   require_same(all, "the file of weights", base_hash_, "copy model.weights to every host again");
   if (prompts_) {
     require_same(all, "the list of prompts", prompts_->identity(),
@@ -382,15 +381,25 @@ AnswerOptions Experiment::answer_options() const {
   return options;
 }
 
+// Each rank asks its own rows and scores all answers.
+const Evaluator& Experiment::checked_evaluator(const std::string& name, AnswerOptions options) {
+  const bool is_new = !scored_->has_evaluator(name);
+  const Evaluator& evaluator = scored_->evaluator(name, std::move(options));
+  if (is_new)
+    require_same(world_.all(), fmt::format("the split '{}'", name), evaluator.data_hash(),
+                 "its rows differ: copy the files of the task to every host again");
+  return evaluator;
+}
+
 const Evaluator& Experiment::evaluator(const std::string& name) {
-  return scored_->evaluator(name, answer_options());
+  return checked_evaluator(name, answer_options());
 }
 
 const Evaluator& Experiment::evaluator(const std::string& name,
                                        std::function<std::int32_t(const TextExample&)> lane_of) {
   AnswerOptions options = answer_options();
   options.lane_of = std::move(lane_of);
-  return scored_->evaluator(name, std::move(options));
+  return checked_evaluator(name, std::move(options));
 }
 
 }  // namespace trimtab

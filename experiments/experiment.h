@@ -107,13 +107,16 @@ class Experiment {
   const std::vector<std::string>& scored_splits() const { return scored_->names(); }
   // How the model answers: generates or ranks, through the lanes of the method.
   AnswerOptions answer_options() const;
-  // Of a split, or of an entry of evaluate.transfer. Read on first use.
+  // Of a split, or of an entry of evaluate.transfer. Read on first use, by all ranks, which must find the
+  // same rows.
   const Evaluator& evaluator(const std::string& name);
   // The same, each example through its own lane.
   const Evaluator& evaluator(const std::string& name,
                              std::function<std::int32_t(const TextExample&)> lane_of);
 
  private:
+  // Compares its rows on all ranks when it is made, hence collective.
+  const Evaluator& checked_evaluator(const std::string& name, AnswerOptions options);
   // A stage, and the method whose adapters are in it.
   struct FrozenModel {
     std::unique_ptr<ModelStage> stage;

@@ -2,6 +2,7 @@
 #include "experiments/folder_check.h"
 
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBytes = 1 << 20;
+constexpr const char* kShare = "put the run folder on a file system that all hosts share, under one path";
 
 std::string file_of(const std::string& place, int rank) { return fmt::format("{}/rank-{}", place, rank); }
 
@@ -68,15 +70,43 @@ FolderCheck check_shared_folder(Communicator& all, const std::string& folder, co
   }
   const std::vector<int> missing = unseen(place, mark, wanted, Clock::now() + patience);
   if (out.fault.empty() && !missing.empty())
-    out.fault = fmt::format(
-        "{}: what rank{} {} wrote there is not seen here; put the run folder on a file system that all hosts "
-        "share, under one path",
-        std::filesystem::absolute(folder).string(), missing.size() == 1 ? "" : "s", fmt::join(missing, ", "));
+    out.fault = fmt::format("{}: what rank{} {} wrote there is not seen here; {}",
+                            std::filesystem::absolute(folder).string(), missing.size() == 1 ? "" : "s",
+                            fmt::join(missing, ", "), kShare);
   std::error_code error;
   const auto space = std::filesystem::space(folder, error);
   if (!error) out.free_bytes = space.available;
   all.barrier();  // nobody removes what another one still looks for
   return out;
+}
+
+void require_shared_folder(Communicator& all, const std::string& folder, std::chrono::milliseconds patience) {
+  if (all.size() == 1) return;
+  // A name that was never asked for, since file systems of networks remember for a while what was not there.
+  const std::string mark = text_of_rank(
+      all, fmt::format(".seen-by-all-{}-{}", ::getpid(), Clock::now().time_since_epoch().count()));
+  const std::filesystem::path file = std::filesystem::path(folder) / mark;
+  std::string fault;
+  if (all.rank() == 0) try {
+      std::filesystem::create_directories(folder);
+      write_file_atomically(file, mark);
+    } catch (const std::exception& error) {
+      fault = error.what();
+    }
+  fault = text_of_rank(all, fault);
+  if (!fault.empty()) fail("{}", fault);
+  const auto end = Clock::now() + patience;
+  while (!std::filesystem::exists(file) && Clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::vector<std::string> seen = gather_texts(all, std::filesystem::exists(file) ? "yes" : "no");
+  if (all.rank() == 0) std::filesystem::remove(file);
+  std::vector<std::string> blind;
+  for (std::size_t rank = 0; rank < seen.size(); ++rank)
+    if (seen[rank] == "no") blind.push_back(std::to_string(rank));
+  if (!blind.empty())
+    fail_config("output: {}: what rank 0 writes there is not seen by rank{} {}; {}",
+                std::filesystem::absolute(folder).string(), blind.size() == 1 ? "" : "s",
+                fmt::join(blind, ", "), kShare);
 }
 
 }  // namespace trimtab

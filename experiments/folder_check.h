@@ -23,4 +23,9 @@ struct FolderCheck {
 FolderCheck check_shared_folder(Communicator& all, const std::string& folder, const std::string& mark,
                                 std::chrono::milliseconds patience = std::chrono::seconds(3));
 
+// Throws ConfigError on every rank, naming those that do not see in FOLDER what rank 0 writes there: a run
+// whose ranks have folders of their own would go on from different states. Collective over `all`.
+void require_shared_folder(Communicator& all, const std::string& folder,
+                           std::chrono::milliseconds patience = std::chrono::seconds(5));
+
 }  // namespace trimtab

@@ -59,8 +59,11 @@ struct RunRecord {
   std::string base_hash_before, base_hash_after;  // the latter only once the run has ended
   std::int64_t base_parameters = 0;
   std::int64_t trained_parameters = 0;
-  std::string mesh;         // "data 2 x pipe 1 x tensor 1"; "" for records of older programs
-  TrafficCounters traffic;  // of rank 0, by purpose, in the training steps of this process
+  std::string mesh;  // "data 2 x pipe 1 x tensor 1"; "" for records of older programs
+  // Of rank 0 in the steps of the process that made the last of them: by purpose in passes and updates, and
+  // all together in what comes after an update (agreement to go on, journal, comparing replicas).
+  TrafficCounters traffic;
+  TrafficCount between_steps;
   std::int64_t traffic_steps = 0;
   std::int64_t steps = 0;       // made
   std::int64_t best_step = -1;  // -1: none yet

@@ -30,6 +30,7 @@ class ScoredSplits {
 
   // Tokenised on first use. `options` without a ranking.
   const Evaluator& evaluator(const std::string& name, AnswerOptions options);
+  bool has_evaluator(const std::string& name) const { return evaluators_.contains(name); }
 
  private:
   struct Scored {

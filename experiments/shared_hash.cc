@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "experiments/machine.h"
 #include "runtime/agreement.h"
@@ -12,9 +14,11 @@
 
 namespace trimtab {
 
-std::string shared_hash(Communicator& all, const std::string& place,
+std::string shared_hash(Communicator& all, const std::string& path,
                         const std::function<std::string()>& hash) {
-  const std::string here = host_name() + ':' + place;
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) fail("{}: cannot be read: {}", path, std::strerror(errno));
+  const std::string here = fmt::format("{}:{}:{}", host_name(), file.st_dev, file.st_ino);
   const std::vector<std::string> places = gather_texts(all, here);
   const auto first = std::ranges::find(places, here) - places.begin();
   return gather_texts(all, first == all.rank() ? hash() : "")[static_cast<std::size_t>(first)];
@@ -22,11 +26,7 @@ std::string shared_hash(Communicator& all, const std::string& place,
 
 std::string program_hash(Communicator& all) {
   constexpr const char* kProgram = "/proc/self/exe";
-  struct stat file {};
-  if (::stat(kProgram, &file) != 0) fail("{} cannot be read: is /proc mounted?", kProgram);
-  // Not by its path: a program that was replaced while it ran is another one.
-  return shared_hash(all, fmt::format("{}:{}", file.st_dev, file.st_ino),
-                     [] { return sha256_file(kProgram); });
+  return shared_hash(all, kProgram, [] { return sha256_file(kProgram); });
 }
 
 }  // namespace trimtab

@@ -11,10 +11,10 @@
 
 namespace trimtab {
 
-// What `hash` returns on the first of the ranks that have this rank's host and `place`, which names a file
-// there; the others do not call it.
-std::string shared_hash(Communicator& all, const std::string& place,
-                        const std::function<std::string()>& hash);
+// What `hash` returns on the first of the ranks for which `path` leads to the same file or folder of the same
+// host as for this one; the others do not call it. Not by the path: it may have been replaced meanwhile, or
+// lead elsewhere in a container. Throws Error if nothing is there.
+std::string shared_hash(Communicator& all, const std::string& path, const std::function<std::string()>& hash);
 
 // SHA-256 of the program that this rank runs.
 std::string program_hash(Communicator& all);

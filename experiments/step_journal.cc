@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "experiments/folder_check.h"
 #include "runtime/agreement.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
@@ -131,6 +132,7 @@ void StepJournal::remove() {
 }
 
 std::unique_ptr<Checkpoint> newest_state(const RunFolder& folder, World& world, std::string& passed_over) {
+  require_shared_folder(world.all(), folder.path());
   const std::string path =
       text_of_rank(world.all(), world.rank() == 0 ? newest_path(folder, passed_over) : "");
   return path.empty() ? nullptr : std::make_unique<Checkpoint>(path);

@@ -48,8 +48,9 @@ class StepJournal {
 };
 
 // The newest whole state of a run: its last checkpoint, or a file of the journal with more steps; null if
-// there is none. Rank 0 chooses for all ranks, collectively. `passed_over` says which files are damaged.
-// Throws Error for a damaged checkpoint beside which no file of the journal is whole.
+// there is none. Rank 0 chooses for all ranks, collectively, and all must see its folder. `passed_over` says
+// which files are damaged. Throws Error for a damaged checkpoint beside which no file of the journal is
+// whole.
 std::unique_ptr<Checkpoint> newest_state(const RunFolder& folder, World& world, std::string& passed_over);
 
 }  // namespace trimtab

@@ -32,6 +32,29 @@ TrainStepOptions step_options(const Experiment& experiment) {
   return {experiment.dropout(), train.z_loss, static_cast<std::uint64_t>(train.seed)};
 }
 
+// Adds to `count` what this rank sends while it lives, whatever the purpose.
+class CountedTraffic {
+ public:
+  CountedTraffic(World& world, TrafficCount& count)
+      : world_(world), count_(count), before_(world.traffic()) {}
+  ~CountedTraffic() {
+    TrafficCounters sent = world_.traffic();
+    sent -= before_;
+    for (const TrafficCount& of_purpose : sent.counts) {
+      count_.calls += of_purpose.calls;
+      count_.messages += of_purpose.messages;
+      count_.bytes += of_purpose.bytes;
+    }
+  }
+  CountedTraffic(const CountedTraffic&) = delete;
+  CountedTraffic& operator=(const CountedTraffic&) = delete;
+
+ private:
+  World& world_;
+  TrafficCount& count_;
+  TrafficCounters before_;
+};
+
 double mean(const double* first, std::int64_t count) {
   return std::accumulate(first, first + count, 0.0) / static_cast<double>(count);
 }
@@ -78,6 +101,9 @@ Trainer::Trainer(Experiment& experiment, Console& console)
     record_.peak_memory = record->peak_memory;
     checkpoints_.go_on_from(record->checkpoints);
     record_.journal = record->journal;
+    record_.traffic = record->traffic;
+    record_.between_steps = record->between_steps;
+    record_.traffic_steps = record->traffic_steps;
   }
   if (newest_) resume(*newest_);
   newest_.reset();
@@ -204,6 +230,7 @@ Trainer::Next Trainer::before_step(const std::function<bool()>& should_stop) {
 }
 
 bool Trainer::stop_agreed(const std::function<bool()>& should_stop) {
+  const CountedTraffic counted(experiment_.world(), record_.between_steps);
   return any_of(experiment_.world().all(), should_stop && should_stop());
 }
 
@@ -227,6 +254,12 @@ Trainer::Step Trainer::begin_step() {
   step_clock_ = Stopwatch();
   const Timed timed(step_clock_);
   experiment_.world().activity().begin_step(info_.step);
+  if (!steps_here_) {
+    record_.traffic = {};  // a process before this one may have had another mesh
+    record_.between_steps = {};
+    record_.traffic_steps = 0;
+    steps_here_ = true;
+  }
   return {experiment_.train_micro_batches(info_.step), train_step_.begin(info_.step)};
 }
 
@@ -248,6 +281,7 @@ void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCos
   record_.traffic += world.traffic();
   record_.traffic -= before;
   ++record_.traffic_steps;
+  const CountedTraffic between(world, record_.between_steps);
   log_step(step, sums, rate);
   ++info_.step;
   if (config.train.compare_every > 0 && info_.step % config.train.compare_every == 0) compare_replicas();
@@ -278,6 +312,9 @@ void Trainer::log_step(const Step& step, const StepTotals& sums, double rate) {
   if (n % train.log_every == 0 || n + 1 == train.steps) {
     std::int64_t input_tokens = 0;
     for (const MicroBatch& batch : step.batches) input_tokens += batch.encoder.tokens();
+    Communicator& data = experiment_.world().along(Axis::kData);
+    if (data.size() > 1)
+      data.all_reduce({&input_tokens, 1, DType::kInt64}, ReduceOp::kSum, Traffic::kControl);
     nlohmann::ordered_json values = {{"loss", loss},
                                      {"target_tokens", sums.tokens},
                                      {"tokens", sums.tokens + input_tokens},

@@ -88,6 +88,7 @@ class Trainer {
   Movement movement_;
   CheckpointInfo info_;
   RunRecord record_;
+  bool steps_here_ = false;                                 // whether this process has made one
   Stopwatch clock_, step_clock_;                            // of the run in all its parts, and of a step
   std::pair<std::int64_t, std::int64_t> saved_ = {-1, -1};  // steps made and scored in last.h5
   std::vector<double> losses_;                              // per token, of the steps of this process

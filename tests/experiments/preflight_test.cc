@@ -82,6 +82,33 @@ TEST(Preflight, AFolderThatCannotBeMade) {
   });
 }
 
+TEST(RunFolders, OneThatAllShare) {
+  const TempFolder folder;
+  run_ranks(Mesh(4, 1, 1), [&](World& world) {
+    EXPECT_NO_THROW(require_shared_folder(world.all(), folder.file("shared")));
+  });
+  EXPECT_TRUE(std::filesystem::is_empty(folder.file("shared")));
+}
+
+TEST(RunFolders, OneOfARankItself) {
+  const TempFolder folder;
+  run_ranks(Mesh(3, 1, 1), [&](World& world) {
+    const std::string own = folder.file(world.rank() == 2 ? "other" : "shared");
+    EXPECT_THAT([&] { require_shared_folder(world.all(), own, std::chrono::milliseconds(50)); },
+                testing::ThrowsMessage<ConfigError>(
+                    AllOf(HasSubstr(own), HasSubstr("not seen by rank 2; put the run folder"))));
+  });
+}
+
+TEST(RunFolders, OneThatCannotBeMade) {
+  const TempFolder folder;
+  const std::string file = folder.write("file", "no folder");
+  run_ranks(Mesh(2, 1, 1), [&](World& world) {
+    EXPECT_THAT([&] { require_shared_folder(world.all(), file); },
+                testing::ThrowsMessage<Error>(HasSubstr(file)));
+  });
+}
+
 // Three ranks on two hosts, as they would tell of themselves.
 std::vector<RankFacts> three_ranks() {
   std::vector<RankFacts> out(3);

@@ -95,6 +95,8 @@ TEST(Ranks, EveryMeshTrainsWhatOneProcessTrains) {
     EXPECT_EQ(record.at("scores"), one.at("scores")) << layout.name;
     EXPECT_EQ(record.at("base_sha256_before"), record.at("base_sha256_after"));
     // Of what is trained, only its gradient goes to other replicas: 4 * 16 numbers, loss and count.
+    EXPECT_EQ(values(shop, layout.name, "train", "tokens"), values(shop, "one", "train", "tokens"));
+    EXPECT_EQ(record.at("traffic").at("between_steps").at("bytes") > 0, layout.name != "one_sp");
     const Json gradient = record.at("traffic").at("gradient");
     EXPECT_EQ(gradient.at("calls"), layout.data > 1 ? kSteps : 0) << layout.name;
     EXPECT_EQ(gradient.at("bytes"), layout.data > 1 ? kSteps * 4 * (4 * 16 + 4) : 0) << layout.name;
@@ -182,16 +184,20 @@ TEST(Ranks, RanksWithDifferentAttention) {
 }
 
 // Two hosts with folders of their own, and `file` is another one in the second.
-Outcome train_in_two_folders(const Workshop& shop, const std::string& file, const std::string& other) {
+Outcome train_in_two_folders(const Workshop& shop, const std::string& file, const std::string& other,
+                             const std::vector<std::string>& more = {}) {
   std::vector<std::vector<std::string>> commands;
   for (const std::string place : {"one", "two"}) {
     std::filesystem::create_directories(shop.path(place));
-    for (const std::string name : {"model.h5", "spiece.model", "train.jsonl"})
+    for (const std::string name : {"model.h5", "spiece.model", "train.jsonl", "dev.jsonl"})
       std::filesystem::copy(shop.path(place == "two" && name == file ? other : name),
                             shop.path(place + "/" + name));
-    commands.push_back(
-        program_in(shop.path(place), {"train", shop.experiment(), "--set", "mesh.data=2", "--set",
-                                      "model.weights=model.h5", "--set", "task.train=train.jsonl"}));
+    std::vector<std::string> arguments = {
+        "train", shop.experiment(),          "--set", "mesh.data=2",
+        "--set", "model.weights=model.h5",   "--set", "task.train=train.jsonl",
+        "--set", "task.validation=dev.jsonl"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    commands.push_back(program_in(shop.path(place), arguments));
   }
   return run_commands_on_ranks(commands);
 }
@@ -223,6 +229,28 @@ TEST(Ranks, RanksWithDifferentRows) {
   EXPECT_EQ(outcome.code, 2) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("the split 'train' of rank 1 is not that of rank 0; its rows differ"));
   EXPECT_FALSE(std::filesystem::exists(shop.path("run/last.h5")));
+}
+
+// Without this the replicas score each other's answers against other rows.
+TEST(Ranks, RanksWithDifferentRowsToScore) {
+  const Workshop shop;
+  std::string rows = shop.read("dev.jsonl");
+  const std::size_t end = rows.find('\n') + 1;
+  shop.write("other.jsonl", rows.substr(end) + rows.substr(0, end));
+  const Outcome outcome = train_in_two_folders(shop, "dev.jsonl", "other.jsonl");
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("the split 'validation' of rank 1 is not that of rank 0; its rows differ"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("run/last.h5")));
+}
+
+TEST(Ranks, RanksWithRunFoldersOfTheirOwn) {
+  const Workshop shop;
+  const Outcome outcome = train_in_two_folders(shop, "", "", {"--set", "output=own"});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("one/own: what rank 0 writes there is not seen by rank 1"),
+                                 HasSubstr("a file system that all hosts share")));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("one/own/last.h5")));
 }
 
 // Every sum that Adafactor takes over a whole matrix is at work: factored moments, clipping by RMS, scaling

@@ -151,6 +151,10 @@ TEST(RunFolder, SaysWhatSavingCostInAllPartsOfTheRun) {
   ASSERT_EQ(record.at("peak_memory_bytes_of_ranks").size(), 2);
   for (const Json& peak : record.at("peak_memory_bytes_of_ranks"))
     EXPECT_GT(peak.get<std::uint64_t>(), std::uint64_t{64} << 20);
+  // The command that finds nothing left to do makes no steps, whose traffic would be other.
+  ASSERT_EQ(run_on_ranks(2, on_two_ranks(shop)).code, 0);
+  EXPECT_EQ(Json::parse(shop.read("run/record.json")).at("traffic"), record.at("traffic"));
+  EXPECT_EQ(record.at("traffic").at("steps"), 6);
   auto longer = on_two_ranks(shop);
   longer.insert(longer.end(), {"--set", "train.steps=8"});
   ASSERT_EQ(run_on_ranks(2, longer).code, 0);

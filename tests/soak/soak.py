@@ -157,6 +157,8 @@ def run(args, folder, fault=None, at=0.0, rng=None):
     seconds = None
     if fault:
         wait_for(args, job, folder, at)
+        while not ranks_of(folder) and job.poll() is None:  # there is none to harm yet
+            time.sleep(0.02)
         # Who is stopped, or cut off, while MPI starts is its launcher's matter: nothing of ours runs yet.
         while (FAULTS[fault] in (Harm.stop_rank, Harm.cut_link) and job.poll() is None
                and len(list(folder.glob("ranks/*.txt"))) < args.ranks):
