@@ -7,9 +7,9 @@
 
 #include "experiments/ensemble.h"
 #include "experiments/experiment.h"
+#include "launch/beside_run.h"
 #include "launch/console.h"
 #include "launch/guard.h"
-#include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/submission_files.h"
 #include "launch/trained_arguments.h"
@@ -202,14 +202,7 @@ int run(const Options& options) {
   if (!options.submission.empty() && prompts.size() > 1 && !options.ensemble && !options.by_task)
     fail_config("--submission: {} --prompt; name one, or --ensemble", prompts.size());
   const ExperimentConfig config = options.experiment.load();
-  Job job(config);
-  World world = job.world(config);
-  const auto watch = job.watch(world, config);
-  try {
-    return score(options, config, prompts, world);
-  } catch (const Interrupted&) {
-    return kInterrupted;
-  }
+  return run_beside(config, "evaluate", [&](World& world) { return score(options, config, prompts, world); });
 }
 
 }  // namespace

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "experiments/experiment.h"
+#include "launch/beside_run.h"
 #include "launch/console.h"
 #include "launch/guard.h"
-#include "launch/job.h"
 #include "launch/launcher.h"
 #include "launch/signals.h"
 #include "launch/trained_arguments.h"
@@ -141,14 +141,8 @@ int run(const Options& options) {
   // Before the job begins, so that nobody waits for whoever writes the rows.
   Rows rows;
   if (known_place().rank == 0) rows = read_rows(reader);
-  Job job(config);
-  World world = job.world(config);
-  const auto watch = job.watch(world, config);
-  try {
-    return answer(options, config, std::move(rows), world);
-  } catch (const Interrupted&) {
-    return kInterrupted;
-  }
+  return run_beside(config, "predict",
+                    [&](World& world) { return answer(options, config, std::move(rows), world); });
 }
 
 }  // namespace

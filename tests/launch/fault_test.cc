@@ -151,6 +151,20 @@ INSTANTIATE_TEST_SUITE_P(
                       Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
     [](const auto& tested) { return tested.param.name; });
 
+TEST(Evaluating, KeepsWhatItsRanksDidWhenItFails) {
+  const Workshop shop;
+  ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
+  const Outcome outcome = run_faulty_on_ranks(2, "1 start-up/operation 12 stop",
+                                              {"evaluate", shop.experiment(), "--set", "mesh.data=2", "--set",
+                                               "mesh.timeout=4", "--set", "mesh.startup_timeout=4"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("What each rank did last is in " + shop.path("run/ranks/evaluate-")));
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(shop.path("run/ranks")))
+    found += std::filesystem::exists(entry.path() / "rank-1.txt");
+  EXPECT_EQ(found, 1);
+}
+
 // One bit of one rank, which no loss shows: replicas are compared after steps 2, 4 and 6, along both axes
 // each time.
 struct Astray {

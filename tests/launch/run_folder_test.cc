@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "experiments/run_lock.h"
 #include "launch/program.h"
@@ -90,6 +91,35 @@ TEST(RunFolder, IsLeftAloneByAStartThatIsRefused) {
   EXPECT_EQ(shop.read("run/ranks/rank-0.txt"), "of the run that runs");
   for (const char* name : {"ranks/rank-1.txt", "ranks/rank-0.log", "ranks/rank-1.log", "environment.json"})
     EXPECT_FALSE(std::filesystem::exists(shop.path("run/") + name)) << name;
+}
+
+// While the run trains on, and after it: its files are what is known of its ranks.
+TEST(RunFolder, IsLeftAloneByThoseWhoOnlyReadIt) {
+  const Workshop shop;
+  ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
+  const auto names = [&] {
+    std::set<std::string> out;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(shop.path("run/ranks")))
+      out.insert(entry.path());
+    return out;
+  };
+  auto lock = try_lock_run(shop.path("run"));
+  ASSERT_TRUE(lock);
+  for (const char* rank : {"0", "1"})
+    shop.write(std::string("run/ranks/rank-") + rank + ".txt", "of the run");
+  const std::set<std::string> before = names();
+  const std::string log = shop.read("run/ranks/rank-0.log");
+  for (const bool trains : {true, false}) {
+    if (!trains) lock.reset();
+    for (const char* verb : {"evaluate", "predict"}) {
+      const Outcome read = run_on_ranks(2, {verb, shop.experiment(), "--set", "mesh.data=2"}, "a song\n");
+      EXPECT_EQ(read.code, 0) << read.err;
+      EXPECT_EQ(names(), before);
+      for (const char* rank : {"0", "1"})
+        EXPECT_EQ(shop.read(std::string("run/ranks/rank-") + rank + ".txt"), "of the run") << verb;
+      EXPECT_EQ(shop.read("run/ranks/rank-0.log"), log);
+    }
+  }
 }
 
 TEST(RunFolder, OfAJobOfAnArrayIsItsOwn) {
