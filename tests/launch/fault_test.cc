@@ -154,7 +154,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Evaluating, KeepsWhatItsRanksDidWhenItFails) {
   const Workshop shop;
   ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
-  const Outcome outcome = run_faulty_on_ranks(2, "1 decoding 1 stop",
+  const Outcome outcome = run_faulty_on_ranks(2, "1 start-up/operation 12 stop",
                                               {"evaluate", shop.experiment(), "--set", "mesh.data=2", "--set",
                                                "mesh.timeout=4", "--set", "mesh.startup_timeout=4"});
   EXPECT_EQ(outcome.code, 1) << outcome.err;
