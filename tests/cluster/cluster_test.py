@@ -23,7 +23,7 @@ import hosts as cluster
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
 LOST = 6  # seconds after which a host that does not answer is lost
-MESHES = {1: "{}", 2: "{data: 2}", 4: "{data: 2, pipe: 2}"}
+MESHES = {1: "{}", 2: "{data: 2}", 4: "{data: 2, pipe: 2}"}  # of a rank a host
 KEPT = ("last.h5", "best.h5")
 
 
@@ -32,9 +32,9 @@ def require(fact, text):
         sys.exit(f"FAILED: {text}")
 
 
-def training(args, ranks):
+def training(args, mesh):
     """Arguments of trimtab. `output` is relative, since it is part of what is saved."""
-    sets = ["output=run", f"mesh={MESHES[ranks]}", "train.steps=20", "train.batch=8", "train.micro_batch_tokens=160",
+    sets = ["output=run", f"mesh={mesh}", "train.steps=20", "train.batch=8", "train.micro_batch_tokens=160",
             "train.evaluate_every=10", "train.checkpoint_every=7", "train.dropout=0.1", "train.journal=on", "train.log_every=1",
             "task.max_validation=16", "task.max_test=16", "model.threads=1", "mesh.late=2", "mesh.timeout=60",
             f"model.weights={ROOT}/experiments/pretrain/small-t5.h5", f"text.cache={args.undisturbed}/cache"]
@@ -55,18 +55,18 @@ def require_alike(found, wanted):
 
 
 class Job:
-    """A job of one rank a host, started on the first as a user would."""
+    """A job of one rank a host, or of some on each, started on the first as a user would."""
 
-    def __init__(self, args, hosts, folder, wrapper=()):
-        self.args, self.hosts, self.folder = args, hosts, folder
-        self.ranks = len(hosts.names)
+    def __init__(self, args, hosts, folder, mesh=None, per_host=1):
+        self.args, self.hosts, self.folder, self.per_host = args, hosts, folder, per_host
+        self.ranks = per_host * len(hosts.names)
         self.log = folder.parent / "log"
-        self.command = [*wrapper, ROOT / "launch/mpirun.sh", *training(args, self.ranks)]
+        self.command = [ROOT / "launch/mpirun.sh", *training(args, mesh or MESHES[self.ranks])]
         self.process = None
 
     def start(self):
         environment = {**self.hosts.environment(), "trimtab": str(self.args.program), "ranks": str(self.ranks), "lost": str(LOST),
-                       "hosts": ",".join(f"{name}:1" for name in self.hosts.names)}
+                       "hosts": ",".join(f"{name}:{self.per_host}" for name in self.hosts.names)}
         with self.log.open("w") as log:
             self.process = self.hosts.popen("h1", self.command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
@@ -105,18 +105,32 @@ def undisturbed(args):
         folder = args.undisturbed / str(ranks)
         folder.mkdir(parents=True)
         launcher = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
-        subprocess.run([*launcher, args.program, *training(args, ranks)], cwd=folder, env=environment, check=True)
+        subprocess.run([*launcher, args.program, *training(args, MESHES[ranks])], cwd=folder, env=environment, check=True)
         for path in (folder / "run").iterdir():
             path.rename(folder / path.name)
 
 
-def trains_the_same(args, job):
+def trains_as_one_process(args, job):
     job.start()
     require(job.end() == 0, job.log.read_text())
     files = [(job.folder / f"run/ranks/rank-{i}.txt").read_text() for i in range(job.ranks)]
-    require(all(f"host=h{i + 1}\t" in text for i, text in enumerate(files)), f"ranks were elsewhere: {files}")
-    job.require_bytes()
+    require(all(f"host=h{i // job.per_host + 1}\t" in text for i, text in enumerate(files)), f"ranks were elsewhere: {files}")
     require_alike(losses(job.folder / "run"), losses(args.undisturbed / "1"))
+
+
+def trains_the_same(args, job):
+    trains_as_one_process(args, job)
+    job.require_bytes()
+
+
+def eight_ranks(args, job):
+    """Replicas on hosts of their own, each with its stages and tensor ranks."""
+    trains_as_one_process(args, Job(args, job.hosts, job.folder, "{data: 2, pipe: 2, tensor: 2}", per_host=4))
+
+
+def tensor_ranks(args, job):
+    """The sums inside each layer cross hosts."""
+    trains_as_one_process(args, Job(args, job.hosts, job.folder, "{data: 1, tensor: 2}"))
 
 
 def suffer(job, harm):
@@ -215,8 +229,8 @@ def supervised(args, job):
     require_alike(losses(job.folder / "run"), losses(args.undisturbed / "1"))
 
 
-CASES = {"trains_the_same": trains_the_same, "cut_link": cut_link, "host_killed": host_killed,
-         "first_host_killed": first_host_killed, "supervised": supervised, "disk_full": disk_full,
+CASES = {"trains_the_same": trains_the_same, "eight_ranks": eight_ranks, "tensor_ranks": tensor_ranks, "cut_link": cut_link,
+         "host_killed": host_killed, "first_host_killed": first_host_killed, "supervised": supervised, "disk_full": disk_full,
          "folder_removed": folder_removed}
 
 

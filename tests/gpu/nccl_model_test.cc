@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Models whose stages and shares are on GPUs, over NCCL and MPI as in a job: the loss, the gradient of a
-// prompt, greedy predictions and the ranking of candidates, against those of the reference and of the host.
-// How many ranks share a GPU is as in nccl_test.cc.
+// Models whose stages and shares are on GPUs, over NCCL and MPI as in a job: the loss and all gradients of
+// prompt and model tuning, greedy predictions and the ranking of candidates, against those of the reference
+// and of the host, by the bodies that ranks without GPUs run (mesh_step.h). How many ranks share a GPU is as
+// in nccl_test.cc.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
@@ -10,11 +11,8 @@
 #include <chrono>
 #include <string>
 
-#include "models/golden_case.h"
-#include "models/mesh_case.h"
-#include "models/model_pass.h"
+#include "models/mesh_step.h"
 #include "parallel/cuda_library.h"
-#include "parallel/gradient_sync.h"
 #include "parallel/pipeline.h"
 #include "runtime/mpi_test_main.h"
 #include "runtime/nccl_communicator.h"
@@ -24,7 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double kTolerance = 1e-3;
+constexpr double kDeviceTolerance = 1e-3;
 
 std::string no_gpu() {
   try {
@@ -42,9 +40,7 @@ class NcclModel : public testing::TestWithParam<std::tuple<std::string, std::str
     if (const std::string reason = no_gpu(); !reason.empty()) GTEST_SKIP() << reason;
     if (layout().mesh.size() != test_session().size()) GTEST_SKIP() << "for another number of ranks";
   }
-  const Layout& layout() const {
-    return *std::ranges::find(layouts(), std::get<1>(GetParam()), &Layout::name);
-  }
+  const Layout& layout() const { return layout_named(std::get<1>(GetParam())); }
   World devices() const {
     return mpi_world(layout().mesh, test_session(), {.deadline = 60s}, nccl_communicators({.deadline = 60s}));
   }
@@ -54,50 +50,20 @@ class NcclModel : public testing::TestWithParam<std::tuple<std::string, std::str
   GoldenCase golden_{std::get<0>(GetParam())};
 };
 
-struct Trained {
-  double loss = 0;
-  at::Tensor gradient;  // of the prompt, where this rank trains it
-};
-
-Trained train(const GoldenCase& golden, const Layout& layout, World& world, at::Device device) {
-  const auto stage = stage_of(golden, layout, world, device);
-  const at::Tensor rows = golden.stored("prompt").to(device).set_requires_grad(true);
-  FixedPrompt prompt(rows);
-  stage->attach_input(&prompt);
-  Parameters parameters;
-  if (stage->embeds_input()) parameters = {{"prompt", rows}};
-  Pipeline pipeline(world.along(Axis::kPipe), {layout.schedule, !parameters.empty(), stage->decodes()});
-  ModelPass pass(*stage, {.training = true, .dropout = 0.1, .seed = 7, .step = 3, .observe = {}},
-                 /*z_loss=*/1e-4);
-  const PassTotals totals =
-      pipeline.train(pass, micro_batches(golden, world.mesh().size(Axis::kData), world.here().data));
-  const StepTotals step =
-      GradientSync(world.along(Axis::kData)).reduce(parameters, totals.loss, totals.tokens);
-  return {step.loss, parameters.empty() ? at::Tensor() : rows.grad().cpu()};
-}
-
 TEST_P(NcclModel, TrainsAsOneHostDoes) {
-  World alone = solo_world(), world = devices();
-  const Trained expected = train(golden_, one(), alone, at::kCPU);
-  const Trained found = train(golden_, layout(), world, device());
-  EXPECT_NEAR(found.loss / expected.loss, 1.0, kTolerance);
-  if (found.gradient.defined()) {
-    EXPECT_LT(relative_error(found.gradient, expected.gradient), kTolerance);
+  World world = devices();
+  for (Setting setting : kSettings) {
+    SCOPED_TRACE(setting.text());
+    const Expected expected = on_one_rank(golden_, setting);
+    setting.device = device();
+    setting.tolerance = kDeviceTolerance;
+    expect_step(expected, golden_, layout(), setting, world);
   }
 }
 
 TEST_P(NcclModel, DecodesWhatTheReferenceDoes) {
   World world = devices();
-  const auto stage = stage_of(golden_, layout(), world, device());
-  FixedPrompt prompt(golden_.stored("prompt").to(device()));
-  stage->attach_input(&prompt);
-  Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
-  ModelPass pass(*stage, {}, 0.0);
-  TokenRows found;
-  for (const TokenRows& rows : pipeline.generate(pass, micro_batches(golden_, 1, 0), {12, stage->eos_id()}))
-    found.insert(found.end(), rows.begin(), rows.end());
-  const TokenRows all = golden_.generated();
-  EXPECT_EQ(found, TokenRows(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(found.size())));
+  expect_predictions(golden_, layout(), world, device());
 }
 
 TEST_P(NcclModel, RanksAsOneHostDoes) {
@@ -110,16 +76,17 @@ TEST_P(NcclModel, RanksAsOneHostDoes) {
   };
   World alone = solo_world(), world = devices();
   const auto expected = rank(one(), alone, at::kCPU), found = rank(layout(), world, device());
+  ASSERT_EQ(found.size(), expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i)
     EXPECT_THAT(found[i], testing::Pointwise(testing::FloatNear(2e-3F), expected[i])) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Layouts, NcclModel,
-                         testing::Combine(testing::Values("t5_depth", "llama_tied"),
-                                          testing::Values("pp2", "tp2", "pp4", "tp2_pp2")),
-                         [](const auto& test) {
-                           return std::get<0>(test.param) + "_" + std::get<1>(test.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Layouts, NcclModel,
+    testing::Combine(testing::Values("t5_depth", "llama_tied"),
+                     testing::Values("dp2", "tp2", "tp2_sp", "pp2", "pp3_uneven", "pp4", "dp2_pp2", "tp2_pp2",
+                                     "tp2_pp2_sp", "dp2_pp2_tp2", "dp2_pp2_tp2_sp")),
+    [](const auto& test) { return std::get<0>(test.param) + "_" + std::get<1>(test.param); });
 
 }  // namespace
 }  // namespace trimtab::test

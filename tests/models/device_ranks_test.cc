@@ -10,11 +10,8 @@
 #include <map>
 
 #include "models/fake_device.h"
-#include "models/golden_case.h"
-#include "models/mesh_case.h"
-#include "models/model_pass.h"
+#include "models/mesh_step.h"
 #include "parallel/gather_slices.h"
-#include "parallel/gradient_sync.h"
 #include "parallel/optimizer.h"
 #include "parallel/pipeline.h"
 #include "parallel/shard_sums.h"
@@ -24,7 +21,7 @@
 namespace trimtab::test {
 namespace {
 
-constexpr double kTolerance = 1e-4;
+constexpr double kDeviceTolerance = 1e-4;
 
 // What rank 0 gathers after a step: values, gradients as values of that name, and the optimizer's state.
 struct Result {
@@ -65,9 +62,7 @@ void train(const GoldenCase& golden, const Layout& layout, World& world, at::Dev
 
 class DeviceRanks : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
-  const Layout& layout() const {
-    return *std::ranges::find(layouts(), std::get<1>(GetParam()), &Layout::name);
-  }
+  const Layout& layout() const { return layout_named(std::get<1>(GetParam())); }
   void on_devices(const std::function<void(World&, at::Device)>& body) {
     run_ranks(layout().mesh, [&](World& host) {
       World world = world_of_devices(host);
@@ -82,31 +77,30 @@ TEST_P(DeviceRanks, TrainAndSaveWhatOneHostDoes) {
   World alone = solo_world();
   train(golden_, {"one", Mesh(), whole}, alone, at::kCPU, expected);
   on_devices([&](World& world, at::Device device) { train(golden_, layout(), world, device, found); });
-  EXPECT_NEAR(found.totals.loss / expected.totals.loss, 1.0, kTolerance);
-  EXPECT_NEAR(found.totals.gradient_norm / expected.totals.gradient_norm, 1.0, kTolerance);
+  EXPECT_NEAR(found.totals.loss / expected.totals.loss, 1.0, kDeviceTolerance);
+  EXPECT_NEAR(found.totals.gradient_norm / expected.totals.gradient_norm, 1.0, kDeviceTolerance);
   for (const auto& [name, wanted] : expected.tensors) {
     ASSERT_TRUE(found.tensors.contains(name)) << name;
-    EXPECT_LT(relative_error(found.tensors[name], wanted), 20 * kTolerance) << name;
+    EXPECT_LT(relative_error(found.tensors[name], wanted), 20 * kDeviceTolerance) << name;
+  }
+}
+
+// The bodies that ranks with GPUs run, too (tests/gpu/nccl_model_test.cc).
+TEST_P(DeviceRanks, StepAsOneHostDoes) {
+  for (const Setting& setting : kSettings) {
+    SCOPED_TRACE(setting.text());
+    const Expected expected = on_one_rank(golden_, setting);
+    on_devices([&](World& world, at::Device device) {
+      Setting here = setting;
+      here.device = device;
+      here.tolerance = kDeviceTolerance;
+      expect_step(expected, golden_, layout(), here, world);
+    });
   }
 }
 
 TEST_P(DeviceRanks, DecodeWhatTheReferenceDoes) {
-  const TokenRows all = golden_.generated();
-  on_devices([&](World& world, at::Device device) {
-    at::set_num_threads(1);
-    const auto stage = stage_of(golden_, layout(), world, device);
-    FixedPrompt prompt(golden_.stored("prompt").to(device));
-    stage->attach_input(&prompt);
-    Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
-    ModelPass pass(*stage, {}, 0.0);
-    const auto batches = micro_batches(golden_, world.mesh().size(Axis::kData), world.here().data);
-    TokenRows found;
-    for (const TokenRows& rows : pipeline.generate(pass, batches, {12, stage->eos_id()}))
-      found.insert(found.end(), rows.begin(), rows.end());
-    const std::ptrdiff_t first = world.here().data == 0 ? 0 : 3;
-    EXPECT_EQ(found, TokenRows(all.begin() + first,
-                               all.begin() + first + static_cast<std::ptrdiff_t>(found.size())));
-  });
+  on_devices([&](World& world, at::Device device) { expect_predictions(golden_, layout(), world, device); });
 }
 
 TEST_P(DeviceRanks, RankAsOneHostDoes) {
@@ -122,6 +116,7 @@ TEST_P(DeviceRanks, RankAsOneHostDoes) {
   const auto expected = rank({"one", Mesh(), whole}, alone, at::kCPU);
   on_devices([&](World& world, at::Device device) {
     const auto found = rank(layout(), world, device);
+    ASSERT_EQ(found.size(), expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i)
       EXPECT_THAT(found[i], testing::Pointwise(testing::FloatNear(2e-4F), expected[i])) << i;
   });

@@ -2,8 +2,22 @@
 #include "models/mesh_case.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "runtime/check.h"
 
 namespace trimtab::test {
+namespace {
+
+// The rows [begin, end) of each micro-batch.
+std::vector<std::pair<int, int>> dealt(int replicas, int replica) {
+  if (replicas == 1) return {{0, 1}, {1, 3}, {3, 4}};
+  TT_CHECK(replicas == 2, "rows are dealt to one or two replicas");
+  if (replica == 0) return {{0, 1}, {1, 2}, {2, 3}};
+  return {{3, 4}};
+}
+
+}  // namespace
 
 const std::vector<Layout>& layouts() {
   static const std::vector<Layout> all = {{"tp2", Mesh(1, 1, 2), whole},
@@ -23,14 +37,27 @@ const std::vector<Layout>& layouts() {
   return all;
 }
 
+const Layout& layout_named(const std::string& name) {
+  const auto found = std::ranges::find(layouts(), name, &Layout::name);
+  TT_CHECK(found != layouts().end(), "no layout '{}'", name);
+  return *found;
+}
+
 bool fits(const GoldenCase& golden, const Layout& layout) {
   return layout.mesh.size(Axis::kTensor) <= golden.model().attention_shape().kv_heads;
 }
 
 std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica) {
-  if (replicas == 1) return {golden.batch(0, 1), golden.batch(1, 3), golden.batch(3, 4)};
-  if (replica == 0) return {golden.batch(0, 1), golden.batch(1, 2), golden.batch(2, 3)};
-  return {golden.batch(3, 4)};
+  std::vector<MicroBatch> out;
+  for (const auto& [begin, end] : dealt(replicas, replica)) out.push_back(golden.batch(begin, end));
+  return out;
+}
+
+TokenRows replica_rows(const TokenRows& all, int replicas, int replica) {
+  TokenRows out;
+  for (const auto& [begin, end] : dealt(replicas, replica))
+    for (int row = begin; row < end; ++row) out.push_back(all.at(static_cast<std::size_t>(row)));
+  return out;
 }
 
 std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world,

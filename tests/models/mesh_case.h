@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/golden_case.h"
+#include "parallel/greedy_rows.h"
 #include "runtime/mesh.h"
 #include "runtime/world.h"
 
@@ -38,11 +39,14 @@ inline std::vector<int> each_alone(int e, int d) { return {1, e - 1, 1, d - 1}; 
 // Three tensor ranks share what does not divide: 4 and 6 heads, 40 inner columns, vocabularies of 120 and
 // 122.
 const std::vector<Layout>& layouts();
+const Layout& layout_named(const std::string& name);
 // Whether the model has a head for each tensor rank.
 bool fits(const GoldenCase& golden, const Layout& layout);
 
 // Rows 0 to 3 of the golden batch; replicas get uneven micro-batches of uneven numbers of tokens.
 std::vector<MicroBatch> micro_batches(const GoldenCase& golden, int replicas, int replica);
+// Of what belongs to rows of the golden batch, in their order: that of this replica's rows, all of them.
+TokenRows replica_rows(const TokenRows& all, int replicas, int replica);
 
 std::unique_ptr<ModelStage> stage_of(const GoldenCase& golden, const Layout& layout, World& world,
                                      at::Device device = at::kCPU);

@@ -18,22 +18,25 @@ std::unique_ptr<PipelineStage> plain_pass(ModelStage& stage, const ForwardContex
   return std::make_unique<ModelPass>(stage, context, kZLoss);
 }
 
+Trainee::Trainee(const GoldenCase& golden, const Layout& layout, const Setting& setting, World& world)
+    : prompt(golden.stored("prompt").to(setting.device).set_requires_grad(true)),
+      stage(stage_of(golden, layout, world, setting.device)) {
+  if (setting.whole_model) {
+    parameters = stage->trainable_base();
+    return;
+  }
+  stage->attach_input(&prompt);  // everywhere, since layouts depend on it
+  if (stage->embeds_input()) parameters = {{"prompt", prompt.rows(0)}};
+}
+
 RankResult run_rank(const GoldenCase& golden, const Layout& layout, const Setting& setting, World& world,
                     const PassMaker& make_pass) {
   at::set_num_threads(1);  // of this rank's thread: ranks that share the processors only wait for each other
-  const auto stage = stage_of(golden, layout, world);
-  RankResult result;
-  const at::Tensor rows = golden.stored("prompt").set_requires_grad(true);
-  FixedPrompt prompt(rows);
-  if (setting.whole_model) {
-    result.parameters = stage->trainable_base();
-  } else {
-    stage->attach_input(&prompt);  // everywhere, since layouts depend on it
-    if (stage->embeds_input()) result.parameters = {{"prompt", rows}};
-  }
+  const Trainee trainee(golden, layout, setting, world);
+  RankResult result{{}, trainee.parameters};
   Communicator& pipe = world.along(Axis::kPipe);
-  Pipeline pipeline(pipe, {layout.schedule, !result.parameters.empty(), stage->decodes()});
-  const auto pass = make_pass(*stage, setting.context());
+  Pipeline pipeline(pipe, {layout.schedule, !result.parameters.empty(), trainee.stage->decodes()});
+  const auto pass = make_pass(*trainee.stage, setting.context());
   const auto batches = micro_batches(golden, world.mesh().size(Axis::kData), world.here().data);
   const PassTotals totals = pipeline.train(*pass, batches);
   if (setting.sum_shared) SharedByStages(result.parameters, pipe).sum(result.parameters);
@@ -47,7 +50,7 @@ Expected on_one_rank(const GoldenCase& golden, const Setting& setting) {
   const RankResult result = run_rank(golden, {"one", Mesh(), whole}, setting, world);
   Expected expected{result.totals.loss, result.totals.tokens, {}};
   for (const Parameter& parameter : result.parameters)
-    expected.gradients[parameter.name] = parameter.grad().clone();
+    expected.gradients[parameter.name] = parameter.grad().cpu().clone();
   return expected;
 }
 
@@ -60,7 +63,7 @@ double worst_error(const RankResult& result, const Expected& expected, const Com
     // Relative to the whole tensor: a share may be all but zero.
     const at::Tensor part = slab_of(wanted, parameter.cut, tensor);
     const double error =
-        (parameter.grad() - part).abs().max().item<double>() / wanted.abs().max().item<double>();
+        (parameter.grad().cpu() - part).abs().max().item<double>() / wanted.abs().max().item<double>();
     if (error > worst) where = parameter.name;
     worst = std::max(worst, error);
   }
@@ -70,10 +73,10 @@ double worst_error(const RankResult& result, const Expected& expected, const Com
 void expect_step(const Expected& expected, const GoldenCase& golden, const Layout& layout,
                  const Setting& setting, World& world) {
   const RankResult result = run_rank(golden, layout, setting, world);
-  EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), kTolerance);
+  EXPECT_LT(std::abs(result.totals.loss / expected.loss - 1), setting.tolerance);
   EXPECT_EQ(result.totals.tokens, expected.tokens);
   std::string where, mine;
-  EXPECT_LT(worst_error(result, expected, world.along(Axis::kTensor), where), kTolerance)
+  EXPECT_LT(worst_error(result, expected, world.along(Axis::kTensor), where), setting.tolerance)
       << "rank " << world.rank() << " " << where;
   for (const Parameter& parameter : result.parameters) mine += parameter.name + '\n';
   std::set<std::string> seen;
@@ -84,21 +87,23 @@ void expect_step(const Expected& expected, const GoldenCase& golden, const Layou
   EXPECT_EQ(seen.size(), expected.gradients.size()) << "every trained tensor is on some stage";
 }
 
-void expect_predictions(const GoldenCase& golden, const Layout& layout, World& world) {
-  at::set_num_threads(1);
-  const auto stage = stage_of(golden, layout, world);
-  FixedPrompt prompt(golden.stored("prompt"));
-  stage->attach_input(&prompt);
-  Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage->decodes()});
-  ModelPass pass(*stage, {}, 0.0);
+TokenRows answers_of(ModelStage& stage, const GoldenCase& golden, World& world) {
+  Pipeline pipeline(world.along(Axis::kPipe), {"1f1b", false, stage.decodes()});
+  ModelPass pass(stage, {}, 0.0);
   const auto batches = micro_batches(golden, world.mesh().size(Axis::kData), world.here().data);
-  TokenRows found;
-  for (const TokenRows& rows : pipeline.generate(pass, batches, {12, stage->eos_id()}))
-    found.insert(found.end(), rows.begin(), rows.end());
-  const TokenRows all = golden.generated();
-  const std::ptrdiff_t first = world.here().data == 0 ? 0 : 3;
-  EXPECT_EQ(found,
-            TokenRows(all.begin() + first, all.begin() + first + static_cast<std::ptrdiff_t>(found.size())))
+  TokenRows answers;
+  for (const TokenRows& rows : pipeline.generate(pass, batches, {12, stage.eos_id()}))
+    answers.insert(answers.end(), rows.begin(), rows.end());
+  return answers;
+}
+
+void expect_predictions(const GoldenCase& golden, const Layout& layout, World& world, at::Device device) {
+  at::set_num_threads(1);
+  const auto stage = stage_of(golden, layout, world, device);
+  FixedPrompt prompt(golden.stored("prompt").to(device));
+  stage->attach_input(&prompt);
+  EXPECT_EQ(answers_of(*stage, golden, world),
+            replica_rows(golden.generated(), world.mesh().size(Axis::kData), world.here().data))
       << "rank " << world.rank();
 }
 

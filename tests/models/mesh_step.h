@@ -2,7 +2,8 @@
 //
 // One step of a golden case on a mesh of ranks, and what it must have in common with one rank: loss, the
 // gradient of everything that is trained, and greedy predictions. The bodies are run by every rank of a
-// World, whatever its ranks are: threads (model_pipeline_test.cc) or processes (model_pipeline_mpi_test.cc).
+// World, whatever its ranks are: threads (model_pipeline_test.cc), processes (model_pipeline_mpi_test.cc) or
+// processes with GPUs (tests/gpu/nccl_model_test.cc).
 #pragma once
 
 #include <array>
@@ -24,14 +25,25 @@ struct Setting {
   bool whole_model = false;  // otherwise a prompt
   double dropout = 0.0;
   bool sum_shared = true;
+  at::Device device = at::kCPU;  // of this rank
+  double tolerance = kTolerance;
 
-  ForwardContext context() const {
-    return {.training = true, .dropout = dropout, .seed = 7, .step = 3, .observe = {}};
+  ForwardContext context(std::int64_t step = 3) const {
+    return {.training = true, .dropout = dropout, .seed = 7, .step = step, .observe = {}};
   }
   std::string text() const { return fmt::format("{} dropout {}", whole_model ? "model" : "prompt", dropout); }
 };
-inline constexpr std::array<Setting, 4> kSettings = {
+inline const std::array<Setting, 4> kSettings = {
     {{false, 0.0, true}, {true, 0.0, true}, {false, 0.1, true}, {true, 0.1, true}}};
+
+// A rank's stage, and what it trains of it. The parameters outlive it.
+struct Trainee {
+  Trainee(const GoldenCase& golden, const Layout& layout, const Setting& setting, World& world);
+
+  FixedPrompt prompt;
+  std::unique_ptr<ModelStage> stage;
+  Parameters parameters;
+};
 
 using PassMaker = std::function<std::unique_ptr<PipelineStage>(ModelStage&, const ForwardContext&)>;
 std::unique_ptr<PipelineStage> plain_pass(ModelStage& stage, const ForwardContext& context);
@@ -61,7 +73,11 @@ double worst_error(const RankResult& result, const Expected& expected, const Com
 void expect_step(const Expected& expected, const GoldenCase& golden, const Layout& layout,
                  const Setting& setting, World& world);
 
-// Collective over the ranks of `world`: this replica's rows go on as the reference goes on.
-void expect_predictions(const GoldenCase& golden, const Layout& layout, World& world);
+// What this replica's rows go on with, greedily. Collective over the ranks of a replica.
+TokenRows answers_of(ModelStage& stage, const GoldenCase& golden, World& world);
+
+// Collective over the ranks of `world`: this replica's rows go on as the reference goes on, with its prompt.
+void expect_predictions(const GoldenCase& golden, const Layout& layout, World& world,
+                        at::Device device = at::kCPU);
 
 }  // namespace trimtab::test

@@ -38,7 +38,11 @@ TEST(ModelPipelineOverMpi, LossAndGradientsAreThoseOfOneRank) {
   });
 }
 
-TEST(ModelPipelineOverMpi, GreedyPredictionsAreThoseOfTheReference) { on_each_mesh(expect_predictions); }
+TEST(ModelPipelineOverMpi, GreedyPredictionsAreThoseOfTheReference) {
+  on_each_mesh([](const GoldenCase& golden, const Layout& layout, World& world) {
+    expect_predictions(golden, layout, world);
+  });
+}
 
 }  // namespace
 }  // namespace trimtab::test

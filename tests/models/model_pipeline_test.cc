@@ -92,10 +92,6 @@ class HookedPass : public ModelPass {
   std::function<void()> after_;
 };
 
-const Layout& layout_named(const std::string& name) {
-  return *std::ranges::find(layouts(), name, &Layout::name);
-}
-
 // Without the sum over tensor ranks in backward the loss is right and the gradient is not. Where ranks share
 // the tokens, that is the sum of what their tokens give a prompt, and in model tuning the norms.
 class BackwardFault : public testing::TestWithParam<std::tuple<std::string, std::string, bool>> {};
