@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "launch/program.h"
@@ -69,6 +70,40 @@ void expect_same_curve(const Workshop& shop, const std::string& run, const std::
   EXPECT_EQ(values(shop, run, "validation", "score"), values(shop, reference, "validation", "score")) << run;
 }
 
+// What a verb says of what `run` trained.
+std::string ask(const Workshop& shop, const Layout& layout, const std::string& run,
+                const std::vector<std::string>& verb, const std::vector<std::string>& method = {},
+                const std::string& input = "") {
+  std::vector<std::string> arguments = {verb.front(), shop.experiment()};
+  arguments.insert(arguments.end(), verb.begin() + 1, verb.end());
+  for (const std::string& setting :
+       {"output=" + shop.path(run), std::string("evaluate.batch_tokens=48"),
+        fmt::format("mesh={{data: {}, pipe: {}, tensor: {}, sequence_parallel: {}}}", layout.data,
+                    layout.pipe, layout.tensor, layout.sequence_parallel)})
+    arguments.insert(arguments.end(), {"--set", setting});
+  arguments.insert(arguments.end(), method.begin(), method.end());
+  const Outcome outcome =
+      layout.ranks() == 1 ? run_program(arguments, input) : run_on_ranks(layout.ranks(), arguments, input);
+  EXPECT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
+  return outcome.out;
+}
+
+// The scores of what `run` trained, and its answer to each example, as this mesh finds them.
+std::string answers(const Workshop& shop, const Layout& layout, const std::string& run,
+                    const std::vector<std::string>& method = {}) {
+  const std::string file = "answers_of_" + run + "_on_" + layout.name + ".jsonl";
+  const std::string scores = ask(shop, layout, run, {"evaluate", "--predictions", shop.path(file)}, method);
+  return scores + shop.read(file);
+}
+
+std::size_t different_predictions(const std::string& answers) {
+  std::set<std::string> out;
+  std::istringstream lines(answers);
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with('{')) out.insert(Json::parse(line).at("prediction"));
+  return out.size();
+}
+
 // pp3 is uneven, with a cut inside the encoder and one inside the decoder.
 const std::vector<Layout>& meshes() {
   static const std::vector<Layout> all = {
@@ -81,6 +116,8 @@ TEST(Ranks, EveryMeshTrainsWhatOneProcessTrains) {
   const Workshop shop;
   ASSERT_EQ(train(shop, {"one", 1, 1, 1}, "one", kSteps).code, 0);
   const Json one = Json::parse(shop.read("one/record.json"));
+  const std::string wanted = answers(shop, {"one", 1, 1, 1}, "one");
+  EXPECT_GT(different_predictions(wanted), 1u) << wanted;
   std::vector<Layout> layouts = meshes();
   layouts.insert(layouts.end(), {{"one_sp", 1, 1, 1, true}, {"dp2_pp2_tp2_sp", 2, 2, 2, true}});
   for (const Layout& layout : layouts) {
@@ -93,6 +130,7 @@ TEST(Ranks, EveryMeshTrainsWhatOneProcessTrains) {
     expect_same_curve(shop, layout.name, "one");
     const Json record = Json::parse(shop.read(layout.name + "/record.json"));
     EXPECT_EQ(record.at("scores"), one.at("scores")) << layout.name;
+    EXPECT_EQ(answers(shop, layout, layout.name), wanted) << layout.name;
     EXPECT_EQ(record.at("base_sha256_before"), record.at("base_sha256_after"));
     // Of what is trained, only its gradient goes to other replicas: 4 * 16 numbers, loss and count.
     EXPECT_EQ(values(shop, layout.name, "train", "tokens"), values(shop, "one", "train", "tokens"));
@@ -133,9 +171,10 @@ void expect_no_layout_matters(const std::vector<Layout>& layouts, const std::vec
   }
 }
 
-TEST(Ranks, CheckpointsKnowNoLayout) {
-  expect_no_layout_matters({{"one", 1, 1, 1}, {"tp2", 1, 1, 2}, {"pp2", 1, 2, 1}, {"dp2_pp2", 2, 2, 1}});
-}
+const std::vector<Layout> kSavedOn = {
+    {"one", 1, 1, 1}, {"tp2", 1, 1, 2}, {"pp2", 1, 2, 1}, {"dp2_pp2", 2, 2, 1}};
+
+TEST(Ranks, CheckpointsKnowNoLayout) { expect_no_layout_matters(kSavedOn); }
 
 TEST(Ranks, MeshThatIsNotTheJob) {
   const Workshop shop;
@@ -317,41 +356,25 @@ TEST(Ranks, ModelTuningOnEveryMesh) {
   }
 }
 
-TEST(Ranks, TunedModelsKnowNoLayout) {
-  expect_no_layout_matters({{"one", 1, 1, 1}, {"tp2", 1, 1, 2}, {"pp2_tp2", 1, 2, 2}}, kModelTuning);
+TEST(Ranks, TunedModelsKnowNoLayout) { expect_no_layout_matters(kSavedOn, kModelTuning); }
+
+// Where shares of tensor ranks and copies of stages meet in one checkpoint.
+TEST(Ranks, TunedModelsKnowNoLayoutOfTensorRanksAndStages) {
+  expect_no_layout_matters({{"one", 1, 1, 1}, {"pp2_tp2", 1, 2, 2}}, kModelTuning);
 }
 
 // Of a tuned model, whose answers are not all the same.
 TEST(Ranks, AnswersAreThoseOfOneProcess) {
   const Workshop shop;
   ASSERT_EQ(train(shop, {"one", 1, 1, 1}, "run", 60, kModelTuning).code, 0);
-  const auto ask = [&](const std::string& verb, const Layout& layout, const std::vector<std::string>& more,
-                       const std::string& input) {
-    std::vector<std::string> arguments = {
-        verb,
-        shop.experiment(),
-        "--set",
-        fmt::format("mesh={{data: {}, pipe: {}, tensor: {}}}", layout.data, layout.pipe, layout.tensor),
-        "--set",
-        "evaluate.batch_tokens=48"};
-    arguments.insert(arguments.end(), kModelTuning.begin(), kModelTuning.end());
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    const Outcome outcome =
-        layout.ranks() == 1 ? run_program(arguments, input) : run_on_ranks(layout.ranks(), arguments, input);
-    EXPECT_EQ(outcome.code, 0) << layout.name << "\n" << outcome.err;
-    return outcome.out;
-  };
-  const auto evaluate = [&](const Layout& layout) {
-    const std::string file = layout.name + ".jsonl";
-    const std::string scores = ask("evaluate", layout, {"--predictions", shop.path(file)}, "");
-    return scores + shop.read(file);
-  };
   const std::string input = "a warm and happy song number 3\na cold and empty room number 5\n";
   const Layout one{"one", 1, 1, 1}, all{"dp2_pp2_tp2", 2, 2, 2};
-  const std::string wanted = evaluate(one);
+  const std::string wanted = answers(shop, one, "run", kModelTuning);
   EXPECT_THAT(wanted, AllOf(HasSubstr("\"prediction\":\"good\""), HasSubstr("\"prediction\":\"bad\"")));
-  for (const Layout& layout : meshes()) EXPECT_EQ(evaluate(layout), wanted) << layout.name;
-  EXPECT_EQ(ask("predict", all, {}, input), ask("predict", one, {}, input));
+  for (const Layout& layout : meshes())
+    EXPECT_EQ(answers(shop, layout, "run", kModelTuning), wanted) << layout.name;
+  EXPECT_EQ(ask(shop, all, "run", {"predict"}, kModelTuning, input),
+            ask(shop, one, "run", {"predict"}, kModelTuning, input));
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ constexpr std::int64_t kSteps = 20;
 // RMS, scaling by the parameter's size, and the norm of all gradients.
 OptimizerConfig optimizer_for(const Setting& setting) {
   OptimizerConfig config;
+  config.learning_rate = 0.1;
   if (!setting.whole_model) return config;
   config.learning_rate = 0.02;
   config.min_dim_size_to_factor = 8;
