@@ -46,8 +46,9 @@ Share own_rows(std::int64_t vocabulary, std::int64_t rows, const Communicator& t
   return own;
 }
 
-// `highest`: of each token's logits.
-void check_finite(const at::Tensor& highest) {
+// `highest`: of each token's logits. The host reads what was queued behind messages of `tensor` and others.
+void check_finite(const at::Tensor& highest, Communicator& tensor) {
+  tensor.settle();
   if (!at::isfinite(highest).all().item<bool>())
     fail(
         "the model's logits are not finite (NaN or infinite), so it has no answer; model.compute: float32 "
@@ -133,7 +134,7 @@ at::Tensor vocab_parallel_log_likelihoods(const at::Tensor& logits, const at::Te
   const c10::NoGradGuard no_grad;
   check_ids(ids, vocabulary);
   at::Tensor highest = std::get<0>(logits.max(1, /*keepdim=*/true));
-  check_finite(highest);
+  check_finite(highest, tensor);
   reduce(highest, ReduceOp::kMax, tensor);
   const LocalIds local =
       local_ids(upload(ids, logits.device()), own_rows(vocabulary, logits.size(1), tensor));
@@ -148,7 +149,7 @@ at::Tensor vocab_parallel_log_likelihoods(const at::Tensor& logits, const at::Te
 
 at::Tensor vocab_parallel_argmax(const at::Tensor& logits, std::int64_t vocabulary, Communicator& tensor) {
   auto [value, index] = logits.max(1);
-  check_finite(value);
+  check_finite(value, tensor);
   if (tensor.size() == 1) return index;
   at::Tensor best = value.contiguous().clone();
   reduce(best, ReduceOp::kMax, tensor);

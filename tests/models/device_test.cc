@@ -12,6 +12,8 @@
 #include "models/golden_case.h"
 #include "models/methods/tuning_method.h"
 #include "models/ops/host_launcher.h"
+#include "parallel/vocab.h"
+#include "runtime/solo_communicator.h"
 #include "runtime/world.h"
 
 namespace trimtab::test {
@@ -120,6 +122,38 @@ TEST_P(Device, TakesTheAttentionKernel) {
   EXPECT_LE(relative_error(is[0], expected[0]), exact ? 1e-5 : 0.03);
   for (std::size_t i = 1; i < is.size(); ++i)
     EXPECT_LE(relative_error(is[i], expected[i]), exact ? 1e-4 : 0.5) << i;
+}
+
+// Counts its settles, and what the host had waited for when the first one came.
+class Settling : public SoloCommunicator {
+ public:
+  Settling() : SoloCommunicator("tensor") {}
+  int settles = 0;
+  std::int64_t waits_before = -1;
+
+ private:
+  bool takes(DeviceKind) const override { return true; }
+  bool has_queued() const override { return true; }
+  void do_settle() override {
+    if (settles++ == 0) waits_before = fake_device_waits();
+  }
+};
+
+// A rank that stopped must not hold the host in a read of device memory, which has no deadline.
+TEST(DeviceVocabulary, IsSettledBeforeTheHostReadsLogits) {
+  const at::Tensor logits = at::randn({3, 8}).to(kFakeDevice);
+  const auto expect_settled = [](const auto& ask) {
+    Settling tensor;
+    const std::int64_t before = fake_device_waits();
+    ask(tensor);
+    EXPECT_EQ(tensor.settles, 1);
+    EXPECT_EQ(tensor.waits_before, before) << "the host waited for the device before";
+    EXPECT_GT(fake_device_waits(), before) << "nothing was read";
+  };
+  expect_settled([&](Communicator& tensor) { vocab_parallel_argmax(logits, 8, tensor); });
+  expect_settled([&](Communicator& tensor) {
+    vocab_parallel_log_likelihoods(logits, at::tensor({1, 5}, at::kLong), 8, tensor);
+  });
 }
 
 // The host queues a whole micro-batch, forward and backward, before it asks for the loss.
