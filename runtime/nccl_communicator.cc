@@ -9,6 +9,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <ranges>
 #include <thread>
 #include <utility>
@@ -52,7 +53,8 @@ class NcclCommunicator : public Communicator {
       : Communicator(control->name(), control->members(), control->rank(), DeviceKind::kCuda),
         control_(std::move(control)),
         stream_(static_cast<cudaStream_t>(options.stream)),
-        deadline_(options.deadline) {
+        deadline_(options.deadline),
+        queue_(options.queue ? options.queue : std::make_shared<SharedQueue>()) {
     ncclUniqueId id;
     if (rank() == 0) require(ncclGetUniqueId(&id), "ncclGetUniqueId");
     std::vector<std::int32_t> words(sizeof id / sizeof(std::int32_t));
@@ -65,6 +67,7 @@ class NcclCommunicator : public Communicator {
     config.blocking = 0;
     finish(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRank");
     check_cuda(cudaEventCreateWithFlags(&done_, cudaEventDisableTiming), "cudaEventCreate");
+    member_.emplace(*queue_, [this](const std::string& what) { require_healthy(what); });
   }
 
   // Without ncclCommFinalize, which waits for the other ranks: whoever needs their results has waited.
@@ -197,7 +200,7 @@ class NcclCommunicator : public Communicator {
     check_cuda(cudaEventRecord(done_, stream_), "cudaEventRecord");
     wait_for(what, [&] { return cudaEventQuery(done_) != cudaErrorNotReady; });
     check_cuda(cudaEventQuery(done_), what);
-    require_healthy(what);  // what was ended is done, too
+    queue_->check_all(what);  // what was ended is done, too
   }
 
   template <class Call>
@@ -233,12 +236,13 @@ class NcclCommunicator : public Communicator {
         abandon(std::make_exception_ptr(DeadlineExceeded(
             fmt::format("{} on '{}': the device did not end it within {} ms; another rank has not come", what,
                         name(), deadline_.count()))));
-      require_healthy(what);
+      queue_->check_all(what);
       std::this_thread::yield();
     }
   }
 
   void require_healthy(const std::string& what) {
+    if (failure_) std::rethrow_exception(failure_);
     ncclResult_t state = ncclSuccess;
     require(used([&] { return ncclCommGetAsyncError(comm_, &state); }), what);
     require(state, what);
@@ -269,6 +273,8 @@ class NcclCommunicator : public Communicator {
   ncclComm_t comm_ = nullptr;
   cudaEvent_t done_ = nullptr;
   std::exception_ptr failure_;
+  std::shared_ptr<SharedQueue> queue_;
+  std::optional<SharedQueue::Member> member_;
 };
 
 }  // namespace
@@ -306,7 +312,9 @@ std::unique_ptr<Communicator> nccl_communicator(std::unique_ptr<Communicator> co
   return std::make_unique<NcclCommunicator>(std::move(control), options);
 }
 
-DeviceCommunicatorMaker nccl_communicators(const NcclOptions& options) {
+DeviceCommunicatorMaker nccl_communicators(const NcclOptions& given) {
+  NcclOptions options = given;
+  if (!options.queue) options.queue = std::make_shared<SharedQueue>();
   return [options](std::unique_ptr<Communicator> control) {
     return nccl_communicator(std::move(control), options);
   };

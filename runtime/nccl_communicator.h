@@ -10,6 +10,7 @@
 #include <string>
 
 #include "runtime/communicator.h"
+#include "runtime/shared_queue.h"
 #include "runtime/world.h"
 
 namespace trimtab {
@@ -20,6 +21,8 @@ struct NcclOptions {
   // Bounds each wait of the host for the device; then the communicator is aborted and DeadlineExceeded
   // thrown.
   std::chrono::milliseconds deadline = std::chrono::minutes(30);
+  // Of all communicators on the stream, each of which can hold up the others; null: there is no other.
+  std::shared_ptr<SharedQueue> queue{};
 };
 
 // Makes this process compute on the device-th of the GPUs that it sees. Throws ConfigError if there is none.
@@ -44,7 +47,7 @@ DeviceName current_device();
 std::unique_ptr<Communicator> nccl_communicator(std::unique_ptr<Communicator> control,
                                                 const NcclOptions& options = {});
 
-// What World asks for.
+// What World asks for: communicators that share a queue, a new one unless it is given.
 DeviceCommunicatorMaker nccl_communicators(const NcclOptions& options = {});
 
 // "2.28.9", of the library that runs.

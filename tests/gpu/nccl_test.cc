@@ -99,6 +99,18 @@ TEST(Nccl, CarriesTheAxesOfAWorld) {
   world.all().barrier();
 }
 
+// Whoever waits for the device hears of a communicator that is no more, whichever it waits for.
+TEST(Nccl, SettlingAsksAllCommunicatorsOfTheDevice) {
+  if (const std::string reason = no_gpu(); !reason.empty()) GTEST_SKIP() << reason;
+  World world = mpi_world(Mesh(1, test_session().size(), 1), test_session(), {.deadline = 60s},
+                          nccl_communicators({.deadline = 60s}));
+  world.along(Axis::kPipe).settle();
+  world.along(Axis::kTensor).give_up();
+  EXPECT_THAT([&] { world.along(Axis::kPipe).settle(); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("'tensor' was given up")));
+  world.all().barrier();
+}
+
 // The device's part is queued while the host's is waited for.
 TEST(Nccl, ExchangesBothKindsOfMemoryAtOnce) {
   if (const std::string reason = no_gpu(); !reason.empty()) GTEST_SKIP() << reason;
