@@ -4,15 +4,14 @@
 #include <c10/util/Exception.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
 #include <new>
 #include <string>
-#include <thread>
 
 #include "launch/job.h"
+#include "launch/last_words.h"
 #include "launch/launcher.h"
 #include "runtime/check.h"
 #include "runtime/log.h"
@@ -22,17 +21,20 @@ namespace trimtab {
 
 namespace {
 
-// What all ranks throw is said once: the first rank ends the job meanwhile.
-void let_the_first_rank_speak() {
-  if (known_place().rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+// This rank among those of its host.
+Speaker speaker_here() {
+  const LauncherPlace place = known_place();
+  if (place.launcher.empty() || place.size == 1) return {};
+  return {place.rank, environment()("PMIX_SERVER_TMPDIR").value_or("")};
 }
 
 int end(int code, const std::string& what) {
   TT_LOG(debug, "ends with {}: {}", code, what);
-  let_the_first_rank_speak();
-  // One write a line: ranks share the stream.
-  const std::string line = "error: " + rank_label() + what + "\n";
-  std::fputs(line.c_str(), stderr);
+  say_once(what, speaker_here(), [&] {
+    // One write a line: ranks share the stream.
+    const std::string line = "error: " + rank_label() + what + "\n";
+    std::fputs(line.c_str(), stderr);
+  });
   MpiSession::end_job(code);
   return code;
 }

@@ -191,6 +191,7 @@ TEST(Ranks, MoreStagesThanLayers) {
   const Outcome outcome = run_on_ranks(8, {"train", shop.experiment(), "--set", "mesh.pipe=8"});
   EXPECT_EQ(outcome.code, 2) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("8 stages for 7 layers"));
+  EXPECT_EQ(outcome.err.find("error: "), outcome.err.rfind("error: ")) << "all say it: " << outcome.err;
 }
 
 TEST(Ranks, RanksWithDifferentFiles) {
