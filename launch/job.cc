@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "experiments/run_lock.h"
 #include "launch/guard.h"
 #include "launch/launcher.h"
+#include "launch/limits.h"
 #include "launch/signals.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
@@ -43,6 +45,16 @@ WatchOptions watch_options(const MeshConfig& mesh, const RankFiles& files) {
 void leave(const RankFiles& files) {
   std::error_code gone_already;
   if (!files.stay) std::filesystem::remove_all(files.folder, gone_already);
+}
+
+// Before anything is ended, since other threads may then fail by it and speak.
+void say_end(const std::string& why) { TT_LOG(error, "{}ends the job: {}", rank_label(), why); }
+
+// Before MPI_Init is through, its launcher does.
+[[noreturn]] void end_job(const RankFiles& files) {
+  leave(files);
+  MpiSession::end_job(kFailure);
+  std::_Exit(kFailure);
 }
 
 void check_place(const LauncherPlace& place, const MpiSession& session) {
@@ -78,13 +90,17 @@ RankFiles Job::start_files(const std::string& output) {
 
 Job::Job(const ExperimentConfig& config) : Job(config.mesh, start_files(config.output)) {}
 
-Job::Job(const MeshConfig& mesh, const RankFiles& files) {
+Job::Job(const MeshConfig& mesh, const RankFiles& files) : mesh_(mesh), files_(files) {
   catch_stop_signals();
   place_ = find_launcher(environment());
   if (place_.starts_mpi) {
-    start_mpi(mesh, files);
+    start_mpi();
     log_to("");
     check_place(place_, *session_);
+    if (alone())
+      start_watch_.reset();  // the launcher said otherwise
+    else
+      meet();
     if (const int restarts = restarts_of(environment()); restarts > 0 && speaks())
       TT_LOG(info, "Slurm has queued this job again {} time{}", restarts, restarts == 1 ? "" : "s");
   } else if (place_.size > 1) {
@@ -122,21 +138,41 @@ void Job::log_into(const std::string& output) {
 }
 
 // MPI_Init waits for every rank, and ranks that do not come are its commonest fault.
-void Job::start_mpi(const MeshConfig& mesh, const RankFiles& files) {
-  if (place_.size < 2 || files.folder.empty()) {
-    session_.emplace();
-    return;
+void Job::start_mpi() {
+  const bool watched = place_.size > 1 && !files_.folder.empty();
+  if (watched) {
+    WatchOptions options = watch_options(mesh_, files_);
+    if (const milliseconds limit = limit_of_mpi_start(options.startup_limit); limit < options.startup_limit) {
+      options.startup_limit = limit;
+      options.startup_limit_name = "the limit for MPI to start";
+    }
+    watch_start(place_.rank, only_process(place_.rank, place_.size, host_name()), std::move(options));
   }
-  WatchOptions options = watch_options(mesh, files);
-  options.give_up = [files](const std::string& text) {  // MPI cannot end the job yet; its launcher does
-    leave(files);
-    TT_LOG(error, "{}", text);
-    std::_Exit(kFailure);
-  };
-  Activity activity;
-  const Watchdog watch(place_.rank, place_.size, activity, host_name(), std::move(options));
-  const NotedOperation waiting(&activity, "MPI_Init", "all", name_of(Traffic::kControl), 0);
+  const NotedOperation waiting(watched ? starting_.get() : nullptr, "MPI_Init", "all",
+                               name_of(Traffic::kControl), 0);
   session_.emplace();
+}
+
+// Ranks say who they are: from then on one that is late is known by name.
+void Job::meet() {
+  if (!start_watch_ && !files_.folder.empty())  // the launcher did not say how many ranks there are
+    watch_start(session_->rank(), only_process(session_->rank(), session_->size(), host_name()),
+                watch_options(mesh_, files_));
+  std::vector<int> everyone(static_cast<std::size_t>(session_->size()));
+  std::iota(everyone.begin(), everyone.end(), 0);
+  const auto all = mpi_communicator(*session_, everyone, "start", {.deadline = deadline_of(mesh_)});
+  all->note_in(*starting_);
+  processes_ = processes_of(*all, host_name());
+  if (!files_.folder.empty()) watch_start(session_->rank(), processes_, watch_options(mesh_, files_));
+}
+
+void Job::watch_start(int rank, const std::vector<RankProcess>& ranks, WatchOptions options) {
+  options.give_up = [files = files_](const std::string& text) {
+    say_end(text);
+    end_job(files);
+  };
+  start_watch_.reset();
+  start_watch_ = std::make_unique<Watchdog>(rank, ranks, *starting_, std::move(options));
 }
 
 World Job::world(const ExperimentConfig& config) {
@@ -150,7 +186,11 @@ World Job::host_world(const ExperimentConfig& config) { return world_of(config, 
 
 World Job::world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device) {
   const Mesh mesh = mesh_of(config);
-  if (session_) return mpi_world(mesh, *session_, {.deadline = deadline_of(config.mesh)}, device);
+  if (session_) {
+    if (!alone() && !start_watch_ && !files_.folder.empty())  // a further one
+      watch_start(session_->rank(), processes_, watch_options(mesh_, files_));
+    return mpi_world(mesh, *session_, {.deadline = deadline_of(config.mesh)}, device, starting_);
+  }
   if (mesh.size() > 1)
     fail_config("mesh: {} needs {} ranks, but this is one process; start it as `mpirun -n {} trimtab ...`",
                 mesh.text(), mesh.size(), mesh.size());
@@ -170,7 +210,8 @@ std::unique_ptr<Watchdog> Job::watch(World& world, const MeshConfig& mesh, const
   if (alone()) return nullptr;
   WatchOptions options = watch_options(mesh, files);
   // Kernels that wait for other ranks would hold the process; should NCCL hang in ending them, MPI does not.
-  options.give_up = [this, &world, files](const std::string& text) {
+  options.give_up = [&world, files](const std::string& text) {
+    say_end(text);
     std::promise<void> ended;
     std::future<void> done = ended.get_future();
     std::thread([&world, ended = std::move(ended)]() mutable {
@@ -178,15 +219,17 @@ std::unique_ptr<Watchdog> Job::watch(World& world, const MeshConfig& mesh, const
       ended.set_value();
     }).detach();
     done.wait_for(std::chrono::seconds(5));
-    leave(files);
-    session_->abort(kFailure, text);
+    end_job(files);
   };
-  return std::make_unique<Watchdog>(world.all(), world.activity(), host_name(), std::move(options));
+  start_watch_.reset();
+  starting_ = std::make_shared<Activity>();  // the last one is the world's
+  return std::make_unique<Watchdog>(world.rank(), processes_, world.activity(), std::move(options));
 }
 
 std::string Job::ask_first_rank(const std::function<std::string()>& ask) {
   if (alone()) return ask();
-  World world = mpi_world({session_->size(), 1, 1}, *session_);
+  World world =
+      mpi_world({session_->size(), 1, 1}, *session_, {.deadline = deadline_of(mesh_)}, {}, starting_);
   return text_of_rank(world.all(), speaks() ? ask() : "");
 }
 

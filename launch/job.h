@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "experiments/experiment_config.h"
 #include "launch/devices.h"
@@ -37,8 +38,8 @@ struct RankFiles {
 // caught before this is gone.
 class Job {
  public:
-  // Starts MPI, and says who is late to that as `watch()` does later, with the limits of `mesh`. Throws
-  // ConfigError if a launcher without MPI started several processes: they would all be rank 0.
+  // Starts MPI. From here on somebody watches, as `watch()` does later, with the limits of `mesh`. Throws
+  // ConfigError if a launcher without MPI started several processes, which would all be rank 0.
   Job(const MeshConfig& mesh, const RankFiles& files);
   explicit Job(const ExperimentConfig& config);
   // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other.
@@ -58,8 +59,8 @@ class Job {
   // From now on what this rank logs is also in OUTPUT/ranks/rank-N.log. For whoever has the run's lock, as is
   // watch().
   void log_into(const std::string& output);
-  // Watches over `world`, which outlives it, with files in the run folder or in `files`; null for one rank.
-  // Collective.
+  // Watches over `world`, which outlives it, with files in the run folder or in `files`, in place of whoever
+  // watched over the start; null for one rank.
   std::unique_ptr<Watchdog> watch(World& world, const ExperimentConfig& config);
   std::unique_ptr<Watchdog> watch(World& world, const MeshConfig& mesh, const RankFiles& files);
   bool alone() const { return !session_ || session_->size() == 1; }
@@ -74,11 +75,19 @@ class Job {
 
  private:
   void log_to(const std::string& file) const;
-  void start_mpi(const MeshConfig& mesh, const RankFiles& files);
+  void start_mpi();
+  void meet();
+  void watch_start(int rank, const std::vector<RankProcess>& ranks, WatchOptions options);
   World world_of(const ExperimentConfig& config, const DeviceCommunicatorMaker& device);
 
+  MeshConfig mesh_;
+  RankFiles files_;
   LauncherPlace place_;
   std::optional<MpiSession> session_;
+  std::vector<RankProcess> processes_;  // by rank, once they have met
+  // Of the time before a world is watched over.
+  std::shared_ptr<Activity> starting_ = std::make_shared<Activity>();
+  std::unique_ptr<Watchdog> start_watch_;
 };
 
 // Throws ConfigError if this is a job of several ranks: `verb` runs in one process.

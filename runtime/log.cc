@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "runtime/check.h"
@@ -28,7 +30,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   }
 }
 
-std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
+std::shared_ptr<spdlog::logger> make_logger(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stderr_sink_mt>()};
   sinks.front()->set_level(spdlog_level(options.level));
   if (!options.file.empty()) {
@@ -39,7 +41,7 @@ std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
                   reason.what());
     }
   }
-  auto logger = std::make_unique<spdlog::logger>("trimtab", sinks.begin(), sinks.end());
+  auto logger = std::make_shared<spdlog::logger>("trimtab", sinks.begin(), sinks.end());
   const auto width = fmt::formatted_size("{}", std::max(0, options.world - 1));
   const std::string rank = options.rank < 0 ? "-" : fmt::format("{}", options.rank);
   logger->set_pattern(fmt::format("%H:%M:%S  {:>{}}  %-7l  %v", rank, width));
@@ -50,14 +52,29 @@ std::unique_ptr<spdlog::logger> make_logger(const LogOptions& options) {
   return logger;
 }
 
-std::unique_ptr<spdlog::logger>& current() {
-  static std::unique_ptr<spdlog::logger> logger = make_logger({});
-  return logger;
+// Replaced while other threads, such as a watchdog's, may be writing to the old one.
+struct Current {
+  std::mutex mutex;
+  std::shared_ptr<spdlog::logger> logger = make_logger({});
+};
+
+Current& current() {
+  static Current it;
+  return it;
+}
+
+std::shared_ptr<spdlog::logger> logger() {
+  const std::scoped_lock lock(current().mutex);
+  return current().logger;
 }
 
 }  // namespace
 
-void configure_log(const LogOptions& options) { current() = make_logger(options); }
+void configure_log(const LogOptions& options) {
+  std::shared_ptr<spdlog::logger> made = make_logger(options);
+  const std::scoped_lock lock(current().mutex);
+  current().logger = std::move(made);
+}
 
 LogLevel parse_log_level(std::string_view name) {
   if (name == "debug") return LogLevel::debug;
@@ -69,10 +86,10 @@ LogLevel parse_log_level(std::string_view name) {
               hint.empty() ? ";" : hint);
 }
 
-bool log_enabled(LogLevel level) { return current()->should_log(spdlog_level(level)); }
+bool log_enabled(LogLevel level) { return logger()->should_log(spdlog_level(level)); }
 
 void detail::log_line(LogLevel level, std::string_view text) {
-  current()->log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
+  logger()->log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
 }
 
 }  // namespace trimtab

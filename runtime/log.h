@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The log: one line an event to stderr, "HH:MM:SS  rank  level  text", and to a file if asked. launch/
-// configures it before threads start, and anew for each run; after that any thread may log. Before that,
+// configures it, and anew for each run; any thread may log at any time. Before that,
 // lines of level info and above carry "-" for the rank. This is the one piece of process-wide state besides
 // the standard streams that it writes to.
 #pragma once

@@ -59,8 +59,8 @@ std::string absent_ranks(const std::vector<int>& ranks) {
       fmt::format("{}", fmt::join(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(named), ", "));
   const std::string more = ranks.size() > named ? fmt::format(" and {} more", ranks.size() - named) : "";
   return fmt::format(
-      "nothing was seen yet of rank {}{}: not started, stopped, or on a host that does not share the run "
-      "folder",
+      "nothing was seen yet of rank {}{}: not started, stopped, ended before MPI_Init (as a script that does "
+      "not start trimtab does), or on a host that does not share the run folder",
       list, more);
 }
 
@@ -144,37 +144,30 @@ std::string late_ranks(std::span<const Sighting> ranks, double silent_limit) {
                                       : "");
 }
 
-Watchdog::Watchdog(Communicator& all, const Activity& activity, const std::string& host, WatchOptions options)
-    : activity_(activity), options_(std::move(options)), rank_(all.rank()), host_(host) {
+std::vector<RankProcess> processes_of(Communicator& all, const std::string& host) {
+  std::vector<RankProcess> out;
   for (const std::string& text : gather_texts(all, fmt::format("{} {}", ::getpid(), host))) {
     const std::size_t space = text.find(' ');
-    Peer peer;
-    peer.host = text.substr(space + 1);
-    peer.changed = WatchClock::now();
-    TT_CHECK(read_number(text.substr(0, space), peer.process), "'{}' is no process id", text);
-    peers_.push_back(std::move(peer));
+    RankProcess process{text.substr(space + 1)};
+    TT_CHECK(read_number(text.substr(0, space), process.id), "'{}' is no process id", text);
+    out.push_back(std::move(process));
   }
-  begin();
+  return out;
 }
 
-Watchdog::Watchdog(int rank, int size, const Activity& activity, const std::string& host,
+std::vector<RankProcess> only_process(int rank, int size, const std::string& host) {
+  std::vector<RankProcess> out(static_cast<std::size_t>(size));
+  out.at(static_cast<std::size_t>(rank)) = {host, ::getpid()};
+  return out;
+}
+
+Watchdog::Watchdog(int rank, const std::vector<RankProcess>& ranks, const Activity& activity,
                    WatchOptions options)
-    : activity_(activity),
-      options_(std::move(options)),
-      rank_(rank),
-      host_(host),
-      peers_(static_cast<std::size_t>(size)),
-      only_start_(true) {
-  for (Peer& peer : peers_) peer.changed = WatchClock::now();
-  Peer& own = peers_.at(static_cast<std::size_t>(rank));
-  own.host = host;
-  own.process = ::getpid();
-  begin();
-}
-
-void Watchdog::begin() {
+    : activity_(activity), options_(std::move(options)), rank_(rank) {
+  for (const RankProcess& process : ranks) peers_.push_back({process, -1, WatchClock::now()});
   std::error_code seen_by_write;
   std::filesystem::create_directories(options_.folder, seen_by_write);
+  write(activity_.snapshot());  // from now on this rank is known here, whatever comes next
   thread_ = std::thread([this] { run(); });
 }
 
@@ -185,7 +178,7 @@ Watchdog::~Watchdog() {
   }
   wake_.notify_all();
   thread_.join();
-  if (!only_start_) write(activity_.snapshot(), Doing::kEnded);
+  write(activity_.snapshot(), Doing::kEnded);
 }
 
 std::string Watchdog::file_of(const std::string& folder, int rank) {
@@ -216,7 +209,7 @@ void Watchdog::tick() {
 void Watchdog::write(const Activity::Snapshot& snapshot, std::optional<Doing> doing) {
   RankState state;
   state.rank = rank_;
-  state.host = host_;
+  state.host = host();
   state.process = ::getpid();
   state.beat = ++beats_;
   state.doing = doing.value_or(snapshot.waiting ? Doing::kWaiting : Doing::kComputing);
@@ -237,16 +230,17 @@ void Watchdog::write(const Activity::Snapshot& snapshot, std::optional<Doing> do
 // Launchers end a job when a process dies, but they do not say what it was doing, nor always where.
 void Watchdog::look_for_the_gone() {
   const auto is_here = [&](const Peer& peer) {
-    return peer.process != 0 && peer.host == host_ && is_alive(peer.process);
+    return peer.process.id != 0 && peer.process.host == host() && is_alive(peer.process.id);
   };
   if (std::ranges::find_if(peers_, is_here) - peers_.begin() != rank_) return;  // another one speaks
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     Peer& peer = peers_[i];
-    if (peer.process == 0 || peer.host != host_ || is_alive(peer.process)) continue;
+    const auto& [where, id] = peer.process;
+    if (id == 0 || where != host() || is_alive(id)) continue;
     const auto last = sight(static_cast<int>(i));
     if (last && last->state.doing == Doing::kEnded) continue;  // it said why
     const std::string text = fmt::format(
-        "rank {} on {} (process {}) is gone without a word{}", i, peer.host, peer.process,
+        "rank {} on {} (process {}) is gone without a word{}", i, where, id,
         last ? fmt::format("; it last said: in {}, operation {}", last->state.place, last->state.call) : "");
     // The launcher has a beat to end the job by itself, with the exit code of the dead.
     if (std::exchange(peer.is_gone, true))
@@ -271,13 +265,14 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   std::string unseen;
   for (int rank = 0; rank < static_cast<int>(peers_.size()); ++rank) {
     const auto seen = sight(rank);
-    if (!seen && peers_[static_cast<std::size_t>(rank)].process == 0) {
+    const RankProcess& process = peers_[static_cast<std::size_t>(rank)].process;
+    if (!seen && process.id == 0) {
       absent.push_back(rank);
       continue;
     }
     if (!seen) {
       unseen += fmt::format("; nothing is known of rank {} on {}: {} does not show its file", rank,
-                            peers_[static_cast<std::size_t>(rank)].host, options_.folder);
+                            process.host, options_.folder);
       continue;
     }
     const bool waits = seen->state.doing == Doing::kWaiting && seen->silent_seconds < silent_limit;
@@ -291,8 +286,8 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   const std::string text = fmt::format("waiting for {:.0f} s in {}: {}", waited,
                                        snapshot.operations.back().text(), known + unseen);
   if (!over) return options_.warn(text);
-  options_.give_up(fmt::format("{}; that is over mesh.{} = {:.0f} s{}", text,
-                               starts ? "startup_timeout" : "timeout", limit,
+  options_.give_up(fmt::format("{}; that is over {} = {:.0f} s{}", text,
+                               starts ? options_.startup_limit_name : "mesh.timeout", limit,
                                options_.stays ? ". What each rank did last is in " + options_.folder : ""));
 }
 
@@ -302,16 +297,15 @@ std::optional<Sighting> Watchdog::sight(int rank) {
   if (!std::getline(file, line)) return {};
   auto state = parse_rank_state(line);
   Peer& peer = peers_[static_cast<std::size_t>(rank)];
-  if (state && peer.process == 0) {
+  if (state && peer.process.id == 0) {
     const bool changes = peer.beat >= 0 && state->beat != peer.beat;
     peer.beat = state->beat;
     if (!changes) return {};
-    peer.host = state->host;
-    peer.process = state->process;
+    peer.process = {state->host, state->process};
     peer.changed = WatchClock::now();
   }
   // A file of an earlier run in this folder says nothing.
-  if (!state || state->process != peer.process || state->host != peer.host) return {};
+  if (!state || state->process != peer.process.id || state->host != peer.process.host) return {};
   if (state->beat != peer.beat) {
     peer.beat = state->beat;
     peer.changed = WatchClock::now();

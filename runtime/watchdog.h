@@ -58,19 +58,29 @@ struct WatchOptions {
   // Waits that are longer end the job; 0: never. `startup_limit` holds before the first step.
   std::chrono::milliseconds limit{0};
   std::chrono::milliseconds startup_limit{0};
+  std::string startup_limit_name = "mesh.startup_timeout";  // in messages
   std::function<void(const std::string&)> warn;
   std::function<void(const std::string&)> give_up;  // ends the job
 };
 
+// The process of a rank. 0: not known yet.
+struct RankProcess {
+  std::string host;
+  std::int64_t id = 0;
+};
+
+// Of each rank, by rank; this one's is on `host`. Collective over `all`.
+std::vector<RankProcess> processes_of(Communicator& all, const std::string& host);
+// Of `size` ranks that cannot tell each other anything yet: rank `rank` is this process.
+std::vector<RankProcess> only_process(int rank, int size, const std::string& host);
+
 class Watchdog {
  public:
-  // Collective over `all`, the whole job: ranks tell each other hosts and process ids. `activity` outlives
-  // this. `warn` and `give_up` are called on the thread.
-  Watchdog(Communicator& all, const Activity& activity, const std::string& host, WatchOptions options);
-  // Before ranks can tell each other anything: rank `rank` of `size`, as the launcher says. The others are
-  // known by their files alone, once those change; a file that does not is of an earlier run.
-  Watchdog(int rank, int size, const Activity& activity, const std::string& host, WatchOptions options);
-  // Says that this rank has ended, unless only its start was watched.
+  // Beside rank `rank` of `ranks`. Those whose process is not known are known by their files alone, once
+  // those change; a file that does not is of an earlier run. `activity` outlives this. `warn` and `give_up`
+  // are called on the thread.
+  Watchdog(int rank, const std::vector<RankProcess>& ranks, const Activity& activity, WatchOptions options);
+  // Says that this rank has ended; another Watchdog in its place says otherwise.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -80,16 +90,15 @@ class Watchdog {
 
  private:
   struct Peer {
-    std::string host;
-    std::int64_t process = 0;  // 0: not known yet
+    RankProcess process;
     std::int64_t beat = -1;
     WatchClock::time_point changed;  // when `beat` did
     bool is_gone = false;
   };
 
-  void begin();
   void run();
   void tick();
+  const std::string& host() const { return peers_[static_cast<std::size_t>(rank_)].process.host; }
   void write(const Activity::Snapshot& snapshot, std::optional<RankState::Doing> doing = {});
   void look_for_the_gone();
   void look_for_the_late(double waited, const Activity::Snapshot& snapshot);
@@ -98,12 +107,10 @@ class Watchdog {
   const Activity& activity_;
   WatchOptions options_;
   int rank_;
-  std::string host_;
   std::vector<Peer> peers_;  // by rank, this one included
   std::int64_t beats_ = 0;
   double mentioned_ = 0.0;  // the wait, in seconds, that was last spoken of
   bool cannot_write_ = false;
-  bool only_start_ = false;
 
   std::mutex mutex_;
   std::condition_variable wake_;

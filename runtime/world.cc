@@ -9,8 +9,9 @@
 
 namespace trimtab {
 
-World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make, const DeviceCommunicatorMaker& device)
-    : mesh_(mesh), here_(mesh.coordinate(rank)) {
+World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make, const DeviceCommunicatorMaker& device,
+             std::shared_ptr<Activity> activity)
+    : mesh_(mesh), here_(mesh.coordinate(rank)), activity_(std::move(activity)) {
   const auto made = [&](const std::vector<int>& members,
                         const std::string& name) -> std::unique_ptr<Communicator> {
     if (members.size() == 1) return std::make_unique<SoloCommunicator>(name, rank);
@@ -23,7 +24,12 @@ World::World(const Mesh& mesh, int rank, const CommunicatorMaker& make, const De
   for (const Axis axis : kAxes) {
     std::unique_ptr<Communicator> along = made(mesh.group(rank, axis), std::string(name_of(axis)));
     auto& kept = along_[static_cast<std::size_t>(axis)];
-    kept = device ? device(std::move(along)) : std::move(along);
+    if (device) {  // which waits for the others, as NCCL does for ranks to connect
+      const NotedOperation joining(along->size() > 1 ? activity_.get() : nullptr, "join", along->name(),
+                                   name_of(Traffic::kControl), 0);
+      along = device(std::move(along));
+    }
+    kept = std::move(along);
     kept->note_in(*activity_);
   }
 }
@@ -71,18 +77,20 @@ void check_same_mesh(const Mesh& mesh, Communicator& all) {
 }  // namespace
 
 World mpi_world(const Mesh& mesh, MpiSession& session, const MpiOptions& options,
-                const DeviceCommunicatorMaker& device) {
+                const DeviceCommunicatorMaker& device, std::shared_ptr<Activity> activity) {
   // Before the size is checked: a rank that throws alone leaves the others waiting.
   std::vector<int> everyone;
   for (int rank = 0; rank < session.size(); ++rank) everyone.push_back(rank);
-  check_same_mesh(mesh, *mpi_communicator(session, everyone, "mesh", options));
+  const auto all = mpi_communicator(session, everyone, "mesh", options);
+  all->note_in(*activity);
+  check_same_mesh(mesh, *all);
   mesh.check_world_size(session.size());
   return World(
       mesh, session.rank(),
       [&](const std::vector<int>& members, const std::string& name) {
         return mpi_communicator(session, members, name, options);
       },
-      device);
+      device, std::move(activity));
 }
 
 std::vector<World> thread_worlds(ThreadGroup& group, const Mesh& mesh) {

@@ -30,9 +30,9 @@ class World {
  public:
   // Collective over all ranks if `make` is. Lists of one rank become a SoloCommunicator without asking
   // `make`. With `device`, the communicators along the axes move device memory; all() moves host memory
-  // always.
-  World(const Mesh& mesh, int rank, const CommunicatorMaker& make,
-        const DeviceCommunicatorMaker& device = {});
+  // always. What they wait for, in being made as well, is noted in `activity`.
+  World(const Mesh& mesh, int rank, const CommunicatorMaker& make, const DeviceCommunicatorMaker& device = {},
+        std::shared_ptr<Activity> activity = std::make_shared<Activity>());
 
   const Mesh& mesh() const { return mesh_; }
   int rank() const { return mesh_.rank(here_); }
@@ -55,7 +55,7 @@ class World {
  private:
   Mesh mesh_;
   Coordinate here_;
-  std::unique_ptr<Activity> activity_ = std::make_unique<Activity>();  // outlives the communicators
+  std::shared_ptr<Activity> activity_;  // outlives the communicators
   std::unique_ptr<Communicator> all_;
   std::array<std::unique_ptr<Communicator>, kAxes.size()> along_;
 };
@@ -67,7 +67,8 @@ World solo_world(const DeviceCommunicatorMaker& device = {});
 // ConfigError on every rank, with the factor to change, if the mesh does not have exactly the job's ranks, or
 // if ranks were given different meshes.
 World mpi_world(const Mesh& mesh, MpiSession& session, const MpiOptions& options = {},
-                const DeviceCommunicatorMaker& device = {});
+                const DeviceCommunicatorMaker& device = {},
+                std::shared_ptr<Activity> activity = std::make_shared<Activity>());
 
 // The World of each rank of a group of threads, by rank. `group` has mesh.size() ranks and outlives them.
 std::vector<World> thread_worlds(ThreadGroup& group, const Mesh& mesh);

@@ -102,7 +102,7 @@ constexpr const char* kGone = "is gone without a word";
 // Counts are such that some steps were made and saved, but for start-up; rank 0 alone writes.
 INSTANTIATE_TEST_SUITE_P(
     Thrown, Faults,
-    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 throw", "the test says so", false},
+    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 15 throw", "the test says so", false},
                       Harm{"InForward", "2 forward 40 throw", "the test says so"},
                       Harm{"InBackward", "1 backward 30 throw", "the test says so"},
                       Harm{"InAnOperation", "3 backward/operation 30 throw", "the test says so"},
@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& tested) { return tested.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Exited, Faults,
-                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 exit", kGone, false},
+                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 15 exit", kGone, false},
                                            Harm{"InForward", "2 forward 40 exit", kGone},
                                            Harm{"InBackward", "1 backward 30 exit", kGone},
                                            Harm{"InAnOperation", "3 backward/operation 30 exit", kGone},
@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(Exited, Faults,
                          [](const auto& tested) { return tested.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Killed, Faults,
-                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 kill", kGone, false},
+                         ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 15 kill", kGone, false},
                                            Harm{"InForward", "2 forward 40 kill", kGone},
                                            Harm{"InBackward", "1 backward 30 kill", kGone},
                                            Harm{"InAnOperation", "3 backward/operation 30 kill", kGone},
@@ -163,7 +163,10 @@ TEST_P(Stopped, RankIsNamedAndTheJobEndsAtTheLimit) {
 
 INSTANTIATE_TEST_SUITE_P(
     Ranks, Stopped,
-    ::testing::Values(Harm{"AtStartUp", "3 start-up/operation 9 stop", "has given no sign of life", false},
+    // The fifth operation is the last one in which ranks tell each other who they are.
+    ::testing::Values(Harm{"BeforeTheMeshIsCompared", "3 start-up/operation 6 stop", "no sign of life",
+                           false},
+                      Harm{"AtStartUp", "3 start-up/operation 15 stop", "has given no sign of life", false},
                       Harm{"First", "0 forward 40 stop", "has given no sign of life"},
                       Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
     [](const auto& tested) { return tested.param.name; });
@@ -234,8 +237,22 @@ TEST(StartUp, RankThatNeverComesIsNamedAndTheJobEndsAtTheLimit) {
   for (const char* word : {":", "-n", "1", "sleep", "600"}) command.emplace_back(word);
   const Outcome outcome = run_command(command);
   EXPECT_NE(outcome.code, 0);
-  EXPECT_THAT(outcome.err,
-              AllOf(HasSubstr("nothing was seen yet of rank 1"), HasSubstr("mesh.startup_timeout")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("nothing was seen yet of rank 1"),
+                                 HasSubstr("ended before MPI_Init"), HasSubstr("mesh.startup_timeout")));
+}
+
+// Its file was written and not changed since, as one of an earlier run.
+TEST(StartUp, RankThatStopsBehindMpiInitIsNamedAndTheJobEndsAtTheLimit) {
+  const Workshop shop;
+  const auto start = std::chrono::steady_clock::now();
+  const Outcome outcome = run_faulty_on_ranks(
+      2, "1 start-up/operation 2 stop",
+      {"train", shop.experiment(), "--set", "mesh={data: 2, late: 2, timeout: 5, startup_timeout: 5}"});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30)) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("all_gather"), HasSubstr("rank 1"),
+                                 HasSubstr("that is over mesh.startup_timeout = 5 s")));
+  EXPECT_THAT(processes_left(shop.path("run")), IsEmpty());
 }
 
 }  // namespace

@@ -3,8 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -93,6 +96,24 @@ TEST_F(Log, FileHoldsMoreThanIsShown) {
   std::stringstream in_file;
   in_file << std::ifstream(path).rdbuf();
   EXPECT_THAT(in_file.str(), MatchesRegex("[^\n]*debug    for the file\n[^\n]*warning  for both\n"));
+  std::filesystem::remove(path);
+}
+
+TEST_F(Log, IsConfiguredAnewWhileAThreadWrites) {
+  const std::string path = testing::TempDir() + "/trimtab_log_test_threads.txt";
+  constexpr int kLines = 2'000;
+  std::atomic<bool> begun = false;
+  std::filesystem::remove(path);
+  configure_log({.rank = 0, .world = 1, .level = LogLevel::error, .file = path});
+  std::jthread writer([&] {
+    for (int line = 0; line < kLines; ++line, begun = true) TT_LOG(info, "line {}", line);
+  });
+  while (!begun) std::this_thread::yield();
+  for (int i = 0; i < 20; ++i) configure_log({.rank = i, .world = 1, .level = LogLevel::error, .file = path});
+  writer.join();
+  configure_log({});
+  std::ifstream file(path);
+  EXPECT_EQ(std::count(std::istreambuf_iterator<char>(file), {}, '\n'), kLines);
   std::filesystem::remove(path);
 }
 

@@ -105,7 +105,7 @@ Watched watch_a_late_rank(const std::string& folder, std::chrono::milliseconds l
     };
     (limit == 0ms ? options.warn : options.give_up) = say;
     (limit == 0ms ? options.give_up : options.warn) = [](const std::string&) {};
-    const Watchdog watchdog(world.all(), world.activity(), "node-a", options);
+    const Watchdog watchdog(world.rank(), processes_of(world.all(), "node-a"), world.activity(), options);
     world.activity().begin_step(7);
     world.all().enter(Phase::kForward, 2);
     if (world.rank() == 1) out.said = heard.get();
@@ -155,7 +155,7 @@ TEST(Watchdog, TheLimitHoldsAlsoWhereALowerRankWaitsLessLong) {
   options.limit = options.startup_limit = 200ms;
   options.warn = [](const std::string&) {};
   options.give_up = [&](const std::string&) { has_ended = true; };
-  const Watchdog watch(1, 2, activity, "node-a", options);
+  const Watchdog watch(1, only_process(1, 2, "node-a"), activity, options);
   double waited = 0.0;
   for (std::int64_t beat = 0; !has_ended && waited < 10; ++beat) {
     std::string line;
@@ -189,7 +189,7 @@ TEST(Watchdog, SaysOnceThatItCannotWrite) {
     options.warn = [&](const std::string& text) {
       if (++times == 1) spoken.set_value(text);
     };
-    const Watchdog watchdog(world.all(), world.activity(), "node-a", options);
+    const Watchdog watchdog(world.rank(), processes_of(world.all(), "node-a"), world.activity(), options);
     EXPECT_THAT(spoken.get_future().get(), AllOf(HasSubstr("rank-0.txt"), HasSubstr("cannot be written")));
   }
   EXPECT_EQ(times, 1);
@@ -209,7 +209,8 @@ struct WatchedStart {
     options.beat = 10ms;
     options.late = 100ms;
     options.warn = warn;
-    return std::make_unique<Watchdog>(rank, static_cast<int>(activities.size()), activity, "node-a", options);
+    return std::make_unique<Watchdog>(rank, only_process(rank, static_cast<int>(activities.size()), "node-a"),
+                                      activity, options);
   }
   std::deque<Activity> activities;
   std::string folder_;
@@ -232,22 +233,54 @@ TEST(Watchdog, NamesRanksThatDoNotStart) {
   EXPECT_THAT(spoken.get_future().get(), HasSubstr("MPI_Init"));
 }
 
+// Rank 1's file is written here: it changes until rank 0 has seen it.
 TEST(Watchdog, NamesARankThatStopsWhileItStarts) {
   const TempFolder folder;
   WatchedStart start(folder.file("ranks"), 2);
-  std::promise<void> seen;
   std::promise<std::string> spoken;
   std::atomic<bool> has_seen = false, has_spoken = false;
-  auto second = start.watch(1, [](const std::string&) {});
   const auto first = start.watch(0, [&](const std::string& text) {
-    if (text.find("nothing was seen") == std::string::npos && !has_seen.exchange(true)) seen.set_value();
+    if (text.find("nothing was seen") == std::string::npos) has_seen = true;
     if (text.find("has given no sign of life") != std::string::npos && !has_spoken.exchange(true))
       spoken.set_value(text);
   });
-  seen.get_future().wait();
-  second.reset();
+  RankState other = state(1, Doing::kWaiting, 0.1);
+  for (; !has_seen; ++other.beat)
+    std::ofstream(Watchdog::file_of(folder.file("ranks"), 1)) << text_of(other) << '\n';
+  EXPECT_THAT(spoken.get_future().get(), HasSubstr("rank 1 on node-b has given no sign of life"));
+}
+
+TEST(Watchdog, SaysFromItsFirstMomentOnThatItsRankIsThere) {
+  const TempFolder folder;
+  WatchedStart start(folder.file("ranks"), 2);
+  for (int turn = 0; turn < 2; ++turn) {  // the second one in the place of one that has ended
+    const auto watch = start.watch(0, [](const std::string&) {});
+    std::string line;
+    std::ifstream file(Watchdog::file_of(folder.file("ranks"), 0));
+    std::getline(file, line);
+    EXPECT_THAT(line, HasSubstr("doing=waiting"));
+  }
+}
+
+TEST(Watchdog, ALimitOfTheStartIsCalledByItsName) {
+  const TempFolder folder;
+  Activity activity;
+  activity.begin("MPI_Init", "all", "control", 0);
+  std::promise<std::string> spoken;
+  std::atomic<bool> has_spoken = false;
+  WatchOptions options;
+  options.folder = folder.file("ranks");
+  options.beat = 5ms;
+  options.startup_limit = 50ms;
+  options.startup_limit_name = "the limit of MPI_Init";
+  options.warn = [](const std::string&) {};
+  options.give_up = [&](const std::string& text) {
+    if (!has_spoken.exchange(true)) spoken.set_value(text);
+  };
+  const Watchdog watch(0, only_process(0, 2, "node-a"), activity, options);
   EXPECT_THAT(spoken.get_future().get(),
-              AllOf(HasSubstr("rank 1 on node-a has given no sign of life"), HasSubstr("start-up")));
+              AllOf(HasSubstr("nothing was seen yet of rank 1: "), HasSubstr("ended before MPI_Init"),
+                    HasSubstr("that is over the limit of MPI_Init = 0 s")));
 }
 
 }  // namespace

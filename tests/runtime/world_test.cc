@@ -45,6 +45,27 @@ TEST(World, AsksItsMakerForTheRanksOfEachAxis) {
   EXPECT_EQ(world.rank(), 8);
 }
 
+// Whoever watches sees that this rank waits for others to join, and in what.
+TEST(World, NotesThatRanksJoinForTheirDevices) {
+  ThreadGroup group(2);
+  const auto activity = std::make_shared<Activity>();
+  std::vector<std::string> joined;
+  const World world(
+      Mesh(1, 2, 1), 0,
+      [&](const std::vector<int>& members, const std::string& name) {
+        return group.communicator(0, members, name);
+      },
+      [&](std::unique_ptr<Communicator> ranks) {
+        const Activity::Snapshot seen = activity->snapshot();
+        if (seen.waiting) joined.push_back(seen.operations.back().text());
+        return ranks;
+      },
+      activity);
+  EXPECT_THAT(joined,
+              ElementsAre("0 join of 0 bytes on 'pipe' (control)"));  // along data and tensor it is alone
+  EXPECT_FALSE(activity->snapshot().waiting);
+}
+
 TEST(World, RanksMeetOnlyAlongTheirAxes) {
   run_ranks(Mesh(2, 3, 2), [](World& world) {
     for (const Axis axis : kAxes) {
