@@ -17,6 +17,7 @@
 #include "launch/guard.h"
 #include "launch/launcher.h"
 #include "launch/limits.h"
+#include "launch/same_command.h"
 #include "launch/signals.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
@@ -153,7 +154,7 @@ void Job::start_mpi() {
   session_.emplace();
 }
 
-// Ranks say who they are: from then on one that is late is known by name.
+// Ranks say what they were asked to do and who they are: from then on one that is late is known by name.
 void Job::meet() {
   if (!start_watch_ && !files_.folder.empty())  // the launcher did not say how many ranks there are
     watch_start(session_->rank(), only_process(session_->rank(), session_->size(), host_name()),
@@ -162,6 +163,7 @@ void Job::meet() {
   std::iota(everyone.begin(), everyone.end(), 0);
   const auto all = mpi_communicator(*session_, everyone, "start", {.deadline = deadline_of(mesh_)});
   all->note_in(*starting_);
+  require_same_command(*all, command_line());
   processes_ = processes_of(*all, host_name());
   if (!files_.folder.empty()) watch_start(session_->rank(), processes_, watch_options(mesh_, files_));
 }

@@ -39,7 +39,8 @@ struct RankFiles {
 class Job {
  public:
   // Starts MPI. From here on somebody watches, as `watch()` does later, with the limits of `mesh`. Throws
-  // ConfigError if a launcher without MPI started several processes, which would all be rank 0.
+  // ConfigError if a launcher without MPI started several processes, which would all be rank 0, or if ranks
+  // were started with other arguments (same_command.h).
   Job(const MeshConfig& mesh, const RankFiles& files);
   explicit Job(const ExperimentConfig& config);
   // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other.

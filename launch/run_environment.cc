@@ -11,7 +11,6 @@
 #include <array>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -21,6 +20,7 @@
 #include "experiments/run_record.h"
 #include "launch/built_from.h"
 #include "launch/launcher.h"
+#include "launch/same_command.h"
 #include "runtime/agreement.h"
 #include "runtime/atomic_file.h"
 
@@ -59,13 +59,6 @@ Json told_variables() {
     if (is_told(std::string_view(line).substr(0, equals)))
       out[line.substr(0, equals)] = line.substr(equals + 1);
   }
-  return out;
-}
-
-std::vector<std::string> command_line() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> out;
-  for (std::string word; std::getline(file, word, '\0');) out.push_back(word);
   return out;
 }
 

@@ -223,6 +223,26 @@ TEST(Ranks, RanksWithDifferentAttention) {
   EXPECT_EQ(with({"TRIMTAB_ATTENTION=padded", "OTHER=1"}).code, 0);
 }
 
+// As by a wrapper script that does not hand on its arguments.
+TEST(Ranks, RanksWithDifferentCommandLines) {
+  const Workshop shop;
+  const std::vector<std::string> train = {"train", shop.experiment(), "--set", "mesh.data=2"};
+  for (const std::vector<std::string>& other :
+       {std::vector<std::string>{"train", shop.experiment(), "--set", "mesh.data=2", "--dry-run"},
+        {"evaluate", shop.experiment(), "--set", "mesh.data=2"}}) {
+    const Outcome outcome = run_on_ranks({train, other});
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, ::testing::ContainsRegex(
+                                 "^error: rank 0 of 2 on [^ ]+: the ranks were started with different "));
+    EXPECT_THAT(
+        outcome.err,
+        AllOf(HasSubstr("`trimtab train " + shop.experiment() + "` on rank 0, but `trimtab " + other.front()),
+              HasSubstr("` on rank 1; start all ranks with the same verb and arguments")));
+    EXPECT_THAT(outcome.err, ::testing::Not(HasSubstr("check failed")));
+    EXPECT_FALSE(std::filesystem::exists(shop.path("run/lock")));
+  }
+}
+
 // Two hosts with folders of their own, and `file` is another one in the second.
 Outcome train_in_two_folders(const Workshop& shop, const std::string& file, const std::string& other,
                              const std::vector<std::string>& more = {}) {
