@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles what only builds with CUDA compile, without linking it, so that no change leaves those sources behind.
+"""Compiles what only builds with CUDA compile, and links the program with it, so that no change leaves those sources behind.
 
 usage: tests/gpu/compile.py BUILD
 BUILD is a configured build of ours without CUDA, whose flags are taken. Needs CUDA's compiler (TRIMTAB_NVCC, the PATH or
-/usr/local/cuda*) and nccl.h beside its headers, no GPU and no LibTorch with CUDA. Ends with 77 where they are missing.
+/usr/local/cuda*) and nccl.h beside its headers, no GPU and no LibTorch with CUDA. Ends with 77 where they are missing. The
+program is linked where NCCL's library is there as well and BUILD has built it.
 """
 import glob
 import json
@@ -27,6 +28,8 @@ LIKE = {
     "tests/gpu/nccl_model_test.cc": "tests/models/model_pipeline_test.cc",
     "tests/gpu/nccl_test.cc": "tests/runtime/mpi_communicator_test.cc",
 }
+# What the program is linked with in place of launch/devices_none.cc.
+LINKED = ["runtime/nccl_communicator.cc", "launch/devices_cuda.cc"]
 KERNELS = ["models/ops/attention_cuda.cu"]
 
 
@@ -58,6 +61,23 @@ def flags_of(build):
     return flags
 
 
+def linking(build, nvcc, objects, to):
+    """The call that links the program with `objects`, in a shell; or None and why not."""
+    libraries = next((folder for folder in (pathlib.Path(nvcc).resolve().parents[1] / name for name in ("lib64", "lib"))
+                      if (folder / "libnccl.so").exists() and (folder / "libcudart.so").exists()), None)
+    if libraries is None:
+        return None, "there is no libnccl.so and libcudart.so"
+    asked = subprocess.run(["ninja", "-t", "commands", "-s", "launch/trimtab"], cwd=build, stdout=subprocess.PIPE, text=True)
+    calls = [part for part in asked.stdout.split(" && ") if "-o launch/trimtab " in part]
+    if not calls or not (build / "launch/trimtab").exists():
+        return None, f"{build} has not built it"
+    call = calls[-1].replace("-o launch/trimtab ", f"-o {shlex.quote(to)} ")
+    mine = "launch/CMakeFiles/trimtab.dir/devices_none.cc.o"
+    if mine not in call:
+        sys.exit(f"the program of {build} is linked without {mine}")
+    return f"{call.replace(mine, shlex.join(objects))} -L{libraries} -lnccl -lcudart", ""
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -75,14 +95,23 @@ def main():
         if subprocess.run(call, cwd=build).returncode != 0:
             failed.append(source)
 
-    for source, like in LIKE.items():
-        compile_one(source, [*flags[like], "-isystem", str(headers), "-fsyntax-only", str(ROOT / source)])
     with tempfile.TemporaryDirectory() as scratch:
+        def object_of(source):
+            return f"{scratch}/{pathlib.Path(source).name}.o"
+
+        for source, like in LIKE.items():
+            what = ["-c", "-o", object_of(source)] if source in LINKED else ["-fsyntax-only"]
+            compile_one(source, [*flags[like], "-isystem", str(headers), *what, str(ROOT / source)])
         for source in KERNELS:
             compile_one(source, [nvcc, "-std=c++17", "-arch=sm_90", f"-I{build}/floors/models", "-Werror=all-warnings",
-                                 "-Xcompiler=-Wall,-Wextra,-Werror", "-c", str(ROOT / source), "-o", f"{scratch}/kernel.o"])
+                                 "-Xcompiler=-Wall,-Wextra,-Werror", "-c", str(ROOT / source), "-o", object_of(source)])
+        link, reason = linking(build, nvcc, [object_of(source) for source in [*LINKED, *KERNELS]], f"{scratch}/trimtab")
+        if link is None:
+            print(f"the program is not linked: {reason}")
+        elif not failed:
+            compile_one("the program, linked", ["bash", "-c", link])
     for source in failed:
-        print(f"{source} does not compile", file=sys.stderr)
+        print(f"{source} does not compile or link", file=sys.stderr)
     return 1 if failed else 0
 
 
