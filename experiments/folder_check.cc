@@ -38,6 +38,27 @@ std::string write_own(const std::string& place, const std::string& mark, int ran
   }
 }
 
+// "" or why it cannot be written.
+std::string write_mark(const std::filesystem::path& file) {
+  try {
+    std::filesystem::create_directories(file.parent_path());
+    write_file_atomically(file, file.filename().string());
+    return "";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+bool appears(const std::filesystem::path& file, std::chrono::milliseconds patience) {
+  const auto end = Clock::now() + patience;
+  std::error_code cannot_be_seen;
+  while (!std::filesystem::exists(file, cannot_be_seen)) {
+    if (Clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
 bool shows(const std::string& place, const std::string& mark, int rank) {
   std::ifstream file(file_of(place, rank));
   std::string found_mark;
@@ -86,23 +107,14 @@ void require_shared_folder(Communicator& all, const std::string& folder, std::ch
   const std::string mark = text_of_rank(
       all, fmt::format(".seen-by-all-{}-{}", ::getpid(), Clock::now().time_since_epoch().count()));
   const std::filesystem::path file = std::filesystem::path(folder) / mark;
-  std::string fault;
-  if (all.rank() == 0) try {
-      std::filesystem::create_directories(folder);
-      write_file_atomically(file, mark);
-    } catch (const std::exception& error) {
-      fault = error.what();
-    }
-  fault = text_of_rank(all, fault);
+  const std::string fault = text_of_rank(all, all.rank() == 0 ? write_mark(file) : "");
   if (!fault.empty()) fail("{}", fault);
-  const auto end = Clock::now() + patience;
-  while (!std::filesystem::exists(file) && Clock::now() < end)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  const std::vector<std::string> seen = gather_texts(all, std::filesystem::exists(file) ? "yes" : "no");
-  if (all.rank() == 0) std::filesystem::remove(file);
-  std::vector<std::string> blind;
-  for (std::size_t rank = 0; rank < seen.size(); ++rank)
-    if (seen[rank] == "no") blind.push_back(std::to_string(rank));
+  const std::vector<std::string> seen = gather_texts(all, appears(file, patience) ? "yes" : "no");
+  std::error_code stays_at_worst;
+  if (all.rank() == 0) std::filesystem::remove(file, stays_at_worst);
+  std::vector<int> blind;
+  for (int rank = 0; rank < all.size(); ++rank)
+    if (seen[static_cast<std::size_t>(rank)] == "no") blind.push_back(rank);
   if (!blind.empty())
     fail_config("output: {}: what rank 0 writes there is not seen by rank{} {}; {}",
                 std::filesystem::absolute(folder).string(), blind.size() == 1 ? "" : "s",

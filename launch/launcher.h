@@ -37,8 +37,7 @@ LauncherPlace find_launcher(const Variables& variables);
 int restarts_of(const Variables& variables);
 
 // What the launcher calls this job, on all ranks alike and unlike any other job of the time, as a file's
-// name;
-// "" where it does not say.
+// name; "" where it does not say.
 std::string job_name(const Variables& variables);
 
 // "node[1-2,07-09],gpu-a" as Slurm writes it: node1, node2, node07 ... `variable` is for the message of what
