@@ -45,15 +45,6 @@ SavingCost cost_from(const Json& json, const char* what) {
   return {saving.value("seconds", 0.0), saving.value("times", std::int64_t{0})};
 }
 
-Json to_json(const TrafficCount& count) {
-  return {{"calls", count.calls}, {"messages", count.messages}, {"bytes", count.bytes}};
-}
-
-TrafficCount count_from(const Json& json) {
-  constexpr std::int64_t kNone = 0;
-  return {json.value("calls", kNone), json.value("messages", kNone), json.value("bytes", kNone)};
-}
-
 RunRecord record_from(const Json& json) {
   RunRecord out;
   out.name = json.at("name");
@@ -76,9 +67,9 @@ RunRecord record_from(const Json& json) {
   out.rank_peaks = json.value("peak_memory_bytes_of_ranks", std::vector<std::uint64_t>());
   const Json traffic = json.value("traffic", Json::object());
   out.traffic_steps = traffic.value("steps", std::int64_t{0});
-  out.between_steps = count_from(traffic.value("between_steps", Json::object()));
-  for (std::size_t i = 0; i < kTrafficKinds; ++i)
-    out.traffic.counts[i] = count_from(traffic.value(name_of(static_cast<Traffic>(i)), Json::object()));
+  out.traffic = rank_traffic_from(traffic);
+  for (const Json& rank : traffic.value("of_ranks", Json::array()))
+    out.traffic_of_ranks.push_back(rank_traffic_from(rank));
   out.checkpoints = cost_from(json, "checkpoints");
   out.journal = cost_from(json, "journal");
   for (const auto& [split, scores] : json.at("scores").items()) out.scores[split] = scores_from(scores);
@@ -97,21 +88,6 @@ double RunRecord::share_percent() const {
   return base_parameters > 0
              ? 100.0 * static_cast<double>(trained_parameters) / static_cast<double>(base_parameters)
              : 0.0;
-}
-
-std::string traffic_line(const RunRecord& record) {
-  if (record.traffic_steps == 0) return "";
-  const auto steps = static_cast<double>(record.traffic_steps);
-  std::string out;
-  const auto add = [&](std::string_view purpose, const TrafficCount& count) {
-    if (count.messages == 0) return;
-    out += fmt::format("{}{} {:.4g} calls, {:.0f} bytes", out.empty() ? "" : "; ", purpose,
-                       static_cast<double>(count.calls) / steps, static_cast<double>(count.bytes) / steps);
-  };
-  for (std::size_t i = 0; i < kTrafficKinds; ++i)
-    add(name_of(static_cast<Traffic>(i)), record.traffic.counts[i]);
-  add("between steps", record.between_steps);
-  return out;
 }
 
 void save_record(const RunRecord& record, const std::string& path) {
@@ -139,9 +115,9 @@ void save_record(const RunRecord& record, const std::string& path) {
   json["saving"] = {{"checkpoints", to_json(record.checkpoints)}, {"journal", to_json(record.journal)}};
   for (const auto& [what, version] : versions()) json["versions"][what] = version;
   json["traffic"] = {{"rank", 0}, {"steps", record.traffic_steps}};
-  for (std::size_t i = 0; i < kTrafficKinds; ++i)
-    json["traffic"][std::string(name_of(static_cast<Traffic>(i)))] = to_json(record.traffic.counts[i]);
-  json["traffic"]["between_steps"] = to_json(record.between_steps);
+  json["traffic"].update(to_json(record.traffic));
+  for (const RankTraffic& rank : record.traffic_of_ranks)
+    json["traffic"]["of_ranks"].push_back(to_json(rank));
   json["scores"] = Json::object();
   for (const auto& [split, scores] : record.scores) json["scores"][split] = to_json(scores);
   write_file_atomically(path, json.dump(2) + "\n");

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/rank_traffic.h"
 #include "experiments/saving_cost.h"
-#include "runtime/communicator.h"
 
 namespace trimtab {
 
@@ -60,10 +60,10 @@ struct RunRecord {
   std::int64_t base_parameters = 0;
   std::int64_t trained_parameters = 0;
   std::string mesh;  // "data 2 x pipe 1 x tensor 1"; "" for records of older programs
-  // Of rank 0 in the steps of the process that made the last of them: by purpose in passes and updates, and
-  // all together in what comes after an update (agreement to go on, journal, comparing replicas).
-  TrafficCounters traffic;
-  TrafficCount between_steps;
+  // Of the steps of the process that made the last of them: this rank's (rank 0's in the file), and once the
+  // run has ended each rank's.
+  RankTraffic traffic;
+  std::vector<RankTraffic> traffic_of_ranks;
   std::int64_t traffic_steps = 0;
   std::int64_t steps = 0;       // made
   std::int64_t best_step = -1;  // -1: none yet
@@ -80,10 +80,6 @@ struct RunRecord {
   // Trained numbers for 100 numbers of the model.
   double share_percent() const;
 };
-
-// "gradient 1 call, 81928 bytes; tensor ..." of an average step, for each purpose that there was; "" if there
-// was none.
-std::string traffic_line(const RunRecord& record);
 
 // Atomically. Adds versions, host and the processor's instruction sets.
 void save_record(const RunRecord& record, const std::string& path);

@@ -32,29 +32,6 @@ TrainStepOptions step_options(const Experiment& experiment) {
   return {experiment.dropout(), train.z_loss, static_cast<std::uint64_t>(train.seed)};
 }
 
-// Adds to `count` what this rank sends while it lives, whatever the purpose.
-class CountedTraffic {
- public:
-  CountedTraffic(World& world, TrafficCount& count)
-      : world_(world), count_(count), before_(world.traffic()) {}
-  ~CountedTraffic() {
-    TrafficCounters sent = world_.traffic();
-    sent -= before_;
-    for (const TrafficCount& of_purpose : sent.counts) {
-      count_.calls += of_purpose.calls;
-      count_.messages += of_purpose.messages;
-      count_.bytes += of_purpose.bytes;
-    }
-  }
-  CountedTraffic(const CountedTraffic&) = delete;
-  CountedTraffic& operator=(const CountedTraffic&) = delete;
-
- private:
-  World& world_;
-  TrafficCount& count_;
-  TrafficCounters before_;
-};
-
 double mean(const double* first, std::int64_t count) {
   return std::accumulate(first, first + count, 0.0) / static_cast<double>(count);
 }
@@ -102,7 +79,7 @@ Trainer::Trainer(Experiment& experiment, Console& console)
     checkpoints_.go_on_from(record->checkpoints);
     record_.journal = record->journal;
     record_.traffic = record->traffic;
-    record_.between_steps = record->between_steps;
+    record_.traffic_of_ranks = record->traffic_of_ranks;
     record_.traffic_steps = record->traffic_steps;
   }
   if (newest_) resume(*newest_);
@@ -198,11 +175,11 @@ Trainer::Next Trainer::next(const std::function<bool()>& should_stop) {
     return Next::kStopped;
   }
   check_base_unchanged();
-  note_peaks();
+  note_ranks();
   write_record("finished");
   if (speaks()) journal_.remove();
-  if (const std::string line = traffic_line(record_); !line.empty())
-    report_.say("sent by rank 0 a step: " + line);
+  if (const std::string line = traffic_line(record_.traffic_of_ranks, record_.traffic_steps); !line.empty())
+    report_.say("sent a step, by the rank that sends most: " + line);
   return Next::kFinished;
 }
 
@@ -230,7 +207,7 @@ Trainer::Next Trainer::before_step(const std::function<bool()>& should_stop) {
 }
 
 bool Trainer::stop_agreed(const std::function<bool()>& should_stop) {
-  const CountedTraffic counted(experiment_.world(), record_.between_steps);
+  const CountedTraffic counted(experiment_.world(), record_.traffic.between_steps);
   return any_of(experiment_.world().all(), should_stop && should_stop());
 }
 
@@ -256,7 +233,7 @@ Trainer::Step Trainer::begin_step() {
   experiment_.world().activity().begin_step(info_.step);
   if (!steps_here_) {
     record_.traffic = {};  // a process before this one may have had another mesh
-    record_.between_steps = {};
+    record_.traffic_of_ranks.clear();
     record_.traffic_steps = 0;
     steps_here_ = true;
   }
@@ -277,11 +254,11 @@ void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCos
   world.activity().enter(Phase::kUpdate);
   movement_.before_step();
   optimizer_->step(experiment_.parameters(), rate);
-  record_.traffic += cost.traffic;
-  record_.traffic += world.traffic();
-  record_.traffic -= before;
+  record_.traffic.steps += cost.traffic;
+  record_.traffic.steps += world.traffic();
+  record_.traffic.steps -= before;
   ++record_.traffic_steps;
-  const CountedTraffic between(world, record_.between_steps);
+  const CountedTraffic between(world, record_.traffic.between_steps);
   log_step(step, sums, rate);
   ++info_.step;
   if (config.train.compare_every > 0 && info_.step % config.train.compare_every == 0) compare_replicas();
@@ -416,10 +393,12 @@ void Trainer::fail_run() {
   }
 }
 
-void Trainer::note_peaks() {
+void Trainer::note_ranks() {
+  Communicator& all = experiment_.world().all();
   record_.rank_peaks.clear();
-  for (const std::string& peak : gather_texts(experiment_.world().all(), std::to_string(peak_memory())))
+  for (const std::string& peak : gather_texts(all, std::to_string(peak_memory())))
     record_.rank_peaks.push_back(std::stoull(peak));
+  if (steps_here_) record_.traffic_of_ranks = gather_traffic(all, record_.traffic);
 }
 
 void Trainer::write_record(const std::string& status) {

@@ -76,7 +76,7 @@ class Trainer {
   void adopt_best();
   void resume(const Checkpoint& newest);
   void write_journal();
-  void note_peaks();
+  void note_ranks();
   void write_record(const std::string& status);
 
   Experiment& experiment_;

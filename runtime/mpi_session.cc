@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/mpi_session.h"
 
+#include <unistd.h>
+
 #include <array>
-#include <cstdlib>
+#include <csignal>
 #include <exception>
 
 #include "runtime/check.h"
-#include "runtime/log.h"
 #include "runtime/mpi_transfer.h"
 
 namespace trimtab {
@@ -77,13 +78,10 @@ std::string MpiSession::library() {
 void MpiSession::end_job(int code) {
   int begun = 0, ended = 0;
   if (MPI_Initialized(&begun) != MPI_SUCCESS || begun == 0) return;
-  if (MPI_Finalized(&ended) == MPI_SUCCESS && ended == 0) MPI_Abort(MPI_COMM_WORLD, code);
-}
-
-void MpiSession::abort(int code, const std::string& reason) {
-  TT_LOG(error, "rank {} of {} on {} ends the job: {}", rank_, size_, host_, reason);
+  if (MPI_Finalized(&ended) != MPI_SUCCESS || ended != 0) return;
+  std::signal(SIGALRM, SIG_DFL);
+  ::alarm(kLauncherAnswers);
   MPI_Abort(MPI_COMM_WORLD, code);
-  std::_Exit(code);  // MPI_Abort does not return, which the compiler does not know
 }
 
 }  // namespace trimtab

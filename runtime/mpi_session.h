@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // This process as a rank of an MPI job, from MPI_Init to MPI_Finalize: main owns one, and it outlives every
-// communicator made from it. MPI is initialised for calls from any thread, one at a time; only abort() may
-// come beside another call. Errors of MPI become exceptions.
+// communicator made from it. MPI is initialised for calls from any thread, one at a time; only
+// end_job() may come beside another call. Errors of MPI become exceptions.
 #pragma once
 
 #include <memory>
@@ -30,12 +30,12 @@ class MpiSession {
   // "Open MPI v4.1.4, ..."
   static std::string library();
 
-  // Ends all ranks of the job, with `code` (1 to 255) as the launcher's exit status, after a log line with
-  // this rank, its host and `reason`. From any thread, at any time.
-  [[noreturn]] void abort(int code, const std::string& reason);
-  // The same without a word, for whoever has said what a rank of this process threw; nothing where MPI does
-  // not run. Ranks that wait for this one would else do so until the launcher sees that it is gone.
+  // Ends all ranks of the job, with `code` (1 to 255) as the launcher's exit status; from any thread, at any
+  // time. Without a word: what a rank threw was said before. Nothing where MPI does not run. Ranks that wait
+  // for this one would else do so until the launcher sees that it is gone. A process whose launcher does not
+  // answer is ended by SIGALRM after kLauncherAnswers seconds.
   static void end_job(int code);
+  static constexpr unsigned kLauncherAnswers = 10;
 
   // What the communicators need of MPI; defined beside them.
   struct Handle;

@@ -46,10 +46,17 @@ TEST(Plan, BytesAreThoseOfARun) {
     const Json record = Json::parse(shop.read(run + "/record.json")).at("traffic");
     const Json written = Json::parse(shop.read("plan.json"));
     ASSERT_EQ(record.at("steps"), written.at("planned_steps"));
-    // The record is that of rank 0, which is on the first stage.
-    const Json counted = own_mesh(written).at("stages")[0].at("traffic_of_planned_steps");
-    for (const std::string purpose : {"tensor", "pipeline", "gradient", "control"})
-      EXPECT_EQ(counted.at(purpose).at("bytes"), record.at(purpose).at("bytes")) << purpose << " on " << mesh;
+    const Json planned_mesh = own_mesh(written);
+    const Json& stages = planned_mesh.at("stages");
+    const auto tensor = planned_mesh.at("tensor").get<std::size_t>();
+    for (std::size_t stage = 0; stage < stages.size(); ++stage) {
+      // That of its first tensor rank in the first replica is planned.
+      const Json& counted = record.at("of_ranks").at(stage * tensor);
+      for (const std::string purpose : {"tensor", "pipeline", "gradient", "control"})
+        EXPECT_EQ(stages[stage].at("traffic_of_planned_steps").at(purpose).at("bytes"),
+                  counted.at(purpose).at("bytes"))
+            << purpose << " of stage " << stage << " on " << mesh;
+    }
   }
 }
 

@@ -135,9 +135,15 @@ TEST(Ranks, EveryMeshTrainsWhatOneProcessTrains) {
     // Of what is trained, only its gradient goes to other replicas: 4 * 16 numbers, loss and count.
     EXPECT_EQ(values(shop, layout.name, "train", "tokens"), values(shop, "one", "train", "tokens"));
     EXPECT_EQ(record.at("traffic").at("between_steps").at("bytes") > 0, layout.name != "one_sp");
-    const Json gradient = record.at("traffic").at("gradient");
-    EXPECT_EQ(gradient.at("calls"), layout.data > 1 ? kSteps : 0) << layout.name;
-    EXPECT_EQ(gradient.at("bytes"), layout.data > 1 ? kSteps * 4 * (4 * 16 + 4) : 0) << layout.name;
+    const Json ranks = record.at("traffic").at("of_ranks");
+    ASSERT_EQ(ranks.size(), layout.ranks()) << layout.name;
+    for (int rank = 0; rank < layout.ranks(); ++rank) {
+      const bool holds_prompt = rank / layout.tensor % layout.pipe == 0;  // the first stage
+      const Json& gradient = ranks[rank].at("gradient");
+      EXPECT_EQ(gradient.at("calls"), layout.data > 1 ? kSteps : 0) << layout.name << ", rank " << rank;
+      EXPECT_EQ(gradient.at("bytes"), layout.data > 1 ? kSteps * 4 * ((holds_prompt ? 4 * 16 : 0) + 4) : 0)
+          << layout.name << ", rank " << rank;
+    }
   }
 }
 

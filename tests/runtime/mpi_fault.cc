@@ -19,13 +19,38 @@ namespace {
 
 using namespace trimtab;
 
+void say_end(const MpiSession& session, const char* why) {
+  std::fprintf(stderr, "rank %d of %d on %s ends the job: %s\n", session.rank(), session.size(),
+               session.host().c_str(), why);
+}
+
+// Stops mpirun until the rank that called is gone, or half a minute.
+void stop_launcher() {
+  const pid_t rank = ::getpid(), launcher = ::getppid();
+  if (::fork() != 0) return std::this_thread::sleep_for(std::chrono::seconds(1));
+  ::kill(launcher, SIGSTOP);
+  for (int tries = 0; tries < 300 && ::getppid() == rank; ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::fprintf(stderr, "%s\n",
+               ::getppid() == rank ? "still waits for its launcher" : "ended beside its launcher");
+  ::kill(launcher, SIGCONT);
+  ::_exit(0);
+}
+
 void suffer(const std::string& fault, MpiSession& session) {
   if (fault == "throw") fail("the disk is full");
+  if (fault == "throw_unheard") {
+    stop_launcher();
+    fail("the disk is full");
+  }
   if (fault == "exit") std::_Exit(7);
   if (fault == "kill") ::kill(::getpid(), SIGKILL);
   if (fault == "crash") std::abort();
   if (fault == "abort_beside") {  // as a watchdog does, while the main thread waits in a call
-    std::thread([&] { session.abort(9, "the step takes too long"); }).detach();
+    std::thread([&] {
+      say_end(session, "the step takes too long");
+      MpiSession::end_job(9);
+    }).detach();
     return;
   }
   if (fault == "late") std::this_thread::sleep_for(std::chrono::hours(1));
@@ -53,7 +78,8 @@ int main(int, char** argv) {
   try {
     work(argv[1], std::atoi(argv[2]), session);
   } catch (const std::exception& error) {
-    session.abort(1, error.what());
+    say_end(session, error.what());
+    trimtab::MpiSession::end_job(1);
   }
   return 0;
 }

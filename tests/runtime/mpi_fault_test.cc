@@ -78,6 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"throw", 2, "rank 2 of 3 on "}, Fault{"exit", 1, "Exit code:    7"},
                     Fault{"kill", 1, "exited on signal 9"}, Fault{"kill", 0, "process rank 0"},
                     Fault{"crash", 2, "process rank 2"}, Fault{"abort_beside", 1, "rank 1 of 3 on "},
+                    Fault{"throw_unheard", 1, "ended beside its launcher"},
                     Fault{"late", 2, "which have not arrived"}),
     [](const auto& tested) {
       return std::string(tested.param.name) + "_of_" + std::to_string(tested.param.culprit);
