@@ -2,8 +2,10 @@
 #include "launch/guard.h"
 
 #include <c10/util/Exception.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
@@ -21,6 +23,8 @@ namespace trimtab {
 
 namespace {
 
+constexpr unsigned kLastLineSeconds = 10;
+
 // This rank among those of its host.
 Speaker speaker_here() {
   const LauncherPlace place = known_place();
@@ -29,12 +33,16 @@ Speaker speaker_here() {
 }
 
 int end(int code, const std::string& what) {
-  TT_LOG(debug, "ends with {}: {}", code, what);
   say_once(what, speaker_here(), [&] {
     // One write a line: ranks share the stream.
     const std::string line = "error: " + rank_label() + what + "\n";
     std::fputs(line.c_str(), stderr);
   });
+  // The log's disk may be what failed.
+  std::signal(SIGALRM, SIG_DFL);
+  ::alarm(kLastLineSeconds);
+  TT_LOG(debug, "ends with {}: {}", code, what);
+  ::alarm(0);
   MpiSession::end_job(code);
   return code;
 }

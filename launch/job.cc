@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <numeric>
 #include <thread>
@@ -40,6 +42,7 @@ WatchOptions watch_options(const MeshConfig& mesh, const RankFiles& files) {
   options.limit = milliseconds_of(mesh.timeout);
   options.startup_limit = milliseconds_of(mesh.startup_timeout);
   options.warn = [](const std::string& text) { TT_LOG(warning, "{}", text); };
+  options.warn_without_disk = [](const std::string& text) { log_without_disk(LogLevel::warning, text); };
   return options;
 }
 
@@ -48,12 +51,26 @@ void leave(const RankFiles& files) {
   if (!files.stay) std::filesystem::remove_all(files.folder, gone_already);
 }
 
-// Before anything is ended, since other threads may then fail by it and speak.
-void say_end(const std::string& why) { TT_LOG(error, "{}ends the job: {}", rank_label(), why); }
+// What may hang, as disks and kernels of NCCL do, holds the end up for a short time only.
+void try_for(std::chrono::seconds time, std::function<void()> what) {
+  std::promise<void> ended;
+  std::future<void> done = ended.get_future();
+  std::thread([what = std::move(what), ended = std::move(ended)]() mutable {
+    what();
+    ended.set_value();
+  }).detach();
+  done.wait_for(time);
+}
 
-// Before MPI_Init is through, its launcher does.
-[[noreturn]] void end_job(const RankFiles& files) {
-  leave(files);
+// Says why before anything is ended, since other threads may then fail by it and speak. `first` ends what
+// would hold the process. Before MPI_Init is through, its launcher ends the job.
+[[noreturn]] void end_job(const std::string& why, const RankFiles& files,
+                          const std::function<void()>& first = {}) {
+  try_for(std::chrono::seconds(5), [=] {
+    TT_LOG(error, "{}ends the job: {}", rank_label(), why);
+    if (first) first();
+    leave(files);
+  });
   MpiSession::end_job(kFailure);
   std::_Exit(kFailure);
 }
@@ -112,7 +129,14 @@ Job::Job(const MeshConfig& mesh, const RankFiles& files) : mesh_(mesh), files_(f
   }
 }
 
-Job::~Job() { ignore_stop_signals(); }
+Job::~Job() {
+  ignore_stop_signals();
+  if (alone() || files_.folder.empty() || std::uncaught_exceptions() > 0) return;
+  starting_->enter(Phase::kEnd);
+  watch_start(session_->rank(), processes_, watch_options(mesh_, files_));
+  const NotedOperation leaving(starting_.get(), "MPI_Finalize", "all", name_of(Traffic::kControl), 0);
+  session_.reset();
+}
 
 void Job::log_to(const std::string& file) const {
   LogOptions log;
@@ -169,10 +193,7 @@ void Job::meet() {
 }
 
 void Job::watch_start(int rank, const std::vector<RankProcess>& ranks, WatchOptions options) {
-  options.give_up = [files = files_](const std::string& text) {
-    say_end(text);
-    end_job(files);
-  };
+  options.give_up = [files = files_](const std::string& text) { end_job(text, files); };
   start_watch_.reset();
   start_watch_ = std::make_unique<Watchdog>(rank, ranks, *starting_, std::move(options));
 }
@@ -211,17 +232,9 @@ std::unique_ptr<Watchdog> Job::watch(World& world, const ExperimentConfig& confi
 std::unique_ptr<Watchdog> Job::watch(World& world, const MeshConfig& mesh, const RankFiles& files) {
   if (alone()) return nullptr;
   WatchOptions options = watch_options(mesh, files);
-  // Kernels that wait for other ranks would hold the process; should NCCL hang in ending them, MPI does not.
+  // Kernels that wait for other ranks would hold the process.
   options.give_up = [&world, files](const std::string& text) {
-    say_end(text);
-    std::promise<void> ended;
-    std::future<void> done = ended.get_future();
-    std::thread([&world, ended = std::move(ended)]() mutable {
-      world.give_up();
-      ended.set_value();
-    }).detach();
-    done.wait_for(std::chrono::seconds(5));
-    end_job(files);
+    end_job(text, files, [&world] { world.give_up(); });
   };
   start_watch_.reset();
   starting_ = std::make_shared<Activity>();  // the last one is the world's

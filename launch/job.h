@@ -43,7 +43,8 @@ class Job {
   // were started with other arguments (same_command.h).
   Job(const MeshConfig& mesh, const RankFiles& files);
   explicit Job(const ExperimentConfig& config);
-  // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other.
+  // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other. That
+  // they do is watched, too.
   ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
@@ -86,7 +87,7 @@ class Job {
   LauncherPlace place_;
   std::optional<MpiSession> session_;
   std::vector<RankProcess> processes_;  // by rank, once they have met
-  // Of the time before a world is watched over.
+  // Of the time before a world is watched over, and of the end.
   std::shared_ptr<Activity> starting_ = std::make_shared<Activity>();
   std::unique_ptr<Watchdog> start_watch_;
 };

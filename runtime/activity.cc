@@ -21,6 +21,8 @@ std::string_view name_of(Phase phase) {
       return "decoding";
     case Phase::kSaving:
       return "saving";
+    case Phase::kEnd:
+      return "the end";
   }
   fail("no phase has number {}", static_cast<int>(phase));
 }

@@ -15,7 +15,7 @@
 
 namespace trimtab {
 
-enum class Phase { kStartUp, kForward, kBackward, kUpdate, kDecoding, kSaving };
+enum class Phase { kStartUp, kForward, kBackward, kUpdate, kDecoding, kSaving, kEnd };
 
 std::string_view name_of(Phase phase);
 

@@ -88,6 +88,15 @@ LogLevel parse_log_level(std::string_view name) {
 
 bool log_enabled(LogLevel level) { return logger()->should_log(spdlog_level(level)); }
 
+void log_without_disk(LogLevel level, std::string_view text) {
+  const auto own = logger();
+  const spdlog::details::log_msg line(own->name(), spdlog_level(level), {text.data(), text.size()});
+  spdlog::sink_ptr& terminal = own->sinks().front();
+  if (!terminal->should_log(line.level)) return;
+  terminal->log(line);
+  terminal->flush();
+}
+
 void detail::log_line(LogLevel level, std::string_view text) {
   logger()->log(spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
 }

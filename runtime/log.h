@@ -32,6 +32,9 @@ LogLevel parse_log_level(std::string_view name);
 
 bool log_enabled(LogLevel level);
 
+// To stderr alone, for whoever must not wait for the disk of the file.
+void log_without_disk(LogLevel level, std::string_view text);
+
 namespace detail {
 void log_line(LogLevel level, std::string_view text);
 

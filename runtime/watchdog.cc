@@ -26,6 +26,9 @@ using Doing = RankState::Doing;
 constexpr std::string_view kDoing[] = {"computing", "waiting", "ended"};
 // A rank that was late or stopped for fewer beats is not called silent: file systems show writes late.
 constexpr int kSilentBeats = 5;
+// A disk that takes so many beats, and so many seconds, hangs; others are slow.
+constexpr int kHungBeats = 10;
+constexpr double kHungSeconds = 3.0;
 constexpr std::size_t kNamed = 8;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
@@ -165,9 +168,12 @@ Watchdog::Watchdog(int rank, const std::vector<RankProcess>& ranks, const Activi
                    WatchOptions options)
     : activity_(activity), options_(std::move(options)), rank_(rank) {
   for (const RankProcess& process : ranks) peers_.push_back({process, -1, WatchClock::now()});
-  std::error_code seen_by_write;
-  std::filesystem::create_directories(options_.folder, seen_by_write);
-  write(activity_.snapshot());  // from now on this rank is known here, whatever comes next
+  limits_ = std::thread([this] { keep_limits(); });
+  touch_disk([this] {
+    std::error_code seen_by_write;
+    std::filesystem::create_directories(options_.folder, seen_by_write);
+    write(activity_.snapshot());  // from now on this rank is known here, whatever comes next
+  });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -178,7 +184,7 @@ Watchdog::~Watchdog() {
   }
   wake_.notify_all();
   thread_.join();
-  write(activity_.snapshot(), Doing::kEnded);
+  limits_.join();
 }
 
 std::string Watchdog::file_of(const std::string& folder, int rank) {
@@ -189,10 +195,61 @@ void Watchdog::run() {
   std::unique_lock lock(mutex_);
   while (!ended_) {
     lock.unlock();
-    tick();
+    touch_disk([this] { tick(); });
     lock.lock();
     wake_.wait_for(lock, options_.beat, [this] { return ended_; });
   }
+  lock.unlock();
+  touch_disk([this] { write(activity_.snapshot(), Doing::kEnded); });
+  lock.lock();
+  written_ = true;
+  wake_.notify_all();
+}
+
+// Says since when, which is long where a file system hangs.
+void Watchdog::touch_disk(const std::function<void()>& body) {
+  const auto say = [this](std::optional<WatchClock::time_point> since) {
+    const std::scoped_lock lock(mutex_);
+    at_disk_since_ = since;
+  };
+  say(WatchClock::now());
+  body();
+  say({});
+}
+
+void Watchdog::keep_limits() {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, options_.beat, [this] { return written_; })) {
+    const double stuck = at_disk_since_ ? seconds_since(*at_disk_since_) : 0.0;
+    const bool ends = ended_;
+    lock.unlock();
+    look_at_the_disk(stuck, ends);
+    lock.lock();
+  }
+}
+
+void Watchdog::look_at_the_disk(double stuck, bool ends) {
+  const Activity::Snapshot snapshot = activity_.snapshot();
+  const double waited = snapshot.waiting ? seconds_since(snapshot.since) : 0.0;
+  const double limit = limit_of(snapshot);
+  const bool hung = stuck > std::max(kHungSeconds, kHungBeats * seconds_of(options_.beat));
+  const std::string hangs =
+      fmt::format("{} has not answered for {:.0f} s: does its file system hang?", options_.folder, stuck);
+  if (hung && limit > 0 && (ends ? stuck : waited) > limit)
+    return give_up(ends ? hangs
+                        : fmt::format("waiting for {:.0f} s in {}, which is over the limit of {:.0f} s; {}",
+                                      waited, snapshot.operations.back().text(), limit, hangs));
+  if (stuck < std::max(seconds_of(options_.late), 2 * disk_mentioned_)) return;
+  disk_mentioned_ = stuck;
+  options_.warn_without_disk(hangs);
+}
+
+double Watchdog::limit_of(const Activity::Snapshot& snapshot) const {
+  return seconds_of(snapshot.place.phase == Phase::kStartUp ? options_.startup_limit : options_.limit);
+}
+
+void Watchdog::give_up(const std::string& text) {
+  if (!gave_up_.exchange(true)) options_.give_up(text);
 }
 
 void Watchdog::tick() {
@@ -220,7 +277,7 @@ void Watchdog::write(const Activity::Snapshot& snapshot, std::optional<Doing> do
   for (const Operation& operation : snapshot.operations) text += line_of(operation);
   const std::string path = file_of(options_.folder, rank_);
   const int error = overwrite(path, text);
-  if (error == 0 || std::exchange(cannot_write_, true)) return;
+  if (error == 0 || doing == Doing::kEnded || std::exchange(cannot_write_, true)) return;
   options_.warn(
       fmt::format("{}: cannot be written: {}; should rank {} hold the others up, they will not know "
                   "what it does",
@@ -244,7 +301,7 @@ void Watchdog::look_for_the_gone() {
         last ? fmt::format("; it last said: in {}, operation {}", last->state.place, last->state.call) : "");
     // The launcher has a beat to end the job by itself, with the exit code of the dead.
     if (std::exchange(peer.is_gone, true))
-      options_.give_up(text);
+      give_up(text);
     else
       options_.warn(text);
   }
@@ -253,7 +310,7 @@ void Watchdog::look_for_the_gone() {
 void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapshot) {
   const double silent_limit = kSilentBeats * seconds_of(options_.beat);
   const bool starts = snapshot.place.phase == Phase::kStartUp;
-  const double limit = seconds_of(starts ? options_.startup_limit : options_.limit);
+  const double limit = limit_of(snapshot);
   const bool over = limit > 0 && waited > limit;
   // A rank that waits speaks for those behind it, and knows more; but the limit holds for the first that is
   // over it, unless the other one is about to be.
@@ -286,9 +343,9 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   const std::string text = fmt::format("waiting for {:.0f} s in {}: {}", waited,
                                        snapshot.operations.back().text(), known + unseen);
   if (!over) return options_.warn(text);
-  options_.give_up(fmt::format("{}; that is over {} = {:.0f} s{}", text,
-                               starts ? options_.startup_limit_name : "mesh.timeout", limit,
-                               options_.stays ? ". What each rank did last is in " + options_.folder : ""));
+  give_up(fmt::format("{}; that is over {} = {:.0f} s{}", text,
+                      starts ? options_.startup_limit_name : "mesh.timeout", limit,
+                      options_.stays ? ". What each rank did last is in " + options_.folder : ""));
 }
 
 std::optional<Sighting> Watchdog::sight(int rank) {

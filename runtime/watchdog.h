@@ -4,9 +4,11 @@
 // run folder, what its rank does (activity.h); while its rank waits, it reads the files of the others, says
 // who is late, and ends the job when a wait is over its limit or a process of this host is gone. No message
 // is sent, so that it works where messages hang. Only the first of the ranks that wait speaks. Clocks of
-// other hosts are never read.
+// other hosts are never read. A second thread, which touches no file, keeps the limits where the folder's
+// file system hangs.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -60,7 +62,9 @@ struct WatchOptions {
   std::chrono::milliseconds startup_limit{0};
   std::string startup_limit_name = "mesh.startup_timeout";  // in messages
   std::function<void(const std::string&)> warn;
-  std::function<void(const std::string&)> give_up;  // ends the job
+  std::function<void(const std::string&)> warn_without_disk = [](const std::string&) {
+  };                                                // writes no log file
+  std::function<void(const std::string&)> give_up;  // ends the job, also where the folder hangs; called once
 };
 
 // The process of a rank. 0: not known yet.
@@ -78,9 +82,10 @@ class Watchdog {
  public:
   // Beside rank `rank` of `ranks`. Those whose process is not known are known by their files alone, once
   // those change; a file that does not is of an earlier run. `activity` outlives this. `warn` and `give_up`
-  // are called on the thread.
+  // are called on threads of this.
   Watchdog(int rank, const std::vector<RankProcess>& ranks, const Activity& activity, WatchOptions options);
-  // Says that this rank has ended; another Watchdog in its place says otherwise.
+  // Says that this rank has ended; another Watchdog in its place says otherwise. What hangs in it gives up at
+  // the limit.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -97,6 +102,11 @@ class Watchdog {
   };
 
   void run();
+  void keep_limits();
+  void look_at_the_disk(double stuck, bool ends);
+  void touch_disk(const std::function<void()>& body);
+  double limit_of(const Activity::Snapshot& snapshot) const;  // in seconds; 0: none
+  void give_up(const std::string& text);
   void tick();
   const std::string& host() const { return peers_[static_cast<std::size_t>(rank_)].process.host; }
   void write(const Activity::Snapshot& snapshot, std::optional<RankState::Doing> doing = {});
@@ -111,11 +121,15 @@ class Watchdog {
   std::int64_t beats_ = 0;
   double mentioned_ = 0.0;  // the wait, in seconds, that was last spoken of
   bool cannot_write_ = false;
+  double disk_mentioned_ = 0.0;  // the same of the second thread
 
+  std::atomic<bool> gave_up_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool ended_ = false;
-  std::thread thread_;
+  bool ended_ = false;    // this rank has; its last words are still to be written
+  bool written_ = false;  // they are
+  std::optional<WatchClock::time_point> at_disk_since_;
+  std::thread limits_, thread_;
 };
 
 }  // namespace trimtab

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/watchdog.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <deque>
@@ -9,6 +12,7 @@
 #include <fstream>
 #include <future>
 #include <memory>
+#include <thread>
 
 #include "data/temp_folder.h"
 #include "runtime/world.h"
@@ -193,6 +197,88 @@ TEST(Watchdog, SaysOnceThatItCannotWrite) {
     EXPECT_THAT(spoken.get_future().get(), AllOf(HasSubstr("rank-0.txt"), HasSubstr("cannot be written")));
   }
   EXPECT_EQ(times, 1);
+}
+
+// The file of rank 0 of two, of which the other cannot be seen, on a disk that hangs from `hang()` to
+// `release()`: a pipe that nobody reads lets nobody open it.
+class HungDisk {
+ public:
+  HungDisk() { std::filesystem::create_directories(folder()); }
+  ~HungDisk() { release(); }
+  HungDisk(const HungDisk&) = delete;
+  HungDisk& operator=(const HungDisk&) = delete;
+
+  std::string folder() const { return folder_.file("ranks"); }
+  void hang() const {
+    const std::string pipe = folder_.file("pipe");
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    std::filesystem::rename(pipe, Watchdog::file_of(folder(), 0));
+  }
+  // Opened for both, it lets all go on that wait to open it, whatever for.
+  void release() const {
+    const std::string pipe = Watchdog::file_of(folder(), 0);
+    const int both = ::open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    std::filesystem::remove(pipe);
+    ::close(both);
+  }
+
+  WatchOptions options(std::chrono::milliseconds late, std::chrono::milliseconds limit) const {
+    WatchOptions out;
+    out.folder = folder();
+    out.beat = 10ms;
+    out.late = late;
+    out.limit = out.startup_limit = limit;
+    out.warn = [](const std::string&) {};
+    return out;
+  }
+
+ private:
+  TempFolder folder_;
+};
+
+TEST(HungDisk, IsNamed) {
+  HungDisk disk;
+  std::promise<std::string> spoken;
+  std::atomic<bool> has_spoken = false;
+  WatchOptions options = disk.options(200ms, 0ms);
+  options.warn_without_disk = [&](const std::string& text) {
+    if (!has_spoken.exchange(true)) spoken.set_value(text);
+  };
+  const Activity activity;
+  const Watchdog watchdog(0, only_process(0, 2, "node-a"), activity, options);
+  disk.hang();
+  EXPECT_THAT(spoken.get_future().get(), AllOf(StartsWith(disk.folder()), HasSubstr("has not answered for")));
+  disk.release();
+}
+
+TEST(HungDisk, DoesNotKeepAWaitFromItsLimit) {
+  HungDisk disk;
+  std::promise<std::string> spoken;
+  WatchOptions options = disk.options(1h, 50ms);
+  options.give_up = [&](const std::string& text) { spoken.set_value(text); };
+  Activity activity;
+  const Watchdog watchdog(0, only_process(0, 2, "node-a"), activity, options);
+  disk.hang();
+  activity.begin("barrier", "all", "control", 0);
+  EXPECT_THAT(spoken.get_future().get(), AllOf(StartsWith("waiting for "), HasSubstr("barrier"),
+                                               HasSubstr("does its file system hang?")));
+  disk.release();
+}
+
+TEST(HungDisk, DoesNotKeepTheJobFromItsEnd) {
+  HungDisk disk;
+  std::string said;
+  WatchOptions options = disk.options(1h, 50ms);
+  options.give_up = [&](const std::string& text) {
+    said = text;
+    disk.release();
+  };
+  const Activity activity;
+  auto watchdog = std::make_unique<Watchdog>(0, only_process(0, 2, "node-a"), activity, options);
+  disk.hang();
+  std::this_thread::sleep_for(50ms);
+  watchdog.reset();
+  EXPECT_THAT(said, HasSubstr("has not answered for"));
 }
 
 // Ranks that cannot talk yet, each with a watch of its own: two that wait, of which one goes on, and one that
