@@ -43,8 +43,8 @@ class Job {
   // were started with other arguments (same_command.h).
   Job(const MeshConfig& mesh, const RankFiles& files);
   explicit Job(const ExperimentConfig& config);
-  // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other. That
-  // they do is watched, too.
+  // The work is done: signals are ignored from here on (signals.h), since ranks leave one after the other.
+  // That they do is watched, too.
   ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
