@@ -62,9 +62,10 @@ struct WatchOptions {
   std::chrono::milliseconds startup_limit{0};
   std::string startup_limit_name = "mesh.startup_timeout";  // in messages
   std::function<void(const std::string&)> warn;
-  std::function<void(const std::string&)> warn_without_disk = [](const std::string&) {
-  };                                                // writes no log file
-  std::function<void(const std::string&)> give_up;  // ends the job, also where the folder hangs; called once
+  // The same where warn() may wait for a log file on the disk that hangs.
+  std::function<void(const std::string&)> warn_without_disk = [](const std::string&) {};
+  // Ends the job, also where the folder hangs. Called once.
+  std::function<void(const std::string&)> give_up;
 };
 
 // The process of a rank. 0: not known yet.

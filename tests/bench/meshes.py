@@ -4,15 +4,16 @@
 
     meshes.py --program build/release/launch/trimtab --data ../shared/data --size base --rounds 3
 
-Prompt tuning with P = 100 on RTE, 32 rows a step in micro-batches of at most 1,000 positions (eight of base's rows of four), dropout
-0.1, random weights in the shape of T5 1.1. The first step of each run, which reads the weights, does not count. Printed: a table of
-seconds a step, median (least - most) over all rounds, the speed beside one process, the least and most of that over the rounds, peak
-memory of each rank, and what each rank sends in a step.
+Prompt tuning with P = 100 on RTE, 32 rows a step in micro-batches of at most 1,000 positions (about eight), dropout 0.1, random
+weights in the shape of T5 1.1. The first step of each run, which reads the weights, does not count. Printed: a table of seconds a step,
+median (least - most) over all rounds, the speed beside one process, the same in each round, peak memory of each rank, and what each
+rank sends in a step.
 """
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -42,15 +43,18 @@ def measure(args, work, kind):
             sys.exit(f"{kind}:\n{(work / 'log').read_text()[-3000:]}")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     record = json.loads((run / "record.json").read_text())
-    subprocess.run(["rm", "-r", run], check=True)
+    shutil.rmtree(run)
     return [line["seconds"] for line in lines if line["kind"] == "train"][1:], record
 
 
 def sent(record):
     """Bytes of a step by purpose, rank by rank."""
-    traffic = record["traffic"]
-    parts = {purpose: traffic[purpose]["bytes"] / max(1, traffic["steps"]) for purpose in ("tensor", "pipeline", "gradient")}
-    return ", ".join(f"{purpose} {size:,.0f}" for purpose, size in parts.items() if size)
+    traffic, out = record["traffic"], []
+    for purpose in ("tensor", "pipeline", "gradient"):
+        sizes = [rank[purpose]["bytes"] / traffic["steps"] for rank in traffic["of_ranks"]]
+        if any(sizes):
+            out.append(f"{purpose} {' and '.join(f'{size:,.0f}' for size in sizes)}")
+    return ", ".join(out)
 
 
 def main():
@@ -73,7 +77,7 @@ def main():
                 steps, records[kind] = measure(args, work, kind)
                 seconds[kind].append(steps)
                 print(f"{kind}: {statistics.median(steps):.2f} s a step; load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
-    print("| | seconds a step | of one process | in each round | peak memory of each rank | sent by rank 0 a step, bytes |\n"
+    print("| | seconds a step | of one process | in each round | peak memory of each rank | sent by each rank a step, bytes |\n"
           "|---|---|---|---|---|---|")
     for kind, rounds in seconds.items():
         every = [s for steps in rounds for s in steps]
