@@ -22,7 +22,7 @@ std::string_view name_of(Phase phase) {
     case Phase::kSaving:
       return "saving";
     case Phase::kEnd:
-      return "the end";
+      return "ending";
   }
   fail("no phase has number {}", static_cast<int>(phase));
 }

@@ -171,6 +171,19 @@ INSTANTIATE_TEST_SUITE_P(
                       Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
     [](const auto& tested) { return tested.param.name; });
 
+TEST(Ending, ARankThatStopsInMpiFinalizeIsNamedAndTheJobEndsAtTheLimit) {
+  const Workshop shop;
+  std::vector<std::string> arguments = training(shop);
+  arguments.back() = "train.steps=2";
+  arguments.insert(arguments.end(), {"--set", "mesh.late=2", "--set", "mesh.timeout=10"});
+  const Outcome outcome = run_faulty_on_ranks(4, "3 ending/operation 1 stop", arguments);
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("MPI_Finalize"), HasSubstr("over mesh.timeout = 10 s"),
+                                 HasSubstr("rank 3 on " + host_name() + " has given no sign of life")));
+  EXPECT_THAT(processes_left(shop.path("run")), IsEmpty());
+  EXPECT_THAT(shop.read("run/record.json"), HasSubstr("\"status\": \"finished\""));
+}
+
 TEST(Evaluating, KeepsWhatItsRanksDidWhenItFails) {
   const Workshop shop;
   ASSERT_EQ(run_program({"train", shop.experiment()}).code, 0);
