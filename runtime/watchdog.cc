@@ -277,7 +277,7 @@ void Watchdog::write(const Activity::Snapshot& snapshot, std::optional<Doing> do
   for (const Operation& operation : snapshot.operations) text += line_of(operation);
   const std::string path = file_of(options_.folder, rank_);
   const int error = overwrite(path, text);
-  if (error == 0 || doing == Doing::kEnded || std::exchange(cannot_write_, true)) return;
+  if (error == 0 || state.doing == Doing::kEnded || std::exchange(cannot_write_, true)) return;
   options_.warn(
       fmt::format("{}: cannot be written: {}; should rank {} hold the others up, they will not know "
                   "what it does",
