@@ -16,9 +16,9 @@ std::string host_name();
 int usable_cores();
 // Their numbers, ascending.
 std::vector<int> usable_core_numbers();
-// Bytes that can still be used: the smaller of the machine's and the control group's.
+// Bytes that can still be used: the least of the machine's and what each control group leaves.
 std::uint64_t available_memory();
-// Of the control group; 0: it has none.
+// The least of the control groups (cgroup.h); 0: none.
 std::uint64_t memory_limit();
 // Most bytes that this process held since it began, or since the last reset.
 std::uint64_t peak_memory();
