@@ -116,9 +116,25 @@ void find_shared_devices(PreflightReport& report) {
   }
 }
 
+// Ranks that the launcher of another MPI started do not find each other: each is a job by itself.
+void find_foreign_launcher(PreflightReport& report) {
+  const RankFacts& first = report.ranks[0];
+  const auto ranks = static_cast<int>(report.ranks.size());
+  if (first.launcher_size == 0 || first.launcher_size == ranks) return;
+  const auto mpi = std::ranges::find(first.versions, "mpi", &std::pair<std::string, std::string>::first);
+  const std::string library = mpi != first.versions.end() ? mpi->second : "MPI";
+  report.faults.push_back(
+      {0,
+       first.host,
+       {"launcher", fmt::format("{} says that it started {} rank{}, but {} knows of {}: start them with the "
+                                "mpirun of {}, or with srun --mpi=pmix",
+                                first.launcher, first.launcher_size, first.launcher_size == 1 ? "" : "s",
+                                library, ranks, library)}});
+}
+
 // How much a finding matters for what comes after it.
 int order_of(const RankFinding& found) {
-  constexpr std::array<std::string_view, 3> kFirst = {"device", "versions", "shared folder"};
+  constexpr std::array<std::string_view, 4> kFirst = {"launcher", "device", "versions", "shared folder"};
   return static_cast<int>(std::ranges::find(kFirst, found.finding.check) - kFirst.begin());
 }
 
@@ -199,6 +215,7 @@ PreflightReport report_of(const Mesh& mesh, std::vector<RankFacts> ranks) {
   report.mesh = mesh;
   report.ranks = std::move(ranks);
   find_hosts(report);
+  find_foreign_launcher(report);
   find_shared_devices(report);
   compare_versions(report);
   for (const RankFacts& rank : report.ranks) {

@@ -36,7 +36,8 @@ struct RankFacts {
   int rank = 0;
   std::string host;
   std::int64_t process = 0;
-  std::string launcher;  // "" for a process alone
+  std::string launcher;   // "" for a process alone
+  int launcher_size = 0;  // ranks that it says it started; 0: it does not say
   int local_rank = 0, local_size = 1;
   Coordinate here;
   std::vector<int> cores;  // that it may use

@@ -97,6 +97,7 @@ RankFacts facts_here(const ExperimentConfig& config, const Job& job, const std::
   RankFacts facts;
   look_at_itself(facts);
   facts.launcher = job.place().launcher;
+  if (job.place().starts_mpi) facts.launcher_size = job.place().size;
   facts.local_rank = job.place_on_host().rank;
   facts.local_size = job.place_on_host().size;
   if (no_device.empty()) {
@@ -139,11 +140,17 @@ void check_experiment(Job& job, const ExperimentConfig& config, const OwnFolder&
   std::printf("the experiment was read and checked on every rank, and fits into memory\n");
 }
 
+// Whether the launcher speaks of other ranks than MPI does.
+bool is_foreign(const Job& job) {
+  return job.place().starts_mpi && job.place().size != 0 && job.place().size != job.size();
+}
+
 int run(Options options) {
   options.folder = folder_of(options);
   const OwnFolder own(options.folder, ".preflight", OwnFolder::AfterFailure::kGoes);
   Job job(impatient({}, options.timeout).mesh, passing(own));
-  const ExperimentConfig config = config_of(options, job.size());
+  ExperimentConfig config = config_of(options, job.size());
+  if (is_foreign(job)) config.mesh = {.data = job.size()};  // the report says what is wrong
   mesh_of(config).check_world_size(job.size());
   const PreflightReport report = look(job, config, options, own);
   if (job.speaks()) {

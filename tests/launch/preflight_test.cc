@@ -102,6 +102,19 @@ TEST_F(Preflight, AWrongSumNamesTheRankAndTheAxis) {
                                  HasSubstr("WRONG")));
 }
 
+TEST_F(Preflight, RanksOfTheLauncherOfAnotherMpi) {
+  setenv("PMI_RANK", "1", 1);
+  setenv("PMI_SIZE", "4", 1);
+  const Outcome outcome = run_program(arguments({"--set", "mesh.data=4"}));
+  unsetenv("PMI_RANK");
+  unsetenv("PMI_SIZE");
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("FIRST FAULT: rank 0 on " + host_name() +
+                                           ": launcher: PMI says that it started 4 ranks, but "),
+                                 HasSubstr(" knows of 1: start them with the mpirun of ")));
+  EXPECT_THAT(left(), IsEmpty());
+}
+
 TEST_F(Preflight, VersionsThatDiffer) {
   const Outcome outcome = run_faulty_on_ranks(4, "3 version", arguments());
   EXPECT_EQ(outcome.code, 1) << outcome.err;
