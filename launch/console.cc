@@ -8,6 +8,7 @@
 #include <iostream>
 #include <system_error>
 
+#include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -31,6 +32,15 @@ void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments) {
   verb.add_option("--set", arguments.overrides,
                   "key=value, any key of the file, as in --set train.steps=200; may be repeated")
       ->allow_extra_args(false);
+}
+
+void check_output_file(const std::string& option, const std::string& path) {
+  if (path.empty()) return;
+  try {
+    const AtomicPath writable(path);
+  } catch (const Error& error) {
+    fail_config("{}: {}; name another file", option, error.what());
+  }
 }
 
 void OutputArgument::check() const {

@@ -29,6 +29,10 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise = "");
 // FILE and --set.
 void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments);
 
+// For files that are written at the end: throws ConfigError with the option's name, before work starts, if
+// that cannot be. "" is no file.
+void check_output_file(const std::string& option, const std::string& path);
+
 // What a verb writes: a file or a folder, which may be all that is left of another run.
 struct OutputArgument {
   std::string path;

@@ -2,6 +2,7 @@
 #include "experiments/preflight.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "launch/devices.h"
 #include "launch/guard.h"
 #include "launch/job.h"
+#include "launch/launcher.h"
 #include "launch/own_folder.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
@@ -145,7 +147,15 @@ bool is_foreign(const Job& job) {
   return job.place().starts_mpi && job.place().size != 0 && job.place().size != job.size();
 }
 
+// By the rank that writes, before others wait for it.
+void check_options(const Options& options) {
+  if (!(options.timeout > 0 && std::isfinite(options.timeout)))
+    fail_config("--timeout: {} is no time to wait; name a number of seconds above 0", options.timeout);
+  if (known_place().rank == 0) check_output_file("--json", options.json);
+}
+
 int run(Options options) {
+  check_options(options);
   options.folder = folder_of(options);
   const OwnFolder own(options.folder, ".preflight", OwnFolder::AfterFailure::kGoes);
   Job job(impatient({}, options.timeout).mesh, passing(own));
@@ -186,7 +196,6 @@ Verb add_preflight(CLI::App& program) {
   app->add_option("--json", options->json, "Write the report to this file, too");
   app->add_option("--timeout", options->timeout,
                   "Seconds after which a rank that hangs is named and ends the job")
-      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   return {app, [options] { return run(*options); }};
 }

@@ -158,6 +158,22 @@ TEST_F(Preflight, RequestsThatCannotBeHad) {
   EXPECT_THAT(outcome.err, HasSubstr("train"));
 }
 
+TEST_F(Preflight, OptionsThatCannotBe) {
+  Outcome outcome = run_on_ranks(2, {"preflight", "--folder", "/proc/x"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("FIRST FAULT: rank 0 on " + host_name() + ": shared folder: /proc/x/"),
+                    HasSubstr("name a folder that every rank may write to, with --folder")));
+  outcome = run_program(arguments({"--timeout", "0"}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--timeout: 0 is no time to wait; name a number of seconds above 0"));
+  outcome = run_on_ranks(2, arguments({"--json", shop_.path("none/report.json")}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("--json: " + shop_.path("none/report.json")), HasSubstr("name another file")));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("no fault"))) << "said before the work";
+}
+
 TEST_F(Preflight, AnExperimentThatDoesNotFitIntoTheMemoryOfOneRank) {
   const Outcome outcome =
       run_faulty_on_ranks(2, "1 memory", {"preflight", shop_.experiment(), "--set", "mesh.data=2"});
