@@ -14,7 +14,6 @@
 #include "launch/devices.h"
 #include "launch/guard.h"
 #include "launch/job.h"
-#include "launch/launcher.h"
 #include "launch/own_folder.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
@@ -147,18 +146,25 @@ bool is_foreign(const Job& job) {
   return job.place().starts_mpi && job.place().size != 0 && job.place().size != job.size();
 }
 
-// By the rank that writes, before others wait for it.
-void check_options(const Options& options) {
-  if (!(options.timeout > 0 && std::isfinite(options.timeout)))
-    fail_config("--timeout: {} is no time to wait; name a number of seconds above 0", options.timeout);
-  if (known_place().rank == 0) check_output_file("--json", options.json);
+// "" or why rank 0 could not write the report.
+std::string why_no_report(const Options& options) {
+  try {
+    check_output_file("--json", options.json);
+    return "";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
 }
 
 int run(Options options) {
-  check_options(options);
+  if (!(options.timeout > 0 && std::isfinite(options.timeout)))
+    fail_config("--timeout: {} is no time to wait; name a number of seconds above 0", options.timeout);
   options.folder = folder_of(options);
   const OwnFolder own(options.folder, ".preflight", OwnFolder::AfterFailure::kGoes);
   Job job(impatient({}, options.timeout).mesh, passing(own));
+  // Told to all, so that none is ended while it still writes into the folder.
+  const std::string no_report = job.ask_first_rank([&] { return why_no_report(options); });
+  if (!no_report.empty()) fail_config("{}", no_report);
   ExperimentConfig config = config_of(options, job.size());
   if (is_foreign(job)) config.mesh = {.data = job.size()};  // the report says what is wrong
   mesh_of(config).check_world_size(job.size());

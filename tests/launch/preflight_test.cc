@@ -172,6 +172,7 @@ TEST_F(Preflight, OptionsThatCannotBe) {
   EXPECT_THAT(outcome.err,
               AllOf(HasSubstr("--json: " + shop_.path("none/report.json")), HasSubstr("name another file")));
   EXPECT_THAT(outcome.out, Not(HasSubstr("no fault"))) << "said before the work";
+  EXPECT_THAT(left(), IsEmpty());
 }
 
 TEST_F(Preflight, AnExperimentThatDoesNotFitIntoTheMemoryOfOneRank) {
