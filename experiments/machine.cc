@@ -42,7 +42,9 @@ std::string host_name() {
 int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+  const int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+  const int quota = cgroup_cores();
+  return quota > 0 ? std::min(cores, quota) : cores;
 }
 
 std::vector<int> usable_core_numbers() {

@@ -11,8 +11,16 @@
 
 namespace trimtab {
 
+// What the environment says of this rank's cores, which launch/ reads; 0: nothing.
+struct CoreHints {
+  int threads = 0;  // OMP_NUM_THREADS
+  int of_task = 0;  // SLURM_CPUS_PER_TASK, in a task of Slurm
+
+  bool operator==(const CoreHints&) const = default;
+};
+
 std::string host_name();
-// Cores that this process may use (its CPU affinity, not the machine's).
+// Cores that this process may use: by its CPU affinity and the quota of its control groups.
 int usable_cores();
 // Their numbers, ascending.
 std::vector<int> usable_core_numbers();

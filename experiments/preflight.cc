@@ -177,6 +177,7 @@ void find_hosts(PreflightReport& report) {
     auto& all = cores[static_cast<std::size_t>(host - report.hosts.begin())];
     all.insert(rank.cores.begin(), rank.cores.end());
     host->cores = static_cast<int>(all.size());
+    if (rank.host_cores > 0) host->cores = std::min(host->cores, rank.host_cores);
   }
 }
 
@@ -233,9 +234,10 @@ PreflightReport preflight(World& world, const PreflightRequest& request) {
   RankFacts facts = request.here;
   facts.rank = world.rank();
   facts.here = world.here();
-  const CoreShare share = share_cores(world.all());
+  const CoreShare share = share_cores(world.all(), request.hints.of_task);
   facts.owned_cores = share.cores;
-  facts.threads = request.threads > 0 ? request.threads : share.cores;
+  facts.host_cores = share.host_cores;
+  facts.threads = choose_threads(request.threads, request.hints, share.cores).threads;
   const std::vector<std::string> hosts = gather_texts(world.all(), facts.host);
   const auto first_of_host = std::ranges::find(hosts, facts.host) - hosts.begin();
   if (const std::string warning = oversubscription_warning(share, facts.threads);

@@ -42,6 +42,7 @@ struct RankFacts {
   Coordinate here;
   std::vector<int> cores;  // that it may use
   int owned_cores = 1;     // of those, its part
+  int host_cores = 0;      // that the ranks of its host may use together; 0: those of them all
   int threads = 1;
   std::string device = "cpu";      // or "cuda:0 NAME"
   std::string device_id;           // tells two devices of a host apart; "" for the processor

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <system_error>
 
+#include "launch/launcher.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
@@ -21,9 +22,12 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise) {
   config.text.cache = folder != nullptr && *folder != '\0' ? folder : otherwise;
 }
 
+CoreHints core_hints() { return {threads_wanted(environment()), cores_of_task(environment())}; }
+
 ExperimentConfig ExperimentArguments::load() const {
   ExperimentConfig config = load_experiment(file, overrides);
   choose_cache(config);
+  config.here = core_hints();
   return config;
 }
 

@@ -9,12 +9,17 @@
 #include <vector>
 
 #include "experiments/experiment_config.h"
+#include "experiments/machine.h"
 #include "experiments/run_report.h"
 
 namespace trimtab {
 
 // Standard error, redrawn in place if it is a terminal.
 Console console(double line_seconds = 30.0);
+
+// What the environment says of this rank's cores. Throws ConfigError that names a variable which makes no
+// sense.
+CoreHints core_hints();
 
 struct ExperimentArguments {
   std::string file;

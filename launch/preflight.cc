@@ -44,7 +44,8 @@ struct MachineConfig {
 template <class V>
 void describe(V& v, MachineModel& s) {
   v.field("device", s.device, "Whose memory the axes move.", {.choices = {"cpu", "cuda"}});
-  v.field("threads", s.threads, "Threads of a rank; 0: all cores.", {.min = 0});
+  v.field("threads", s.threads, "Threads of a rank; 0: OMP_NUM_THREADS, else all cores that it owns.",
+          {.min = 0});
 }
 
 template <class V>
@@ -125,6 +126,7 @@ PreflightReport look(Job& job, const ExperimentConfig& config, const Options& op
   PreflightRequest request;
   request.here = facts_here(quick, job, no_device);
   request.threads = static_cast<int>(config.model.threads);
+  request.hints = core_hints();
   request.folder = options.folder;
   request.mark = own.name();
   if (lacking == 0 && config.model.device == "cuda") request.device = at::kCUDA;

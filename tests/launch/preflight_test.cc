@@ -158,6 +158,22 @@ TEST_F(Preflight, RequestsThatCannotBeHad) {
   EXPECT_THAT(outcome.err, HasSubstr("train"));
 }
 
+TEST_F(Preflight, ThreadsAreThoseOfTheEnvironment) {
+  const char* before = std::getenv("OMP_NUM_THREADS");
+  const std::string restored = before != nullptr ? before : "";
+  const int threads = usable_cores() + 1;
+  setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 1);
+  const Outcome outcome = run_program(arguments({"--json", shop_.path("r.json")}));
+  if (before != nullptr)
+    setenv("OMP_NUM_THREADS", restored.c_str(), 1);
+  else
+    unsetenv("OMP_NUM_THREADS");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(Json::parse(shop_.read("r.json")).at("ranks")[0].at("threads"), threads);
+  EXPECT_THAT(outcome.out,
+              HasSubstr("cores: 1 ranks with " + std::to_string(threads) + " threads each share "));
+}
+
 TEST_F(Preflight, OptionsThatCannotBe) {
   Outcome outcome = run_on_ranks(2, {"preflight", "--folder", "/proc/x"});
   EXPECT_EQ(outcome.code, 1) << outcome.err;
