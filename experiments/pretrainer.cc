@@ -2,6 +2,7 @@
 #include "experiments/pretrainer.h"
 
 #include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
