@@ -25,6 +25,7 @@
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
+#include "runtime/log.h"
 #include "runtime/sha256.h"
 
 namespace trimtab {
@@ -99,8 +100,13 @@ void Experiment::build(TrainingData training, const Experiment* beside,
   const auto stop_here = [&] {
     if (any_of(world_.all(), should_stop && should_stop())) throw Interrupted("stopped at start-up");
   };
-  cores_ = share_cores(world_.all());
-  const int threads = prepare_threads(static_cast<int>(config_.model.threads), cores_.cores);
+  cores_ = share_cores(world_.all(), config_.here.of_task);
+  const ThreadChoice chosen = choose_threads(config_.model.threads, config_.here, cores_.cores);
+  const int threads = prepare_threads(chosen.threads);
+  if (chosen.leaves_cores && world_.rank() == 0)
+    TT_LOG(info, "{}", chosen.why);
+  else
+    TT_LOG(debug, "{}", chosen.why);
   if (const std::string warning = oversubscription_warning(cores_, threads); !warning.empty())
     warnings_.push_back(warning);
   if (config_.model.compute == "bfloat16" && !has_bfloat16()) warnings_.emplace_back(kEmulatedBFloat16);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/machine.h"
 #include "experiments/optimizer_section.h"
 #include "runtime/config.h"
 #include "runtime/mesh.h"
@@ -93,6 +94,7 @@ struct ExperimentConfig {
   TrainConfig train;
   OptimizerSection optimizer;
   EvaluateConfig evaluate;
+  CoreHints here;  // not of the file: launch/ fills it in
 };
 
 template <class V>
@@ -124,7 +126,9 @@ void describe(V& v, ModelConfig& s) {
   v.field("compute", s.compute, "Type of frozen weights and activations.",
           {.choices = {"float32", "bfloat16"}});
   v.field("device", s.device, "Where it computes.", {.choices = {"cpu", "cuda"}});
-  v.field("threads", s.threads, "Threads that compute; 0: all cores.", {.min = 0, .max = 1024});
+  v.field("threads", s.threads,
+          "Threads that compute; 0: OMP_NUM_THREADS, else all cores that the rank owns.",
+          {.min = 0, .max = 1024});
 }
 
 template <class V>

@@ -25,16 +25,19 @@ std::string file_of(const std::string& place, int rank) { return fmt::format("{}
 
 // "" or why this rank cannot write.
 std::string write_own(const std::string& place, const std::string& mark, int rank, double& seconds) {
+  constexpr const char* kOther = "name a folder that every rank may write to, with --folder";
+  std::error_code why;
+  std::filesystem::create_directories(place, why);
+  if (why) return fmt::format("{}: cannot create the folder: {}; {}", place, why.message(), kOther);
   try {
-    std::filesystem::create_directories(place);
     std::string text = fmt::format("{} {}\n", mark, rank);
     text.resize(kBytes, '.');
     const auto begin = Clock::now();
     write_file_atomically(file_of(place, rank), text);
     seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     return "";
-  } catch (const std::exception& error) {
-    return error.what();
+  } catch (const Error& error) {
+    return fmt::format("{}; {}", error.what(), kOther);
   }
 }
 

@@ -14,17 +14,11 @@
 #include <fstream>
 #include <limits>
 
+#include "experiments/cgroup.h"
 #include "models/ops/flush_denormals.h"
 
 namespace trimtab {
 namespace {
-
-// A number at the start of a one-line file; `otherwise` for "max" and for files that are not there.
-std::uint64_t number_in(const std::string& path, std::uint64_t otherwise) {
-  std::ifstream file(path);
-  std::uint64_t value = 0;
-  return file >> value ? value : otherwise;
-}
 
 // "Key:   123 kB" of /proc files, in bytes.
 std::uint64_t kilobytes_of(const std::string& path, const std::string& key) {
@@ -48,7 +42,9 @@ std::string host_name() {
 int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+  const int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+  const int quota = cgroup_cores();
+  return quota > 0 ? std::min(cores, quota) : cores;
 }
 
 std::vector<int> usable_core_numbers() {
@@ -61,24 +57,13 @@ std::vector<int> usable_core_numbers() {
   return out;
 }
 
-std::uint64_t memory_limit() { return number_in("/sys/fs/cgroup/memory.max", 0); }
+std::uint64_t memory_limit() { return cgroup_memory().limit; }
 
 std::uint64_t available_memory() {
   const std::uint64_t machine = kilobytes_of("/proc/meminfo", "MemAvailable:");
-  const std::uint64_t limit = memory_limit();
-  if (limit == 0) return machine;
-  // Page cache counts as used in a control group, but it gives way.
-  std::uint64_t cache = 0;
-  std::ifstream stat("/sys/fs/cgroup/memory.stat");
-  for (std::string key; stat >> key;) {
-    std::uint64_t value = 0;
-    stat >> value;
-    if (key == "inactive_file") cache = value;
-  }
-  const std::uint64_t used = number_in("/sys/fs/cgroup/memory.current", 0);
-  const std::uint64_t held = used > cache ? used - cache : 0;
-  const std::uint64_t left = limit > held ? limit - held : 0;
-  return machine == 0 ? left : std::min(machine, left);
+  const CgroupMemory group = cgroup_memory();
+  if (group.limit == 0) return machine;
+  return machine == 0 ? group.left : std::min(machine, group.left);
 }
 
 std::uint64_t peak_memory() { return kilobytes_of("/proc/self/status", "VmHWM:"); }

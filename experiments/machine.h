@@ -11,14 +11,22 @@
 
 namespace trimtab {
 
+// What the environment says of this rank's cores, which launch/ reads; 0: nothing.
+struct CoreHints {
+  int threads = 0;  // OMP_NUM_THREADS
+  int of_task = 0;  // SLURM_CPUS_PER_TASK, in a task of Slurm
+
+  bool operator==(const CoreHints&) const = default;
+};
+
 std::string host_name();
-// Cores that this process may use (its CPU affinity, not the machine's).
+// Cores that this process may use: by its CPU affinity and the quota of its control groups.
 int usable_cores();
 // Their numbers, ascending.
 std::vector<int> usable_core_numbers();
-// Bytes that can still be used: the smaller of the machine's and the control group's.
+// Bytes that can still be used: the least of the machine's and what each control group leaves.
 std::uint64_t available_memory();
-// Of the control group; 0: it has none.
+// The least of the control groups (cgroup.h); 0: none.
 std::uint64_t memory_limit();
 // Most bytes that this process held since it began, or since the last reset.
 std::uint64_t peak_memory();

@@ -116,9 +116,25 @@ void find_shared_devices(PreflightReport& report) {
   }
 }
 
+// Ranks that the launcher of another MPI started do not find each other: each is a job by itself.
+void find_foreign_launcher(PreflightReport& report) {
+  const RankFacts& first = report.ranks[0];
+  const auto ranks = static_cast<int>(report.ranks.size());
+  if (first.launcher_size == 0 || first.launcher_size == ranks) return;
+  const auto mpi = std::ranges::find(first.versions, "mpi", &std::pair<std::string, std::string>::first);
+  const std::string library = mpi != first.versions.end() ? mpi->second : "MPI";
+  report.faults.push_back(
+      {0,
+       first.host,
+       {"launcher", fmt::format("{} says that it started {} rank{}, but {} knows of {}: start them with the "
+                                "mpirun of {}, or with srun --mpi=pmix",
+                                first.launcher, first.launcher_size, first.launcher_size == 1 ? "" : "s",
+                                library, ranks, library)}});
+}
+
 // How much a finding matters for what comes after it.
 int order_of(const RankFinding& found) {
-  constexpr std::array<std::string_view, 3> kFirst = {"device", "versions", "shared folder"};
+  constexpr std::array<std::string_view, 4> kFirst = {"launcher", "device", "versions", "shared folder"};
   return static_cast<int>(std::ranges::find(kFirst, found.finding.check) - kFirst.begin());
 }
 
@@ -161,6 +177,7 @@ void find_hosts(PreflightReport& report) {
     auto& all = cores[static_cast<std::size_t>(host - report.hosts.begin())];
     all.insert(rank.cores.begin(), rank.cores.end());
     host->cores = static_cast<int>(all.size());
+    if (rank.host_cores > 0) host->cores = std::min(host->cores, rank.host_cores);
   }
 }
 
@@ -199,6 +216,7 @@ PreflightReport report_of(const Mesh& mesh, std::vector<RankFacts> ranks) {
   report.mesh = mesh;
   report.ranks = std::move(ranks);
   find_hosts(report);
+  find_foreign_launcher(report);
   find_shared_devices(report);
   compare_versions(report);
   for (const RankFacts& rank : report.ranks) {
@@ -216,9 +234,10 @@ PreflightReport preflight(World& world, const PreflightRequest& request) {
   RankFacts facts = request.here;
   facts.rank = world.rank();
   facts.here = world.here();
-  const CoreShare share = share_cores(world.all());
+  const CoreShare share = share_cores(world.all(), request.hints.of_task);
   facts.owned_cores = share.cores;
-  facts.threads = request.threads > 0 ? request.threads : share.cores;
+  facts.host_cores = share.host_cores;
+  facts.threads = choose_threads(request.threads, request.hints, share.cores).threads;
   const std::vector<std::string> hosts = gather_texts(world.all(), facts.host);
   const auto first_of_host = std::ranges::find(hosts, facts.host) - hosts.begin();
   if (const std::string warning = oversubscription_warning(share, facts.threads);

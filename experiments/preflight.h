@@ -12,16 +12,18 @@
 #include <string>
 #include <vector>
 
+#include "experiments/machine.h"
 #include "experiments/rank_facts.h"
 #include "runtime/world.h"
 
 namespace trimtab {
 
 struct PreflightRequest {
-  RankFacts here;      // what the caller knows of this rank: launcher, place on the host, device, versions
-  int threads = 0;     // model.threads; 0: as many as the rank owns cores
-  std::string folder;  // that all ranks are to share
-  std::string mark;    // a new name in it
+  RankFacts here;   // what the caller knows of this rank: launcher, place on the host, device, versions
+  int threads = 0;  // model.threads
+  CoreHints hints;
+  std::string folder;            // that all ranks are to share
+  std::string mark;              // a new name in it
   at::Device device = at::kCPU;  // whose memory the axes move
 };
 
@@ -40,7 +42,7 @@ struct AxisReport {
 struct HostReport {
   std::string host;
   std::vector<std::size_t> ranks;
-  int cores = 1;  // that any of its ranks may use
+  int cores = 1;  // that its ranks may use together
   int threads = 0;
   ClockOffset clock;  // against that of rank 0's host
 };

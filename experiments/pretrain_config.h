@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/pretraining.h"
+#include "experiments/machine.h"
 #include "experiments/optimizer_section.h"
 #include "runtime/config.h"
 
@@ -63,6 +64,7 @@ struct PretrainConfig {
   PretrainTrain train;
   OptimizerSection optimizer;
   PretrainExport export_to;
+  CoreHints here;  // not of the file: launch/ fills it in
 };
 
 template <class V>
@@ -79,7 +81,8 @@ void describe(V& v, PretrainModel& s) {
   v.field("gated_gelu", s.gated_gelu, "T5 1.1's feed-forward block; false: ReLU, as in T5 1.0.");
   v.field("tied_head", s.tied_head, "The output head is the embedding table, as in T5 1.0.");
   v.field("compute", s.compute, "Type of weights and activations.", {.choices = {"float32", "bfloat16"}});
-  v.field("threads", s.threads, "Threads that compute; 0: all cores.", {.min = 0, .max = 1024});
+  v.field("threads", s.threads, "Threads that compute; 0: OMP_NUM_THREADS, else all cores.",
+          {.min = 0, .max = 1024});
 }
 
 template <class V>

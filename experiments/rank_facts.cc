@@ -13,9 +13,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkFacts, name, members, speeds)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClockOffset, seconds, uncertainty)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClockFacts, rank, offset)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Coordinate, data, pipe, tensor)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFacts, rank, host, process, launcher, local_rank, local_size, here,
-                                   cores, owned_cores, threads, device, device_id, memory, memory_limit,
-                                   free_disk, write_seconds, versions, links, clocks, faults, warnings)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFacts, rank, host, process, launcher, launcher_size, local_rank,
+                                   local_size, here, cores, owned_cores, host_cores, threads, device,
+                                   device_id, memory, memory_limit, free_disk, write_seconds, versions, links,
+                                   clocks, faults, warnings)
 // NOLINTEND(readability-identifier-naming)
 
 // Names of hosts and files may be no UTF-8.

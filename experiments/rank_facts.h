@@ -36,11 +36,13 @@ struct RankFacts {
   int rank = 0;
   std::string host;
   std::int64_t process = 0;
-  std::string launcher;  // "" for a process alone
+  std::string launcher;   // "" for a process alone
+  int launcher_size = 0;  // ranks that it says it started; 0: it does not say
   int local_rank = 0, local_size = 1;
   Coordinate here;
   std::vector<int> cores;  // that it may use
   int owned_cores = 1;     // of those, its part
+  int host_cores = 0;      // that the ranks of its host may use together; 0: those of them all
   int threads = 1;
   std::string device = "cpu";      // or "cuda:0 NAME"
   std::string device_id;           // tells two devices of a host apart; "" for the processor

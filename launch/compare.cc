@@ -187,7 +187,10 @@ void check_requests(const Comparison& comparison) {
 
 int run(const Options& options) {
   Comparison comparison = load_comparison(options.file, options.overrides, options.output);
-  for (ComparedRun& run : comparison.runs) choose_cache(run.config, comparison.output + "/cache");
+  for (ComparedRun& run : comparison.runs) {
+    choose_cache(run.config, comparison.output + "/cache");
+    run.config.here = core_hints();
+  }
   std::optional<ComparedRun> only;
   if (!options.run.empty()) only = comparison.runs[find_run(comparison, options.run)];
   if (options.list) {

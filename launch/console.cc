@@ -8,6 +8,8 @@
 #include <iostream>
 #include <system_error>
 
+#include "launch/launcher.h"
+#include "runtime/atomic_file.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -20,9 +22,12 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise) {
   config.text.cache = folder != nullptr && *folder != '\0' ? folder : otherwise;
 }
 
+CoreHints core_hints() { return {threads_wanted(environment()), cores_of_task(environment())}; }
+
 ExperimentConfig ExperimentArguments::load() const {
   ExperimentConfig config = load_experiment(file, overrides);
   choose_cache(config);
+  config.here = core_hints();
   return config;
 }
 
@@ -31,6 +36,15 @@ void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments) {
   verb.add_option("--set", arguments.overrides,
                   "key=value, any key of the file, as in --set train.steps=200; may be repeated")
       ->allow_extra_args(false);
+}
+
+void check_output_file(const std::string& option, const std::string& path) {
+  if (path.empty()) return;
+  try {
+    const AtomicPath writable(path);
+  } catch (const Error& error) {
+    fail_config("{}: {}; name another file", option, error.what());
+  }
 }
 
 void OutputArgument::check() const {

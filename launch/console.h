@@ -9,12 +9,17 @@
 #include <vector>
 
 #include "experiments/experiment_config.h"
+#include "experiments/machine.h"
 #include "experiments/run_report.h"
 
 namespace trimtab {
 
 // Standard error, redrawn in place if it is a terminal.
 Console console(double line_seconds = 30.0);
+
+// What the environment says of this rank's cores. Throws ConfigError that names a variable which makes no
+// sense.
+CoreHints core_hints();
 
 struct ExperimentArguments {
   std::string file;
@@ -28,6 +33,10 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise = "");
 
 // FILE and --set.
 void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments);
+
+// For files that are written at the end: throws ConfigError with the option's name, before work starts, if
+// that cannot be. "" is no file.
+void check_output_file(const std::string& option, const std::string& path);
 
 // What a verb writes: a file or a folder, which may be all that is left of another run.
 struct OutputArgument {

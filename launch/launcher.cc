@@ -140,6 +140,26 @@ LauncherPlace find_launcher(const Variables& variables) {
   return {};
 }
 
+int threads_wanted(const Variables& variables) {
+  constexpr const char* kName = "OMP_NUM_THREADS";
+  const std::optional<std::string> text = variables(kName);
+  if (!text || text->empty()) return 0;
+  int value = 0;
+  const std::string first = text->substr(0, text->find(','));
+  const auto [end, error] = std::from_chars(first.data(), first.data() + first.size(), value);
+  constexpr int kMost = 1024;  // as of model.threads
+  if (error != std::errc() || end != first.data() + first.size() || value < 1 || value > kMost)
+    fail_config(
+        "the variable {} of the environment is '{}', which is no number of threads from 1 to {}; unset it",
+        kName, *text, kMost);
+  return value;
+}
+
+int cores_of_task(const Variables& variables) {
+  const bool is_task = find_launcher(variables).launcher == kSlurmStep.launcher;
+  return is_task ? number(variables, "SLURM_CPUS_PER_TASK", 0) : 0;
+}
+
 int restarts_of(const Variables& variables) { return number(variables, "SLURM_RESTART_COUNT", 0); }
 
 std::string job_name(const Variables& variables) {

@@ -33,6 +33,12 @@ struct LauncherPlace {
 // Throws ConfigError that names a variable whose value makes no sense.
 LauncherPlace find_launcher(const Variables& variables);
 
+// OMP_NUM_THREADS, of a list the first; 0: it is not set. Throws as above.
+int threads_wanted(const Variables& variables);
+// How many cores Slurm gives this process; 0 where it is no task of Slurm's, as ranks of mpirun in a batch
+// file are, which have the same variables. Throws as above.
+int cores_of_task(const Variables& variables);
+
 // How often Slurm has queued this job again after it had begun; 0 outside of Slurm. Throws as above.
 int restarts_of(const Variables& variables);
 

@@ -74,6 +74,7 @@ PlanRequest request_of(const Options& options) {
 
 // What an experiment needs on each mesh.
 int show_steps(const Options& options) {
+  check_output_file("--json", options.json);
   const PlanRequest request = request_of(options);
   const StepPlan plan = plan_steps(request);
   std::fputs(plan_text(plan, request).c_str(), stdout);

@@ -2,6 +2,7 @@
 #include "experiments/preflight.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -43,7 +44,8 @@ struct MachineConfig {
 template <class V>
 void describe(V& v, MachineModel& s) {
   v.field("device", s.device, "Whose memory the axes move.", {.choices = {"cpu", "cuda"}});
-  v.field("threads", s.threads, "Threads of a rank; 0: all cores.", {.min = 0});
+  v.field("threads", s.threads, "Threads of a rank; 0: OMP_NUM_THREADS, else all cores that it owns.",
+          {.min = 0});
 }
 
 template <class V>
@@ -97,6 +99,7 @@ RankFacts facts_here(const ExperimentConfig& config, const Job& job, const std::
   RankFacts facts;
   look_at_itself(facts);
   facts.launcher = job.place().launcher;
+  if (job.place().starts_mpi) facts.launcher_size = job.place().size;
   facts.local_rank = job.place_on_host().rank;
   facts.local_size = job.place_on_host().size;
   if (no_device.empty()) {
@@ -123,6 +126,7 @@ PreflightReport look(Job& job, const ExperimentConfig& config, const Options& op
   PreflightRequest request;
   request.here = facts_here(quick, job, no_device);
   request.threads = static_cast<int>(config.model.threads);
+  request.hints = core_hints();
   request.folder = options.folder;
   request.mark = own.name();
   if (lacking == 0 && config.model.device == "cuda") request.device = at::kCUDA;
@@ -139,11 +143,32 @@ void check_experiment(Job& job, const ExperimentConfig& config, const OwnFolder&
   std::printf("the experiment was read and checked on every rank, and fits into memory\n");
 }
 
+// Whether the launcher speaks of other ranks than MPI does.
+bool is_foreign(const Job& job) {
+  return job.place().starts_mpi && job.place().size != 0 && job.place().size != job.size();
+}
+
+// "" or why rank 0 could not write the report.
+std::string why_no_report(const Options& options) {
+  try {
+    check_output_file("--json", options.json);
+    return "";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+
 int run(Options options) {
+  if (!(options.timeout > 0 && std::isfinite(options.timeout)))
+    fail_config("--timeout: {} is no time to wait; name a number of seconds above 0", options.timeout);
   options.folder = folder_of(options);
   const OwnFolder own(options.folder, ".preflight", OwnFolder::AfterFailure::kGoes);
   Job job(impatient({}, options.timeout).mesh, passing(own));
-  const ExperimentConfig config = config_of(options, job.size());
+  // Told to all, so that none is ended while it still writes into the folder.
+  const std::string no_report = job.ask_first_rank([&] { return why_no_report(options); });
+  if (!no_report.empty()) fail_config("{}", no_report);
+  ExperimentConfig config = config_of(options, job.size());
+  if (is_foreign(job)) config.mesh = {.data = job.size()};  // the report says what is wrong
   mesh_of(config).check_world_size(job.size());
   const PreflightReport report = look(job, config, options, own);
   if (job.speaks()) {
@@ -179,7 +204,6 @@ Verb add_preflight(CLI::App& program) {
   app->add_option("--json", options->json, "Write the report to this file, too");
   app->add_option("--timeout", options->timeout,
                   "Seconds after which a rank that hangs is named and ends the job")
-      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   return {app, [options] { return run(*options); }};
 }

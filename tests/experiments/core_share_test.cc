@@ -36,6 +36,38 @@ TEST(CoreShare, PartsOfACoreAddUp) {
   EXPECT_EQ(share_of(ranks[2], ranks).cores, 2);
 }
 
+TEST(CoreShare, ATaskOfSlurmOwnsWhatItWasGiven) {
+  const std::vector<int> all_cores = {0, 1, 2, 3, 4, 5, 6, 7};
+  const std::vector<RankCores> ranks(2, {"a", all_cores, 3});
+  EXPECT_EQ(share_of(ranks[0], ranks).cores, 3) << "of the four that its part would be";
+  EXPECT_EQ(share_of(ranks[0], ranks).host_cores, 6);
+  const std::vector<RankCores> many(4, {"a", all_cores, 3});
+  EXPECT_EQ(share_of(many[0], many).cores, 2) << "the tasks were given more than they may use";
+  EXPECT_EQ(share_of(many[0], many).host_cores, 8);
+}
+
+TEST(CoreShare, RanksOfAHostShareTheQuotaOfItsControlGroup) {
+  const std::vector<int> all_cores = {0, 1, 2, 3, 4, 5, 6, 7};
+  const std::vector<RankCores> ranks = {
+      {"a", all_cores, 0, 5}, {"a", all_cores, 0, 5}, {"b", all_cores, 0, 0}};
+  EXPECT_EQ(share_of(ranks[0], ranks).cores, 2);
+  EXPECT_EQ(share_of(ranks[0], ranks).host_cores, 5);
+  EXPECT_EQ(share_of(ranks[2], ranks).cores, 8);
+  const std::vector<RankCores> alone = {{"a", all_cores, 0, 1}};
+  EXPECT_EQ(share_of(alone[0], alone).cores, 1);
+}
+
+TEST(CoreShare, TheSettingCountsThenTheVariableThenTheCores) {
+  EXPECT_EQ(choose_threads(3, {.threads = 2}, 8).threads, 3);
+  EXPECT_EQ(choose_threads(0, {}, 8).threads, 8);
+  const ThreadChoice chosen = choose_threads(0, {.threads = 2}, 8);
+  EXPECT_EQ(chosen.threads, 2);
+  EXPECT_TRUE(chosen.leaves_cores);
+  EXPECT_THAT(chosen.why,
+              AllOf(HasSubstr("2 threads by OMP_NUM_THREADS"), HasSubstr("owns 8 cores: unset it")));
+  EXPECT_FALSE(choose_threads(0, {.threads = 8}, 8).leaves_cores);
+}
+
 TEST(CoreShare, SaysWhenThereAreMoreThreadsThanCores) {
   const CoreShare share{"node-b", 4, 2, 8};
   EXPECT_EQ(oversubscription_warning(share, 2), "");

@@ -163,6 +163,17 @@ TEST(Preflight, AVersionThatOneRankLacks) {
   EXPECT_THAT(text_of(report_of(Mesh(3, 1, 1), ranks)), HasSubstr("mpi is none on rank 2"));
 }
 
+TEST(Preflight, TheLauncherOfAnotherMpiComesFirst) {
+  auto ranks = three_ranks();
+  ranks[1].faults = {{"device", "none"}};
+  for (RankFacts& rank : ranks) rank.launcher = "PMI", rank.launcher_size = 3;
+  EXPECT_THAT(report_of(Mesh(3, 1, 1), ranks).faults, SizeIs(1));
+  ranks[0].launcher_size = 12;
+  EXPECT_THAT(
+      text_of(report_of(Mesh(3, 1, 1), ranks)),
+      HasSubstr("FIRST FAULT: rank 0 on a: launcher: PMI says that it started 12 ranks, but 4.1 knows of 3"));
+}
+
 TEST(Preflight, OneDeviceForTwoRanksOfAHost) {
   auto ranks = three_ranks();
   for (RankFacts& rank : ranks) rank.device_id = "0000:01:00.0";

@@ -14,13 +14,15 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 using Map = std::map<std::string, std::string>;
 
-LauncherPlace place_in(const Map& values) {
-  return find_launcher([&](const std::string& name) -> std::optional<std::string> {
+Variables variables_of(const Map& values) {
+  return [&values](const std::string& name) -> std::optional<std::string> {
     const auto found = values.find(name);
     if (found == values.end()) return std::nullopt;
     return found->second;
-  });
+  };
 }
+
+LauncherPlace place_in(const Map& values) { return find_launcher(variables_of(values)); }
 
 void expect_place(const Map& values, const std::string& launcher, bool mpi, int rank, int size, int local) {
   const LauncherPlace place = place_in(values);
@@ -49,6 +51,32 @@ const Map kTorchrun = {
 Map both(Map first, const Map& second) {
   first.insert(second.begin(), second.end());
   return first;
+}
+
+TEST(Launcher, CoresOfATaskAreThoseOfSlurmsOwnTasksOnly) {
+  const Map cores = {{"SLURM_CPUS_PER_TASK", "4"}};
+  const auto of = [&](const Map& values) {
+    const Map all = both(values, cores);
+    return cores_of_task(variables_of(all));
+  };
+  EXPECT_EQ(of(kStep), 4);
+  EXPECT_EQ(of(both(kStep, {{"PMIX_RANK", "3"}, {"PMIX_NAMESPACE", "slurm.pmix.17.0"}})), 4);
+  EXPECT_EQ(of(kBatch), 0);
+  EXPECT_EQ(of(both(kStep, kMpirun)), 0);
+  EXPECT_EQ(cores_of_task(variables_of(kStep)), 0);
+}
+
+TEST(Launcher, ThreadsThatTheEnvironmentWants) {
+  const auto of = [](const std::string& text) {
+    const Map all = {{"OMP_NUM_THREADS", text}};
+    return threads_wanted(variables_of(all));
+  };
+  EXPECT_EQ(of("4"), 4);
+  EXPECT_EQ(of("4,2"), 4);
+  EXPECT_EQ(threads_wanted(variables_of({})), 0);
+  for (const std::string text : {"0", "-1", "many", "4x"})
+    EXPECT_THAT([&] { of(text); },
+                ThrowsMessage<ConfigError>(HasSubstr("OMP_NUM_THREADS of the environment is '" + text)));
 }
 
 // A task of `srun --mpi=pmix` on the second of three nodes.

@@ -89,6 +89,9 @@ TEST(Plan, RefusesWhatMakesNoSense) {
   expect_refused(plan({"--tokens", "12"}), "--tokens");
   expect_refused(plan({"--set", "train.stepps=3"}), "steps");
   expect_refused(run_program({"plan"}), "experiment file");
+  const Outcome unwritten = plan({"--device", "h100", "--json", shop.path("none/plan.json")});
+  expect_refused(unwritten, "--json: " + shop.path("none/plan.json"));
+  EXPECT_EQ(unwritten.out, "") << "said before the work";
   // 11 ranks: no factor divides batch or heads, and there are not so many layers.
   const Outcome none = plan({"--device", "h100", "--ranks", "11", "--nodes", "1", "--gpus-per-node", "11"});
   expect_refused(none, "refused on every mesh of 11 ranks");

@@ -102,6 +102,19 @@ TEST_F(Preflight, AWrongSumNamesTheRankAndTheAxis) {
                                  HasSubstr("WRONG")));
 }
 
+TEST_F(Preflight, RanksOfTheLauncherOfAnotherMpi) {
+  setenv("PMI_RANK", "1", 1);
+  setenv("PMI_SIZE", "4", 1);
+  const Outcome outcome = run_program(arguments({"--set", "mesh.data=4"}));
+  unsetenv("PMI_RANK");
+  unsetenv("PMI_SIZE");
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("FIRST FAULT: rank 0 on " + host_name() +
+                                           ": launcher: PMI says that it started 4 ranks, but "),
+                                 HasSubstr(" knows of 1: start them with the mpirun of ")));
+  EXPECT_THAT(left(), IsEmpty());
+}
+
 TEST_F(Preflight, VersionsThatDiffer) {
   const Outcome outcome = run_faulty_on_ranks(4, "3 version", arguments());
   EXPECT_EQ(outcome.code, 1) << outcome.err;
@@ -143,6 +156,39 @@ TEST_F(Preflight, RequestsThatCannotBeHad) {
   outcome = run_program(arguments({"--set", "train.steps=3"}));
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("train"));
+}
+
+TEST_F(Preflight, ThreadsAreThoseOfTheEnvironment) {
+  const char* before = std::getenv("OMP_NUM_THREADS");
+  const std::string restored = before != nullptr ? before : "";
+  const int threads = usable_cores() + 1;
+  setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 1);
+  const Outcome outcome = run_program(arguments({"--json", shop_.path("r.json")}));
+  if (before != nullptr)
+    setenv("OMP_NUM_THREADS", restored.c_str(), 1);
+  else
+    unsetenv("OMP_NUM_THREADS");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(Json::parse(shop_.read("r.json")).at("ranks")[0].at("threads"), threads);
+  EXPECT_THAT(outcome.out,
+              HasSubstr("cores: 1 ranks with " + std::to_string(threads) + " threads each share "));
+}
+
+TEST_F(Preflight, OptionsThatCannotBe) {
+  Outcome outcome = run_on_ranks(2, {"preflight", "--folder", "/proc/x"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("FIRST FAULT: rank 0 on " + host_name() + ": shared folder: /proc/x/"),
+                    HasSubstr("name a folder that every rank may write to, with --folder")));
+  outcome = run_program(arguments({"--timeout", "0"}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--timeout: 0 is no time to wait; name a number of seconds above 0"));
+  outcome = run_on_ranks(2, arguments({"--json", shop_.path("none/report.json")}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("--json: " + shop_.path("none/report.json")), HasSubstr("name another file")));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("no fault"))) << "said before the work";
+  EXPECT_THAT(left(), IsEmpty());
 }
 
 TEST_F(Preflight, AnExperimentThatDoesNotFitIntoTheMemoryOfOneRank) {
