@@ -155,11 +155,11 @@ int run_all(const Comparison& comparison, int together, const SourceFile& source
   return failed ? kFailure : kSuccess;
 }
 
-// For a job of an array: somebody else at the same run is a mistake in how they were numbered.
+// For a job of an array, which is queued again while somebody else is at its run.
 int run_only(const ComparedRun& run, const SourceFile& source, Job& job, Console& out) {
   const Outcome outcome = run_one(run.config, source, job, out);
   if (outcome == Outcome::kStopped) return kInterrupted;
-  return outcome == Outcome::kTaken ? kFailure : kSuccess;
+  return outcome == Outcome::kTaken ? kTaken : kSuccess;
 }
 
 void list(const Comparison& comparison) {

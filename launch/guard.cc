@@ -56,6 +56,10 @@ void check_printed() {
 
 }  // namespace
 
+void fail_taken(const std::string& output, const std::string& holder) {
+  throw TakenError(fmt::format("{}: is being run by {}", output, holder));
+}
+
 int guarded(const std::function<int()>& body) {
   try {
     const int code = body();
@@ -64,6 +68,8 @@ int guarded(const std::function<int()>& body) {
     return code;
   } catch (const ConfigError& error) {
     return end(kImpossible, error.what());
+  } catch (const TakenError& error) {
+    return end(kTaken, error.what());
   } catch (const c10::Error& error) {
     // Without the back trace, which says nothing to a user.
     return end(kFailure, std::string("LibTorch: ") + error.what_without_backtrace());

@@ -12,7 +12,6 @@
 #include "launch/job.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
-#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
@@ -38,7 +37,7 @@ int run(const Options& options) {
   std::optional<FileLock> lock;
   if (!options.dry_run) {
     lock = try_lock_run(config.output);
-    if (!lock) fail("{}: is being run by {}", config.output, lock_holder(config.output));
+    if (!lock) fail_taken(config.output, lock_holder(config.output));
   }
   Pretrainer pretrainer(config, world, out);
   if (options.dry_run) {

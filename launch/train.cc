@@ -13,7 +13,6 @@
 #include "launch/signals.h"
 #include "launch/verbs.h"
 #include "runtime/agreement.h"
-#include "runtime/check.h"
 
 namespace trimtab {
 namespace {
@@ -44,7 +43,7 @@ std::optional<FileLock> take_run(const ExperimentConfig& config, World& world) {
     if (!lock) holder = lock_holder(config.output);
   }
   holder = text_of_rank(world.all(), holder);
-  if (!holder.empty()) fail("{}: is being run by {}", config.output, holder);
+  if (!holder.empty()) fail_taken(config.output, holder);
   return lock;
 }
 

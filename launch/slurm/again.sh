@@ -10,19 +10,20 @@ begin_life() {
 }
 saved() { stat -c '%n %i %y' "$run"/last.h5 "$run"/journal-?.h5 2>/dev/null; }
 
-# end_life STATUS: after it. 75 is saved, 138 warned before there was anything to save; 2 is no fault of a machine, nor are three
-# faults in a row after each of which no more was saved than before.
+# end_life STATUS: after it. 75 is saved, 138 warned before there was anything to save; 69 means that another job has the folder, as a
+# lost host's ranks may for a while; 2 is no fault of a machine, nor are three faults in a row after each of which no more was saved
+# than before.
 end_life() {
   local status=$1 faults=0 lives=$((${SLURM_RESTART_COUNT:-0} + 1)) most_lives=${most_restarts:-100}
   case $status in
     0 | 2) most_lives=0 ;;
-    75 | 138) ;;
+    69 | 75 | 138) ;;
     *) if [[ $(saved) == "$saved_before" ]]; then faults=$(($(cat "$run/faults" 2>/dev/null) + 1)); fi ;;
   esac
-  if ((faults == 0)); then
-    rm -f "$run/faults"
-  else
+  if ((faults > 0)); then
     { mkdir -p "$run" && echo "$faults" >"$run/faults"; } || exit "$status"
+  elif ((status != 69)); then
+    rm -f "$run/faults"
   fi
   if ((faults < 3 && lives <= most_lives)); then
     echo "ended with $status; queued again ($lives of at most $most_lives times)"

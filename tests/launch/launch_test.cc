@@ -145,6 +145,16 @@ TEST_F(Preempted, RunsOutliveFaultsWhileTheyGetOn) {
   expect_again(live(137, 3));
 }
 
+// Another job has the folder: neither a fault nor the end of a row of them.
+TEST_F(Preempted, RunsWaitWhileTheFolderIsTaken) {
+  expect_again(live(69, 0));
+  EXPECT_FALSE(std::filesystem::exists(run_));
+  expect_again(live(137, 1));
+  expect_again(live(137, 2));
+  for (int life = 3; life < 7; ++life) expect_again(live(69, life));
+  expect_end(live(137, 7), 137);
+}
+
 TEST_F(Preempted, TheProgramTellsTheRunsFolder) {
   const Outcome ended = live_in(print({"--set", "output=" + shop_.path("it's a $run")}), 137, 0);
   expect_again(ended);

@@ -86,7 +86,7 @@ TEST(RunFolder, IsLeftAloneByAStartThatIsRefused) {
   std::filesystem::create_directories(shop.path("run/ranks"));
   shop.write("run/ranks/rank-0.txt", "of the run that runs");
   const Outcome refused = run_on_ranks(2, on_two_ranks(shop));
-  EXPECT_EQ(refused.code, 1);
+  EXPECT_EQ(refused.code, 69);
   EXPECT_THAT(refused.err, HasSubstr("is being run by process "));
   EXPECT_EQ(shop.read("run/ranks/rank-0.txt"), "of the run that runs");
   for (const char* name : {"ranks/rank-1.txt", "ranks/rank-0.log", "ranks/rank-1.log", "environment.json"})

@@ -237,7 +237,7 @@ TEST(Compare, ARunThatIsBeingMadeIsLeftAlone) {
   const auto lock = try_lock_run(shop.path("all/seed=1"));
   ASSERT_TRUE(lock);
   const Outcome one = run_program({"compare", file, "--run", "seed=1"});
-  EXPECT_EQ(one.code, 1);
+  EXPECT_EQ(one.code, 69);
   EXPECT_THAT(one.err, HasSubstr("tiny/seed=1: is being run by process "));
   const Outcome all = run_program({"compare", file});
   EXPECT_EQ(all.code, 0) << all.err;
@@ -246,7 +246,7 @@ TEST(Compare, ARunThatIsBeingMadeIsLeftAlone) {
   EXPECT_FALSE(std::filesystem::exists(shop.path("all/seed=1/record.json")));
   const auto run = try_lock_run(shop.path("run"));
   const Outcome train = run_program({"train", shop.experiment()});
-  EXPECT_EQ(train.code, 1);
+  EXPECT_EQ(train.code, 69);
   EXPECT_THAT(train.err, HasSubstr("is being run by process "));
 }
 
@@ -321,7 +321,7 @@ TEST(Pretrain, LeavesAStoredRunAlone) {
   const auto lock = try_lock_run(shop.path("pre"));
   ASSERT_TRUE(lock);
   const Outcome second = run_program({"pretrain", recipe});
-  EXPECT_EQ(second.code, 1);
+  EXPECT_EQ(second.code, 69);
   EXPECT_THAT(second.err, HasSubstr("is being run by process "));
 }
 

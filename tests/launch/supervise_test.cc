@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "experiments/checkpoint.h"
+#include "experiments/run_lock.h"
 #include "launch/program.h"
 
 namespace trimtab::testing {
@@ -97,6 +98,37 @@ TEST(Supervise, KnowsWhatIsNoFaultOfAMachine) {
   EXPECT_EQ(limit.code, 1);
   EXPECT_THAT(limit.err, HasSubstr("1 restarts in 86400 s are all"));
   EXPECT_EQ(supervise({"--restart", "1"}, {"true"}).code, 2);
+}
+
+// As the ranks of a host that was cut off have it until their own limit: more starts than there are restarts,
+// none of which makes a step.
+TEST(Supervise, WaitsWhileTheFolderIsTaken) {
+  const Workshop shop;
+  const Outcome outcome = supervise(
+      {"--run", shop.path("run"), "--restarts", "1", "--then", "again"},
+      {"bash", "-c",
+       "echo \"start $*\" >> $0/starts; case $(wc -l < $0/starts) in 1) exit 1;; [2-6]) exit 69;; esac",
+       shop.path("")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(shop.read("starts"),
+            "start \nstart again\nstart again\nstart again\nstart again\nstart again\nstart again\n");
+  const auto told = outcome.err.find("another job has the run's folder");
+  EXPECT_NE(told, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("another job", told + 1), std::string::npos) << outcome.err;
+}
+
+TEST(Supervise, AJobOfRanksTellsThatTheFolderIsTaken) {
+  const Workshop shop;
+  auto lock = try_lock_run(shop.path("run"));
+  ASSERT_TRUE(lock);
+  std::vector<std::string> command = {
+      "bash", "-c",
+      "\"$@\"; code=$?; echo \"$code\" >> $0/codes; [ $(wc -l < $0/codes) -lt 4 ] || exit 2; exit $code",
+      shop.path("")};
+  for (const std::string& word : faulty_command(4, training(shop))) command.push_back(word);
+  const Outcome outcome = supervise({"--run", shop.path("run")}, command);
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_EQ(shop.read("codes"), "69\n69\n69\n69\n") << outcome.err;
 }
 
 TEST(Supervise, PassesSignalsOnAndStops) {
