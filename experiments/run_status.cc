@@ -221,13 +221,13 @@ std::string status_text(const std::vector<RunStatus>& runs) {
   return out;
 }
 
-std::string status_page(const std::string& title, const std::vector<RunStatus>& runs) {
-  const bool any_runs = std::ranges::any_of(runs, &RunStatus::runs);
+std::string status_page(const std::string& title, const std::vector<RunStatus>& runs, bool is_written_again) {
   std::string out = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta "
       "charset=\"utf-8\"><title>{}</title>{}<style>{}</style></head>"
       "<body>\n<h1>{}</h1>\n",
-      escaped(title), any_runs ? "<meta http-equiv=\"refresh\" content=\"10\">" : "", kStyle, escaped(title));
+      escaped(title), is_written_again ? "<meta http-equiv=\"refresh\" content=\"10\">" : "", kStyle,
+      escaped(title));
   for (const RunStatus& run : runs) {
     out += fmt::format(
         "<section><h2>{}</h2><p><b>{}</b> <progress max=\"{}\" value=\"{}\"></progress><br>{}<br>{}</p>\n",

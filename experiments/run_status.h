@@ -34,7 +34,7 @@ std::vector<RunStatus> status_of(const std::string& folder);
 
 // Some lines a run; of several runs one line each.
 std::string status_text(const std::vector<RunStatus>& runs);
-// With the curves of loss and score of each run. Reloads itself while anything runs.
-std::string status_page(const std::string& title, const std::vector<RunStatus>& runs);
+// With the curves of loss and score of each run. Reloads itself if it `is_written_again`.
+std::string status_page(const std::string& title, const std::vector<RunStatus>& runs, bool is_written_again);
 
 }  // namespace trimtab

@@ -60,20 +60,25 @@ TEST(Status, OfARunThatWasStoppedWentOnAndWasKilled) {
 TEST(Status, IsWatchedUntilNothingRuns) {
   const Workshop shop;
   const std::string program = "'" TRIMTAB_PROGRAM "'", run = "'" + shop.path("run") + "'",
-                    shown = "'" + shop.path("shown") + "'";
-  const Outcome both = run_command(
-      {"bash", "-c",
-       program + " \"$@\" & job=$!; for i in {1..300}; do [ -s " + run +
-           "/metrics.jsonl ] && break; sleep 0.1; done; " + "timeout 60 " + program + " status " + run +
-           " --watch > " + shown + " & watch=$!; " + "for i in {1..300}; do [ \"$(grep -c 'tiny: running' " +
-           shown + ")\" -ge 2 ] && break; sleep 0.1; done; kill -TERM $job; wait $job; wait $watch",
-       "bash", "train", shop.experiment(), "--set", "train.steps=100000"});
+                    shown = "'" + shop.path("shown") + "'", page = shop.path("status.html");
+  const Outcome both =
+      run_command({"bash", "-c",
+                   program + " \"$@\" & job=$!; for i in {1..300}; do [ -s " + run +
+                       "/metrics.jsonl ] && break; sleep 0.1; done; " + "timeout 60 " + program + " status " +
+                       run + " --watch --html " + page + " > " + shown + " & watch=$!; " +
+                       "for i in {1..300}; do [ \"$(grep -c 'tiny: running' " + shown +
+                       ")\" -ge 2 ] && break; sleep 0.1; done; cp " + page + " " + page +
+                       "-1; kill -TERM $job; wait $job; wait $watch",
+                   "bash", "train", shop.experiment(), "--set", "train.steps=100000"});
   EXPECT_EQ(both.code, 0) << both.err;  // of the one that watches
   const std::string text = shop.read("shown");
   EXPECT_EQ(text.find("tiny: running (process "), 0U) << text;
   EXPECT_GT(text.rfind("tiny: running"), 0U) << text;
   EXPECT_THAT(text.substr(text.rfind("tiny: ")), HasSubstr("tiny: interrupted\n"));
   EXPECT_EQ(text.find('\x1b'), std::string::npos) << "a file is not redrawn";
+  EXPECT_THAT(shop.read("status.html-1"), HasSubstr("http-equiv=\"refresh\""));
+  EXPECT_THAT(shop.read("status.html"), Not(HasSubstr("http-equiv=\"refresh\"")))
+      << "nothing writes it again";
 }
 
 // The process that is shown is a rank, and ends the job when it is warned.
@@ -92,7 +97,9 @@ TEST(Status, OfARunThatRuns) {
   EXPECT_THAT(both.out, AllOf(HasSubstr("tiny: running (process "), HasSubstr("s a step, "),
                               HasSubstr(" left"), HasSubstr("rank 0 on "), HasSubstr("rank 1 on "),
                               Not(HasSubstr("rank 2 on "))));  // of a larger mesh, before
-  EXPECT_THAT(shop.read("status.html"), HasSubstr("http-equiv=\"refresh\""));
+  EXPECT_THAT(shop.read("status.html"),
+              AllOf(HasSubstr("rank 1 on "), Not(HasSubstr("http-equiv=\"refresh\""))))
+      << "nothing writes it again";
 }
 
 TEST(Status, OfSeveralRunsAndOfNone) {
