@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// trimtab status: what a folder tells of a run that runs, has ended, was stopped, or is gone.
+// trimtab status: what a folder tells of a run that starts, runs, has ended, was stopped, or is gone.
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <filesystem>
+
+#include "experiments/run_lock.h"
 #include "launch/program.h"
 
 namespace trimtab::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -100,6 +104,34 @@ TEST(Status, OfARunThatRuns) {
   EXPECT_THAT(shop.read("status.html"),
               AllOf(HasSubstr("rank 1 on "), Not(HasSubstr("http-equiv=\"refresh\""))))
       << "nothing writes it again";
+}
+
+// Stopped, it says no more what it does, and its last words are of a rank in good health.
+TEST(Status, OfARankThatIsStopped) {
+  const Workshop shop;
+  const std::string program = "'" TRIMTAB_PROGRAM "'", run = "'" + shop.path("run") + "'",
+                    shown = "'" + shop.path("shown") + "'";
+  const Outcome both = run_command(
+      {"bash", "-c",
+       TRIMTAB_MPIRUN " 2 " + program + " \"$@\" & job=$!; for i in {1..300}; do [ -s " + run +
+           "/metrics.jsonl ] && break; sleep 0.1; done; rank=$(sed -n '1s/.*process=\\([0-9]*\\).*/\\1/p' " +
+           run + "/ranks/rank-1.txt); kill -STOP $rank; for i in {1..100}; do " + program + " status " + run +
+           " > " + shown + "; grep -q 'no sign' " + shown + " && break; sleep 0.1; done; cat " + shown +
+           "; kill -CONT $rank; kill -USR1 $rank; wait $job",
+       "bash", "train", shop.experiment(), "--set", "train.steps=100000", "--set", "mesh.data=2"});
+  EXPECT_EQ(both.code, 75) << both.err;
+  EXPECT_THAT(both.out, AllOf(ContainsRegex("rank 0 on [^ ]+: waiting for "),
+                              ContainsRegex("rank 1 on [^ ]+: no sign of life for [0-9]+ s; last: ")));
+}
+
+TEST(Status, OfARunThatStarts) {
+  const Workshop shop;
+  const auto lock = try_lock_run(shop.path("run"));
+  ASSERT_TRUE(lock);
+  std::filesystem::create_directories(shop.path("run/ranks"));
+  const Outcome status = run_program({"status", shop.path("run")});
+  EXPECT_EQ(status.code, 0) << status.err;
+  EXPECT_THAT(status.out, AllOf(HasSubstr("run: starting (process "), HasSubstr("\nno step yet\n")));
 }
 
 TEST(Status, OfSeveralRunsAndOfNone) {
