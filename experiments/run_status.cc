@@ -5,7 +5,9 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "experiments/experiment_config.h"
 #include "experiments/progress.h"
@@ -22,12 +24,17 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kLatest = 20;  // steps that the rate is taken from
 constexpr std::size_t kDrawn = 400;  // points of a curve
+// A rank says each second what it does, and file systems show writes late; the watchdog is as patient.
+constexpr std::chrono::seconds kSilent{5};
+constexpr int kAnyMesh = std::numeric_limits<int>::max();
+
+double seconds_of(fs::file_time_type::duration time) { return std::chrono::duration<double>(time).count(); }
 
 double age_of(const std::string& path) {
   std::error_code missing;
   const auto written = fs::last_write_time(path, missing);
   if (missing) return -1.0;
-  return std::max(0.0, std::chrono::duration<double>(fs::file_time_type::clock::now() - written).count());
+  return std::max(0.0, seconds_of(fs::file_time_type::clock::now() - written));
 }
 
 // A line that is being written, or is no JSON, says nothing yet.
@@ -58,10 +65,21 @@ void read_metrics(const RunFolder& folder, const std::string& dev_split, RunStat
   out.seconds_a_step = *middle;
 }
 
-std::string state_text(const RunFolder& folder, RunStatus& out) {
+bool is_there(const std::string& path) {
+  std::error_code unreadable;
+  return fs::exists(path, unreadable);
+}
+
+// config.yaml is the last that a start writes; the lock and `ranks` are there from its beginning.
+bool is_run(const RunFolder& folder) {
+  return is_there(folder.config()) ||
+         (is_there(folder.lock()) && (is_there(folder.ranks()) || !lock_holder(folder.path()).empty()));
+}
+
+std::string state_text(const RunFolder& folder, bool begun, RunStatus& out) {
   if (const std::string holder = lock_holder(folder.path()); !holder.empty()) {
     out.runs = true;
-    return fmt::format("running ({})", holder);
+    return fmt::format("{} ({})", begun ? "running" : "starting", holder);
   }
   const auto record = load_record(folder.record());
   if (!record) return "gone before its first checkpoint";
@@ -69,20 +87,56 @@ std::string state_text(const RunFolder& folder, RunStatus& out) {
   return record->status;
 }
 
-// Files of further ranks are left over from a larger mesh.
-std::vector<std::string> read_ranks(const RunFolder& folder, int ranks) {
-  std::vector<std::string> out;
-  for (int rank = 0; rank < ranks; ++rank) {
-    std::ifstream file(Watchdog::file_of(folder.path() + "/ranks", rank));
-    std::string line;
-    if (!std::getline(file, line)) continue;
-    const auto state = parse_rank_state(line);
-    if (!state) continue;
-    const char* doing[] = {"computing", "waiting", "ended"};
-    out.push_back(fmt::format("rank {} on {}: {} for {:.0f} s in {}", state->rank, state->host,
-                              doing[static_cast<std::size_t>(state->doing)], state->seconds, state->place));
+struct RankFile {
+  RankState state;
+  fs::file_time_type written;
+};
+
+// Nothing if it does not tell of a rank. Its time is asked for after it was opened, which is when NFS asks.
+std::optional<RankFile> read_rank(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) return {};
+  auto state = parse_rank_state(line);
+  std::error_code gone;
+  const auto written = fs::last_write_time(path, gone);
+  if (!state || gone) return {};
+  return RankFile{std::move(*state), written};
+}
+
+// By rank. Those of further ranks, and those that were not written since the lock was taken, are left over
+// from an earlier process.
+std::vector<RankFile> rank_files(const RunFolder& folder, int ranks) {
+  std::error_code none, not_locked;
+  const auto locked = fs::last_write_time(folder.lock(), not_locked);
+  std::vector<RankFile> out;
+  for (fs::directory_iterator it(folder.ranks(), none), end; !none && it != end; it.increment(none)) {
+    if (it->path().extension() != ".txt") continue;
+    auto file = read_rank(it->path());
+    if (!file || file->state.rank >= ranks || file->written + kSilent < locked) continue;
+    out.push_back(std::move(*file));
   }
+  std::ranges::sort(out, {}, [](const RankFile& file) { return file.state.rank; });
   return out;
+}
+
+std::string rank_text(const RankState& state, fs::file_time_type::duration silence) {
+  const std::string who = fmt::format("rank {} on {}", state.rank, state.host);
+  if (state.doing == RankState::Doing::kEnded) return fmt::format("{}: ended in {}", who, state.place);
+  const char* doing = state.doing == RankState::Doing::kWaiting ? "waiting" : "computing";
+  if (silence > kSilent)
+    return fmt::format("{}: no sign of life for {:.0f} s; last: {} in {}", who, seconds_of(silence), doing,
+                       state.place);
+  return fmt::format("{}: {} for {:.0f} s in {}", who, doing, state.seconds, state.place);
+}
+
+// The newest file says what time it is: this host's clock may be another than that of the files.
+void read_ranks(const RunFolder& folder, int ranks, RunStatus& out) {
+  const std::vector<RankFile> files = rank_files(folder, ranks);
+  if (files.empty()) return;
+  const auto newest = std::ranges::max(files, {}, &RankFile::written).written;
+  out.ranks_age = std::max(0.0, seconds_of(fs::file_time_type::clock::now() - newest));
+  for (const auto& [state, written] : files) out.ranks.push_back(rank_text(state, newest - written));
 }
 
 // What status needs to know of an experiment. Not read strictly: a run of another kind, such as pretraining,
@@ -104,14 +158,20 @@ ExperimentConfig settings_of(const std::string& path) {
   return out;
 }
 
+std::string last_name(const std::string& path) {
+  std::error_code gone;
+  return fs::canonical(path, gone).filename();
+}
+
 RunStatus status_of_run(const std::string& path) {
   const RunFolder folder(path);
-  const ExperimentConfig config = settings_of(folder.config());
+  const bool begun = is_there(folder.config());
+  const ExperimentConfig config = begun ? settings_of(folder.config()) : ExperimentConfig();
   RunStatus out;
   out.folder = path;
-  out.name = config.name;
-  out.steps = config.train.steps;
-  out.state = state_text(folder, out);
+  out.name = begun ? config.name : last_name(path);
+  out.steps = begun ? config.train.steps : 0;
+  out.state = state_text(folder, begun, out);
   read_metrics(folder, config.evaluate.split, out);
   out.metrics_age = age_of(folder.metrics());
   out.checkpoint_age = age_of(folder.last());
@@ -119,13 +179,14 @@ RunStatus status_of_run(const std::string& path) {
     const double age = age_of(folder.journal(turn));
     if (age >= 0 && (out.journal_age < 0 || age < out.journal_age)) out.journal_age = age;
   }
-  if (out.runs) out.ranks = read_ranks(folder, mesh_of(config).size());
+  if (out.runs) read_ranks(folder, begun ? mesh_of(config).size() : kAnyMesh, out);
   return out;
 }
 
 std::string age_text(double seconds) { return seconds < 0 ? "none" : readable_duration(seconds) + " ago"; }
 
 std::string progress_text(const RunStatus& run) {
+  if (run.runs && run.steps == 0) return "no step yet";
   std::string out = fmt::format("step {} of {}", run.step, run.steps);
   if (run.runs && run.seconds_a_step > 0 && run.step < run.steps)
     out +=
@@ -138,7 +199,9 @@ std::string progress_text(const RunStatus& run) {
 std::string files_text(const RunStatus& run) {
   std::string out = fmt::format("checkpoint: {}", age_text(run.checkpoint_age));
   if (run.journal_age >= 0) out += fmt::format(", journal: {}", age_text(run.journal_age));
-  return out + fmt::format(", last line of the log: {}", age_text(run.metrics_age));
+  out += fmt::format(", last line of the log: {}", age_text(run.metrics_age));
+  if (run.ranks_age >= 0) out += fmt::format(", last sign of a rank: {}", age_text(run.ranks_age));
+  return out;
 }
 
 std::string escaped(const std::string& text) {
@@ -195,13 +258,15 @@ constexpr const char* kStyle =
 
 std::vector<RunStatus> status_of(const std::string& folder) {
   std::vector<RunStatus> out;
-  if (fs::exists(RunFolder(folder).config())) return {status_of_run(folder)};
-  std::error_code unreadable;
+  if (is_run(RunFolder(folder))) return {status_of_run(folder)};
+  std::error_code unreadable, not_there;
   for (fs::recursive_directory_iterator it(folder, unreadable), end; !unreadable && it != end;
        it.increment(unreadable))
-    if (it->path().filename() == "config.yaml")
-      out.push_back(status_of_run(it->path().parent_path().string()));
-  if (out.empty()) fail_config("{}: there is no run in it (a run's folder holds config.yaml)", folder);
+    if (fs::is_directory(it->symlink_status(not_there)) && is_run(RunFolder(it->path())))
+      out.push_back(status_of_run(it->path().string()));
+  if (out.empty())
+    fail_config("{}: there is no run in it (a run's folder holds config.yaml, and `lock` while it starts)",
+                folder);
   std::ranges::sort(out, {}, &RunStatus::name);
   return out;
 }
@@ -221,13 +286,13 @@ std::string status_text(const std::vector<RunStatus>& runs) {
   return out;
 }
 
-std::string status_page(const std::string& title, const std::vector<RunStatus>& runs) {
-  const bool any_runs = std::ranges::any_of(runs, &RunStatus::runs);
+std::string status_page(const std::string& title, const std::vector<RunStatus>& runs, bool is_written_again) {
   std::string out = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta "
       "charset=\"utf-8\"><title>{}</title>{}<style>{}</style></head>"
       "<body>\n<h1>{}</h1>\n",
-      escaped(title), any_runs ? "<meta http-equiv=\"refresh\" content=\"10\">" : "", kStyle, escaped(title));
+      escaped(title), is_written_again ? "<meta http-equiv=\"refresh\" content=\"10\">" : "", kStyle,
+      escaped(title));
   for (const RunStatus& run : runs) {
     out += fmt::format(
         "<section><h2>{}</h2><p><b>{}</b> <progress max=\"{}\" value=\"{}\"></progress><br>{}<br>{}</p>\n",

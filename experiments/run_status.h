@@ -13,8 +13,8 @@ namespace trimtab {
 
 struct RunStatus {
   std::string folder, name;
-  // "running (process 71 on node-3)", "finished", "interrupted", "failed", or "gone": it says that it runs,
-  // but nobody holds its lock.
+  // "starting (process 71 on node-3)", "running (...)", "finished", "interrupted", "failed", or "gone": it
+  // says that it runs, but nobody holds its lock.
   std::string state;
   bool runs = false;
   std::int64_t step = 0, steps = 0;  // made, of how many
@@ -22,9 +22,11 @@ struct RunStatus {
   std::vector<std::pair<std::int64_t, double>> losses, scores;  // after so many steps
   std::int64_t best_step = -1;
   double best_score = 0.0;
-  double metrics_age = -1.0, checkpoint_age = -1.0,
-         journal_age = -1.0;       // seconds since written; -1: not there
-  std::vector<std::string> ranks;  // "rank 3 on b: computing for 12 s in backward, step 12, micro-batch 3"
+  double metrics_age = -1.0, checkpoint_age = -1.0, journal_age = -1.0,
+         ranks_age = -1.0;  // seconds since written; -1: not there
+  // While it runs: "rank 3 on b: computing for 12 s in backward, step 12, micro-batch 3". One that falls
+  // silent while others do not is said to.
+  std::vector<std::string> ranks;
 
   double seconds_left() const { return seconds_a_step * static_cast<double>(steps - step); }
 };
@@ -34,7 +36,7 @@ std::vector<RunStatus> status_of(const std::string& folder);
 
 // Some lines a run; of several runs one line each.
 std::string status_text(const std::vector<RunStatus>& runs);
-// With the curves of loss and score of each run. Reloads itself while anything runs.
-std::string status_page(const std::string& title, const std::vector<RunStatus>& runs);
+// With the curves of loss and score of each run. Reloads itself if it `is_written_again`.
+std::string status_page(const std::string& title, const std::vector<RunStatus>& runs, bool is_written_again);
 
 }  // namespace trimtab

@@ -28,8 +28,8 @@ struct Options {
 
 constexpr const char* kClear = "\x1b[H\x1b[2J";
 
-void show(const Options& options, const std::vector<RunStatus>& runs) {
-  if (!options.html.empty()) write_file_atomically(options.html, status_page(options.folder, runs));
+void show(const Options& options, const std::vector<RunStatus>& runs, bool again) {
+  if (!options.html.empty()) write_file_atomically(options.html, status_page(options.folder, runs, again));
   if (options.watch && isatty(STDOUT_FILENO) != 0) std::fputs(kClear, stdout);
   std::fputs(status_text(runs).c_str(), stdout);
   std::fflush(stdout);
@@ -39,8 +39,9 @@ int run(const Options& options) {
   require_one_process("status");
   for (;;) {
     const std::vector<RunStatus> runs = status_of(options.folder);
-    show(options, runs);
-    if (!options.watch || std::ranges::none_of(runs, &RunStatus::runs)) return kSuccess;
+    const bool again = options.watch && std::ranges::any_of(runs, &RunStatus::runs);
+    show(options, runs, again);
+    if (!again) return kSuccess;
     for (int tenths = 0; tenths < 20; ++tenths) {
       if (stop_requested()) return kSuccess;
       std::this_thread::sleep_for(std::chrono::milliseconds(100));

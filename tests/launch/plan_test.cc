@@ -70,6 +70,9 @@ TEST(Plan, DrawsMemoryAndSchedule) {
   EXPECT_THAT(shop.read("pictures/memory.gp"), HasSubstr("h100: 74.5 GiB"));
   EXPECT_THAT(shop.read("pictures/timeline.dat"), HasSubstr("\n\n# backward\n"));
   EXPECT_THAT(shop.read("pictures/timeline.gp"), HasSubstr("'stage 1' 1"));
+  if (run_command({"gnuplot", "--version"}).code != 0) return;
+  for (const char* picture : {"pictures/memory.png", "pictures/timeline.png"})
+    EXPECT_THAT(shop.read(picture), HasSubstr("PNG")) << picture << '\n' << outcome.err;
 }
 
 TEST(Plan, RefusesWhatMakesNoSense) {

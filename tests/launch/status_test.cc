@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// trimtab status: what a folder tells of a run that runs, has ended, was stopped, or is gone.
+// trimtab status: what a folder tells of a run that starts, runs, has ended, was stopped, or is gone.
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <filesystem>
+
+#include "experiments/run_lock.h"
 #include "launch/program.h"
 
 namespace trimtab::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -60,20 +64,25 @@ TEST(Status, OfARunThatWasStoppedWentOnAndWasKilled) {
 TEST(Status, IsWatchedUntilNothingRuns) {
   const Workshop shop;
   const std::string program = "'" TRIMTAB_PROGRAM "'", run = "'" + shop.path("run") + "'",
-                    shown = "'" + shop.path("shown") + "'";
-  const Outcome both = run_command(
-      {"bash", "-c",
-       program + " \"$@\" & job=$!; for i in {1..300}; do [ -s " + run +
-           "/metrics.jsonl ] && break; sleep 0.1; done; " + "timeout 60 " + program + " status " + run +
-           " --watch > " + shown + " & watch=$!; " + "for i in {1..300}; do [ \"$(grep -c 'tiny: running' " +
-           shown + ")\" -ge 2 ] && break; sleep 0.1; done; kill -TERM $job; wait $job; wait $watch",
-       "bash", "train", shop.experiment(), "--set", "train.steps=100000"});
+                    shown = "'" + shop.path("shown") + "'", page = shop.path("status.html");
+  const Outcome both =
+      run_command({"bash", "-c",
+                   program + " \"$@\" & job=$!; for i in {1..300}; do [ -s " + run +
+                       "/metrics.jsonl ] && break; sleep 0.1; done; " + "timeout 60 " + program + " status " +
+                       run + " --watch --html " + page + " > " + shown + " & watch=$!; " +
+                       "for i in {1..300}; do [ \"$(grep -c 'tiny: running' " + shown +
+                       ")\" -ge 2 ] && break; sleep 0.1; done; cp " + page + " " + page +
+                       "-1; kill -TERM $job; wait $job; wait $watch",
+                   "bash", "train", shop.experiment(), "--set", "train.steps=100000"});
   EXPECT_EQ(both.code, 0) << both.err;  // of the one that watches
   const std::string text = shop.read("shown");
   EXPECT_EQ(text.find("tiny: running (process "), 0U) << text;
   EXPECT_GT(text.rfind("tiny: running"), 0U) << text;
   EXPECT_THAT(text.substr(text.rfind("tiny: ")), HasSubstr("tiny: interrupted\n"));
   EXPECT_EQ(text.find('\x1b'), std::string::npos) << "a file is not redrawn";
+  EXPECT_THAT(shop.read("status.html-1"), HasSubstr("http-equiv=\"refresh\""));
+  EXPECT_THAT(shop.read("status.html"), Not(HasSubstr("http-equiv=\"refresh\"")))
+      << "nothing writes it again";
 }
 
 // The process that is shown is a rank, and ends the job when it is warned.
@@ -92,7 +101,37 @@ TEST(Status, OfARunThatRuns) {
   EXPECT_THAT(both.out, AllOf(HasSubstr("tiny: running (process "), HasSubstr("s a step, "),
                               HasSubstr(" left"), HasSubstr("rank 0 on "), HasSubstr("rank 1 on "),
                               Not(HasSubstr("rank 2 on "))));  // of a larger mesh, before
-  EXPECT_THAT(shop.read("status.html"), HasSubstr("http-equiv=\"refresh\""));
+  EXPECT_THAT(shop.read("status.html"),
+              AllOf(HasSubstr("rank 1 on "), Not(HasSubstr("http-equiv=\"refresh\""))))
+      << "nothing writes it again";
+}
+
+// Stopped, it says no more what it does, and its last words are of a rank in good health.
+TEST(Status, OfARankThatIsStopped) {
+  const Workshop shop;
+  const std::string program = "'" TRIMTAB_PROGRAM "'", run = "'" + shop.path("run") + "'",
+                    shown = "'" + shop.path("shown") + "'";
+  const Outcome both = run_command(
+      {"bash", "-c",
+       TRIMTAB_MPIRUN " 2 " + program + " \"$@\" & job=$!; for i in {1..300}; do [ -s " + run +
+           "/metrics.jsonl ] && break; sleep 0.1; done; rank=$(sed -n '1s/.*process=\\([0-9]*\\).*/\\1/p' " +
+           run + "/ranks/rank-1.txt); kill -STOP $rank; for i in {1..100}; do " + program + " status " + run +
+           " > " + shown + "; grep -q 'no sign' " + shown + " && break; sleep 0.1; done; cat " + shown +
+           "; kill -CONT $rank; kill -USR1 $rank; wait $job",
+       "bash", "train", shop.experiment(), "--set", "train.steps=100000", "--set", "mesh.data=2"});
+  EXPECT_EQ(both.code, 75) << both.err;
+  EXPECT_THAT(both.out, AllOf(ContainsRegex("rank 0 on [^ ]+: waiting for "),
+                              ContainsRegex("rank 1 on [^ ]+: no sign of life for [0-9]+ s; last: ")));
+}
+
+TEST(Status, OfARunThatStarts) {
+  const Workshop shop;
+  const auto lock = try_lock_run(shop.path("run"));
+  ASSERT_TRUE(lock);
+  std::filesystem::create_directories(shop.path("run/ranks"));
+  const Outcome status = run_program({"status", shop.path("run")});
+  EXPECT_EQ(status.code, 0) << status.err;
+  EXPECT_THAT(status.out, AllOf(HasSubstr("run: starting (process "), HasSubstr("\nno step yet\n")));
 }
 
 TEST(Status, OfSeveralRunsAndOfNone) {
