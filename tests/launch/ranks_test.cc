@@ -238,8 +238,9 @@ TEST(Ranks, RanksWithDifferentCommandLines) {
         {"evaluate", shop.experiment(), "--set", "mesh.data=2"}}) {
     const Outcome outcome = run_on_ranks({train, other});
     EXPECT_EQ(outcome.code, 2) << outcome.err;
-    EXPECT_THAT(outcome.err, ::testing::ContainsRegex(
-                                 "^error: rank 0 of 2 on [^ ]+: the ranks were started with different "));
+    EXPECT_THAT(outcome.err,
+                ::testing::ContainsRegex(
+                    "(^|\n)error: rank 0 of 2 on [^ ]+: the ranks were started with different "));
     EXPECT_THAT(
         outcome.err,
         AllOf(HasSubstr("`trimtab train " + shop.experiment() + "` on rank 0, but `trimtab " + other.front()),
