@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the verbs have in common: the stream that words go to, an experiment file with its overrides, and an
-// output that is not written over what is there.
+// What the verbs have in common: the stream that words go to, an experiment file with its overrides, counts
+// that are not below their least, and an output that is not written over what is there.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise = "");
 
 // FILE and --set.
 void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments);
+
+// For options that count something: a number below `least` is refused with the option's name.
+CLI::Validator at_least(std::int64_t least);
 
 // For files that are written at the end: throws ConfigError with the option's name, before work starts, if
 // that cannot be. "" is no file.

@@ -41,10 +41,6 @@ void check_time(const std::string& time) {
                 time);
 }
 
-void check_positive(const char* flag, std::int64_t value) {
-  if (value < 1) fail_config("{}: {} is less than 1", flag, value);
-}
-
 std::string job_name(const std::string& name) {
   std::string out;
   for (const char c : name) out += has_only(std::string(1, c), "._-") ? c : '_';
@@ -112,11 +108,6 @@ void take_hosts(LaunchRequest& request, const std::string& hosts) {
 void check_request(const LaunchRequest& r) {
   if (r.launcher != "slurm" && r.launcher != "mpirun")
     fail_config("--launcher: expected mpirun or slurm, found '{}'", r.launcher);
-  check_positive("--nodes", r.nodes);
-  check_positive("--ranks-per-node", r.ranks_per_node);
-  check_positive("--cores-per-rank", r.cores_per_rank);
-  check_positive("--warning", r.warning);
-  check_positive("--at-once", r.at_once);
   if (r.launcher == "mpirun") {
     for (const auto& [flag, is_set] :
          {std::pair{"--partition", !r.partition.empty()}, std::pair{"--account", !r.account.empty()},

@@ -41,7 +41,7 @@ std::string shell_word(const std::string& text);
 void take_hosts(LaunchRequest& request, const std::string& hosts);
 
 // Throws ConfigError that names the flag: names and times that Slurm would not take or that would end a line,
-// numbers below 1, flags that the launcher has no use for.
+// flags that the launcher has no use for.
 void check_request(const LaunchRequest& request);
 
 // Ends with a new line.

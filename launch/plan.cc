@@ -28,17 +28,9 @@ struct Options {
   std::vector<double> tokens;
 };
 
-void check_positive(const char* flag, const std::vector<std::int64_t>& values) {
-  for (const std::int64_t value : values)
-    if (value < 1) fail_config("{}: {} is less than 1", flag, value);
-}
-
 // Figure 4 and table 4 of the paper, for the paper's models or for others.
 int show_parameters(const Options& options) {
   CountRequest request = options.counts;
-  check_positive("--lengths", request.lengths);
-  check_positive("--ranks", request.ranks);
-  check_positive("--ids", request.ids);
   const TableFormat format = parse_table_format(options.format);
   const std::string picture = options.picture.empty() ? "" : without_picture_ending(options.picture);
   const std::vector<std::string> models =
@@ -62,7 +54,6 @@ PlanRequest request_of(const Options& options) {
   if (request.device.empty()) request.device = request.config.model.device == "cuda" ? "h100" : "cpu";
   if (options.ranks_named && options.counts.ranks.size() != 1)
     fail_config("--ranks: an experiment runs on one number of ranks");
-  check_positive("--ranks", options.counts.ranks);
   place_ranks(request, options.ranks_named ? static_cast<int>(options.counts.ranks[0]) : 0, options.nodes,
               options.per_node);
   if (options.tokens.empty()) return request;
@@ -113,8 +104,8 @@ Verb add_plan(CLI::App& program) {
       "with the config.json of a Hugging Face model");
   app->add_option("--device", options->device,
                   "h100, h200, a100, or cpu: this machine, measured (default: as model.device says)");
-  app->add_option("--nodes", options->nodes, "Machines");
-  app->add_option("--gpus-per-node", options->per_node, "Ranks of a machine");
+  app->add_option("--nodes", options->nodes, "Machines")->check(at_least(1));
+  app->add_option("--gpus-per-node", options->per_node, "Ranks of a machine")->check(at_least(1));
   app->add_option("--tokens", options->tokens,
                   "Mean lengths of inputs and targets, for data that are not here: 120,4")
       ->delimiter(',')
@@ -128,16 +119,19 @@ Verb add_plan(CLI::App& program) {
   app->add_option("--lengths", options->counts.lengths, "Of prompts and prefixes")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->check(at_least(1))
       ->capture_default_str();
   const CLI::Option* ranks =
       app->add_option("--ranks", options->counts.ranks,
                       "Of the job (default: those of the nodes, or of the experiment's mesh); with "
                       "--parameters: of LoRA")
           ->delimiter(',')
-          ->allow_extra_args(false);
+          ->allow_extra_args(false)
+          ->check(at_least(1));
   app->add_option("--ids", options->counts.ids, "Of a written prompt")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--format", options->format, "text, markdown or csv")->capture_default_str();
   app->add_option("--picture", options->picture,

@@ -4,6 +4,7 @@
 
 #include "data/tokenizers/t5_tokenizer.h"
 #include "data/tokenizers/vocabulary_trainer.h"
+#include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 
@@ -16,8 +17,11 @@ Verb add_vocabulary(CLI::App& program) {
   const auto options = std::make_shared<VocabularyOptions>();
   app->add_option("files", options->files, "Text: plain, gzip or zip")->required();
   app->add_option("--out", options->out, "The model file to write")->required();
-  app->add_option("--size", options->size, "Pieces, without sentinels")->capture_default_str();
+  app->add_option("--size", options->size, "Pieces, without sentinels")
+      ->check(at_least(4))
+      ->capture_default_str();
   app->add_option("--max-lines", options->max_lines, "Of longer input every k-th line is used")
+      ->check(at_least(1))
       ->capture_default_str();
   return {app, [options] {
             train_vocabulary(*options);

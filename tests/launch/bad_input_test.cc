@@ -33,6 +33,22 @@ class BadInput : public ::testing::Test {
   Workshop shop_;
 };
 
+TEST_F(BadInput, CountsBelowTheirLeast) {
+  const std::string out = shop_.path("new.model");
+  const std::vector<std::string> command = {"vocabulary", shop_.path("corpus.txt"), "--out", out};
+  const auto refused = [&](std::vector<std::string> count, const std::string& what) {
+    count.insert(count.begin(), command.begin(), command.end());
+    const Outcome outcome = run_program(count);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(what));
+    EXPECT_FALSE(std::filesystem::exists(out));
+  };
+  refused({"--size", "3"}, "--size: 3 is less than 4");
+  refused({"--max-lines", "0"}, "--max-lines: 0 is less than 1");
+  EXPECT_THAT(run_program({"inspect", shop_.model(), "--rows", "-1"}).err,
+              HasSubstr("--rows: -1 is less than 0"));
+}
+
 TEST_F(BadInput, UnknownKeyNamesTheNearest) {
   const Outcome outcome = train({"train.stepps=3"});
   EXPECT_EQ(outcome.code, 2);

@@ -198,6 +198,15 @@ TEST_F(Launch, WhatTheMachineDoesNotHave) {
   EXPECT_THAT(cuda.out, AllOf(HasSubstr("--gres=gpu:4\n"), HasSubstr("--ntasks-per-node=4\n")));
 }
 
+TEST_F(Launch, CountsBelowTheirLeast) {
+  for (const char* flag : {"--nodes", "--ranks-per-node", "--cores-per-rank", "--warning", "--at-once"})
+    for (const char* count : {"0", "-2"})
+      expect_refused({flag, count}, std::string(flag) + ": " + count + " is less than 1; give 1 or more");
+  expect_refused({"--gpus-per-node", "-1"}, "--gpus-per-node: -1 is less than 0");
+  expect_refused({"--nodes", "two"}, "--nodes");
+  EXPECT_EQ(launch({"--gpus-per-node", "0"}).code, 0);
+}
+
 TEST_F(Launch, FlagsThatMakeNoSense) {
   expect_refused({"--time", "soon"}, "--time: 'soon'");
   expect_refused({"--time", "10\n#SBATCH --exclusive"}, "--time");
@@ -212,8 +221,6 @@ TEST_F(Launch, FlagsThatMakeNoSense) {
                  "as many ranks as the others");
   expect_refused({"--launcher", "mpirun", "--hosts", "a:x"}, "'a:x'");
   expect_refused({"--launcher", "mpirun", "--hosts", "a:1,", "--set", "mesh.data=2"}, "--hosts");
-  expect_refused({"--cores-per-rank", "-1"}, "--cores-per-rank: -1");
-  expect_refused({"--at-once", "0"}, "--at-once");
   const Outcome outcome = run_program({"launch", shop_.experiment()});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("--print"));

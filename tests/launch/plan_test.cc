@@ -89,6 +89,10 @@ TEST(Plan, RefusesWhatMakesNoSense) {
   expect_refused(plan({"--device", "h100", "--ranks", "12", "--nodes", "2", "--gpus-per-node", "8"}),
                  "12 are not 2 nodes of 8");
   expect_refused(plan({"--ranks", "2,4"}), "--ranks");
+  for (const std::string flag : {"--nodes", "--gpus-per-node", "--ranks"})
+    for (const std::string count : {"0", "-2"})
+      expect_refused(plan({flag, count}), flag + ": " + count + " is less than 1");
+  expect_refused(plan({"--ranks", "4,0"}), "--ranks: 0 is less than 1");
   expect_refused(plan({"--tokens", "12"}), "--tokens");
   expect_refused(plan({"--set", "train.stepps=3"}), "steps");
   expect_refused(run_program({"plan"}), "experiment file");
