@@ -167,6 +167,14 @@ Verb add_launch(CLI::App& program) {
   app->add_option("--partition", request.partition, "Of Slurm");
   app->add_option("--account", request.account, "Of Slurm");
   app->add_option("--qos", request.qos, "Of Slurm");
+  app->add_option("--memory", request.memory, "Of a node, for Slurm: 64G; 0: all of it");
+  app->add_option("--sbatch", request.sbatch,
+                  "A further #SBATCH line, as in --sbatch=--constraint=a100; may be repeated")
+      ->allow_extra_args(false);
+  app->add_option("--setup", request.setup,
+                  "A line of the shell before the command, as in --setup 'module load openmpi', which ends "
+                  "the job if it fails; may be repeated")
+      ->allow_extra_args(false);
   app->add_option("--warning", request.warning, "Seconds before the limit at which the ranks save and end")
       ->check(at_least(1))
       ->capture_default_str();
