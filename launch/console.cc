@@ -68,9 +68,10 @@ void OutputArgument::check() const {
               is_folder ? " and not empty" : "");
 }
 
-void add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& help) {
-  verb.add_option("out", argument.path, help)->required();
+CLI::Option* add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& name,
+                                 const std::string& help) {
   verb.add_flag("--overwrite", argument.overwrite, "Write over what is there under this name");
+  return verb.add_option(name, argument.path, help);
 }
 
 }  // namespace trimtab

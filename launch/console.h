@@ -47,11 +47,13 @@ struct OutputArgument {
   std::string path;
   bool overwrite = false;
 
-  // Throws ConfigError if something has this name, unless it is an empty folder or --overwrite was given.
+  // Throws ConfigError if something has this name, which is not "", unless it is an empty folder or
+  // --overwrite was given.
   void check() const;
 };
 
-// OUT and --overwrite.
-void add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& help);
+// The argument or option of this name, and --overwrite.
+CLI::Option* add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& name,
+                                 const std::string& help);
 
 }  // namespace trimtab

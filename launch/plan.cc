@@ -23,7 +23,8 @@ struct Options {
   bool ranks_named = false;
   std::string format = "text", picture;
   std::vector<std::string> overrides;
-  std::string model, device, json;
+  std::string model, device;
+  OutputArgument json;
   int nodes = 0, per_node = 0;
   std::vector<double> tokens;
 };
@@ -65,11 +66,13 @@ PlanRequest request_of(const Options& options) {
 
 // What an experiment needs on each mesh.
 int show_steps(const Options& options) {
-  check_output_file("--json", options.json);
+  options.json.check();
+  check_output_file("--json", options.json.path);
   const PlanRequest request = request_of(options);
   const StepPlan plan = plan_steps(request);
   std::fputs(plan_text(plan, request).c_str(), stdout);
-  if (!options.json.empty()) write_file_atomically(options.json, plan_json(plan, request).dump(2) + "\n");
+  if (!options.json.path.empty())
+    write_file_atomically(options.json.path, plan_json(plan, request).dump(2) + "\n");
   const MeshPlan* shown = shown_mesh(plan);
   if (shown != nullptr && !options.picture.empty())
     std::fputs(draw_plan(*shown, plan.device, options.picture).c_str(), stderr);
@@ -110,7 +113,7 @@ Verb add_plan(CLI::App& program) {
                   "Mean lengths of inputs and targets, for data that are not here: 120,4")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app->add_option("--json", options->json, "Write all of it to a file");
+  add_output_argument(*app, options->json, "--json", "Write all of it to a file");
   app->add_flag("--parameters", options->parameters,
                 "How many numbers each method trains, as in figure 4 and table 4 of the paper");
   app->add_option("--methods", options->counts.methods, "Default: all")

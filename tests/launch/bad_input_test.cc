@@ -49,6 +49,19 @@ TEST_F(BadInput, CountsBelowTheirLeast) {
               HasSubstr("--rows: -1 is less than 0"));
 }
 
+TEST_F(BadInput, AVocabularyIsNotWrittenOverAnother) {
+  const std::vector<std::string> command = {"vocabulary", shop_.path("corpus.txt"),        "--size", "120",
+                                            "--out",      shop_.write("new.model", "mine")};
+  const Outcome refused = run_program(command);
+  EXPECT_EQ(refused.code, 2) << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("new.model: is there already; name another path, or add --overwrite"));
+  EXPECT_EQ(shop_.read("new.model"), "mine");
+  std::vector<std::string> again = command;
+  again.emplace_back("--overwrite");
+  EXPECT_EQ(run_program(again).code, 0);
+  EXPECT_NE(shop_.read("new.model"), "mine");
+}
+
 TEST_F(BadInput, UnknownKeyNamesTheNearest) {
   const Outcome outcome = train({"train.stepps=3"});
   EXPECT_EQ(outcome.code, 2);

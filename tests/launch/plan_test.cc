@@ -37,7 +37,7 @@ TEST(Plan, BytesAreThoseOfARun) {
     train.insert(train.end(), settings.begin(), settings.end());
     train.insert(train.end(), {"--set", "train.steps=4"});
     plan.insert(plan.end(), settings.begin(), settings.end());
-    plan.insert(plan.end(), {"--device", "h100", "--json", shop.path("plan.json")});
+    plan.insert(plan.end(), {"--device", "h100", "--json", shop.path("plan.json"), "--overwrite"});
     const Outcome planned = run_program(plan);
     ASSERT_EQ(planned.code, 0) << planned.err;
     EXPECT_THAT(planned.out, AllOf(HasSubstr("(the experiment's)"), HasSubstr("the training split of")));
@@ -99,6 +99,11 @@ TEST(Plan, RefusesWhatMakesNoSense) {
   const Outcome unwritten = plan({"--device", "h100", "--json", shop.path("none/plan.json")});
   expect_refused(unwritten, "--json: " + shop.path("none/plan.json"));
   EXPECT_EQ(unwritten.out, "") << "said before the work";
+  const std::string before = shop.write("plan.json", "{}");
+  const Outcome taken = plan({"--device", "h100", "--json", before});
+  expect_refused(taken, before + ": is there already; name another path, or add --overwrite");
+  EXPECT_EQ(taken.out, "") << "said before the work";
+  EXPECT_EQ(shop.read("plan.json"), "{}");
   // 11 ranks: no factor divides batch or heads, and there are not so many layers.
   const Outcome none = plan({"--device", "h100", "--ranks", "11", "--nodes", "1", "--gpus-per-node", "11"});
   expect_refused(none, "refused on every mesh of 11 ranks");
