@@ -38,6 +38,17 @@ void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments) {
       ->allow_extra_args(false);
 }
 
+CLI::Validator at_least(std::int64_t least) {
+  const auto check = [least](const std::string& text) {
+    std::int64_t value = 0;
+    const bool is_number = CLI::detail::lexical_cast(text, value);  // what is none, CLI11 refuses itself
+    return !is_number || value >= least
+               ? std::string()
+               : fmt::format("{} is less than {}; give {} or more, or leave it out", text, least, least);
+  };
+  return {check, fmt::format("AT LEAST {}", least)};
+}
+
 void check_output_file(const std::string& option, const std::string& path) {
   if (path.empty()) return;
   try {
@@ -57,9 +68,10 @@ void OutputArgument::check() const {
               is_folder ? " and not empty" : "");
 }
 
-void add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& help) {
-  verb.add_option("out", argument.path, help)->required();
+CLI::Option* add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& name,
+                                 const std::string& help) {
   verb.add_flag("--overwrite", argument.overwrite, "Write over what is there under this name");
+  return verb.add_option(name, argument.path, help);
 }
 
 }  // namespace trimtab

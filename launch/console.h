@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the verbs have in common: the stream that words go to, an experiment file with its overrides, and an
-// output that is not written over what is there.
+// What the verbs have in common: the stream that words go to, an experiment file with its overrides, counts
+// that are not below their least, and an output that is not written over what is there.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ void choose_cache(ExperimentConfig& config, const std::string& otherwise = "");
 // FILE and --set.
 void add_experiment_arguments(CLI::App& verb, ExperimentArguments& arguments);
 
+// For options that count something: a number below `least` is refused with the option's name.
+CLI::Validator at_least(std::int64_t least);
+
 // For files that are written at the end: throws ConfigError with the option's name, before work starts, if
 // that cannot be. "" is no file.
 void check_output_file(const std::string& option, const std::string& path);
@@ -43,11 +47,13 @@ struct OutputArgument {
   std::string path;
   bool overwrite = false;
 
-  // Throws ConfigError if something has this name, unless it is an empty folder or --overwrite was given.
+  // Throws ConfigError if something has this name, which is not "", unless it is an empty folder or
+  // --overwrite was given.
   void check() const;
 };
 
-// OUT and --overwrite.
-void add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& help);
+// The argument or option of this name, and --overwrite.
+CLI::Option* add_output_argument(CLI::App& verb, OutputArgument& argument, const std::string& name,
+                                 const std::string& help);
 
 }  // namespace trimtab

@@ -70,7 +70,7 @@ Verb add_export(CLI::App& program) {
       "Of a prompt, names that end in .npy, .prompt or .safetensors are one file without config.");
   const auto options = std::make_shared<Options>();
   app->add_option("source", options->source, "A checkpoint of a run, or a model's .h5")->required();
-  add_output_argument(*app, options->out, "The file or folder to write");
+  add_output_argument(*app, options->out, "out", "The file or folder to write")->required();
   app->add_option("--weights", options->weights,
                   "The model that an adapter belongs to; default: where it was when it was trained");
   app->add_option(

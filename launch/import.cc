@@ -57,7 +57,7 @@ Verb add_import(CLI::App& program) {
          "Folder with config.json, safetensors and vocabulary, a GGUF, a T5X checkpoint or an .h5 of ours; a "
          "PEFT adapter's folder; a prompt as .npy")
       ->required();
-  add_output_argument(*app, options->out, "The .h5 to write");
+  add_output_argument(*app, options->out, "out", "The .h5 to write")->required();
   app->add_option("--dtype", options->dtype, "Of a model: type of the weights in it (default float32)")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
   app->add_option("--weights", options->weights, "The model that an adapter or prompt belongs to");

@@ -9,6 +9,7 @@
 #include "experiments/plot.h"
 #include "experiments/prompt_inspection.h"
 #include "experiments/prompt_plots.h"
+#include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/verbs.h"
 #include "models/family.h"
@@ -112,9 +113,7 @@ Verb add_inspect(CLI::App& program) {
   app->add_option("--neighbours", request.neighbours, "Pieces of each row")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app->add_option("--rows", options->rows, "Rows to name")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  app->add_option("--rows", options->rows, "Rows to name")->check(at_least(0))->capture_default_str();
   app->add_flag("--nearest", options->nearest,
                 "Print which of the other files is most like the first, by the cosine of averaged prompts");
   app->add_flag("--json", options->json, "All of it for programs");

@@ -153,20 +153,34 @@ Verb add_launch(CLI::App& program) {
   app->add_option("--set", options->experiment.overrides, "key=value, as for train; may be repeated")
       ->allow_extra_args(false);
   app->add_option("--launcher", request.launcher, "slurm or mpirun")->capture_default_str();
-  app->add_option("--nodes", options->nodes, "Default: the mesh's ranks by --ranks-per-node, else 1");
-  app->add_option("--ranks-per-node", options->ranks_per_node, "Default: the mesh's ranks by --nodes");
+  app->add_option("--nodes", options->nodes, "Default: the mesh's ranks by --ranks-per-node, else 1")
+      ->check(at_least(1));
+  app->add_option("--ranks-per-node", options->ranks_per_node, "Default: the mesh's ranks by --nodes")
+      ->check(at_least(1));
   app->add_option("--gpus-per-node", request.gpus_per_node,
-                  "For model.device: cuda, at least a device a rank");
-  app->add_option("--cores-per-rank", options->cores_per_rank, "Default: model.threads, else 4");
+                  "For model.device: cuda, at least a device a rank; 0: none")
+      ->check(at_least(0));
+  app->add_option("--cores-per-rank", options->cores_per_rank, "Default: model.threads, else 4")
+      ->check(at_least(1));
   app->add_option("--hosts", options->hosts, "For mpirun: a:4,b:4, hosts and the ranks of each");
   app->add_option("--time", request.time, "Limit of a job")->capture_default_str();
   app->add_option("--partition", request.partition, "Of Slurm");
   app->add_option("--account", request.account, "Of Slurm");
   app->add_option("--qos", request.qos, "Of Slurm");
+  app->add_option("--memory", request.memory, "Of a node, for Slurm: 64G; 0: all of it");
+  app->add_option("--sbatch", request.sbatch,
+                  "A further #SBATCH line, as in --sbatch=--constraint=a100; may be repeated")
+      ->allow_extra_args(false);
+  app->add_option("--setup", request.setup,
+                  "A line of the shell before the command, as in --setup 'module load openmpi', which ends "
+                  "the job if it fails; may be repeated")
+      ->allow_extra_args(false);
   app->add_option("--warning", request.warning, "Seconds before the limit at which the ranks save and end")
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_flag("--preempt", request.preempt, "Queue the job again until it is done");
   app->add_option("--at-once", request.at_once, "Tasks of an array that run at the same time")
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--trimtab", options->program, "The program on the nodes (default: this one)");
   return {app, [options] { return run(*options); }};

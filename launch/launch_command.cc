@@ -41,8 +41,22 @@ void check_time(const std::string& time) {
                 time);
 }
 
-void check_positive(const char* flag, std::int64_t value) {
-  if (value < 1) fail_config("{}: {} is less than 1", flag, value);
+void check_memory(const std::string& memory) {
+  static const std::regex form(R"((\d+[KMGT]?)?)");
+  if (!std::regex_match(memory, form))
+    fail_config("--memory: '{}' is no memory of Slurm's: a whole number with K, M, G or T, as in 64G",
+                memory);
+}
+
+void check_one_line(const char* flag, const std::string& text) {
+  if (text.empty() || text.find_first_of("\r\n") != std::string::npos)
+    fail_config("{}: '{}' is not one line; repeat {} for each", flag, text, flag);
+}
+
+void check_sbatch(const std::string& option) {
+  check_one_line("--sbatch", option);
+  if (!option.starts_with('-'))
+    fail_config("--sbatch: '{}' is no option of sbatch; write --sbatch=--constraint=a100", option);
 }
 
 std::string job_name(const std::string& name) {
@@ -65,6 +79,7 @@ std::string directives(const LaunchRequest& r) {
   add(fmt::format("cpus-per-task={}", r.cores_per_rank));
   if (r.gpus_per_node > 0) add(fmt::format("gres=gpu:{}", r.gpus_per_node));
   add("time=" + r.time);
+  add_if("mem", r.memory);
   add_if("partition", r.partition);
   add_if("account", r.account);
   add_if("qos", r.qos);
@@ -72,6 +87,7 @@ std::string directives(const LaunchRequest& r) {
   add(r.preempt ? "requeue" : "no-requeue");
   add(r.runs > 0 ? "output=%x-%A-%a.log" : "output=%x-%j.log");
   add("open-mode=append");
+  for (const std::string& option : r.sbatch) out += "#SBATCH " + option + "\n";
   return out;
 }
 
@@ -112,15 +128,12 @@ void take_hosts(LaunchRequest& request, const std::string& hosts) {
 void check_request(const LaunchRequest& r) {
   if (r.launcher != "slurm" && r.launcher != "mpirun")
     fail_config("--launcher: expected mpirun or slurm, found '{}'", r.launcher);
-  check_positive("--nodes", r.nodes);
-  check_positive("--ranks-per-node", r.ranks_per_node);
-  check_positive("--cores-per-rank", r.cores_per_rank);
-  check_positive("--warning", r.warning);
-  check_positive("--at-once", r.at_once);
+  for (const std::string& line : r.setup) check_one_line("--setup", line);
   if (r.launcher == "mpirun") {
     for (const auto& [flag, is_set] :
          {std::pair{"--partition", !r.partition.empty()}, std::pair{"--account", !r.account.empty()},
-          std::pair{"--qos", !r.qos.empty()}, std::pair{"--preempt", r.preempt}})
+          std::pair{"--qos", !r.qos.empty()}, std::pair{"--memory", !r.memory.empty()},
+          std::pair{"--sbatch", !r.sbatch.empty()}, std::pair{"--preempt", r.preempt}})
       if (is_set) fail_config("{}: is for --launcher slurm", flag);
     if (r.nodes > 1 && r.hosts.empty())
       fail_config("--nodes: mpirun needs their names: --hosts a:{0},b:{0}", r.ranks_per_node);
@@ -131,6 +144,8 @@ void check_request(const LaunchRequest& r) {
   check_name("--partition", r.partition);
   check_name("--account", r.account);
   check_name("--qos", r.qos);
+  check_memory(r.memory);
+  for (const std::string& option : r.sbatch) check_sbatch(option);
 }
 
 std::string mpirun_command(const LaunchRequest& r) {
@@ -143,13 +158,18 @@ std::string mpirun_command(const LaunchRequest& r) {
     command.insert(command.end(), {"-x", fmt::format("{}={}", name, value)});
   command.push_back(r.program);
   command.insert(command.end(), r.arguments.begin(), r.arguments.end());
-  return fmt::format("cd {} && {}\n", shell_word(r.folder), words(command));
+  std::string out = fmt::format("cd {} && ", shell_word(r.folder));
+  for (const std::string& line : r.setup) out += line + " &&\n";  // a comment may end it
+  return out + words(command) + "\n";
 }
 
 std::string slurm_file(const LaunchRequest& r) {
   std::string out = "#!/usr/bin/env bash\n";
   out += directives(r);
-  out += fmt::format("set -uo pipefail\ncd {} || exit\n\n", shell_word(r.folder));
+  out += fmt::format("cd {} || exit\n", shell_word(r.folder));
+  for (const std::string& line : r.setup) out += line + " || exit\n";
+  // Behind the setup: modules and virtual environments use variables that are not set.
+  out += "set -uo pipefail\n\n";
   const std::string command = fmt::format("{} {}{}", shell_word(r.program), words(r.arguments),
                                           r.runs > 0 ? " --run \"$SLURM_ARRAY_TASK_ID\"" : "");
   if (r.preempt) out += fmt::format("{}\nbegin_life {}\n", kAgain, command);

@@ -20,10 +20,13 @@ struct LaunchRequest {
   std::int64_t cores_per_rank = 4;
   std::string hosts;  // "a:4,b:4" for mpirun; "": this machine, or the batch system's nodes
   std::string time = "04:00:00", partition, account, qos;
-  std::int64_t warning = 180;  // seconds before the time limit at which ranks are told to save
-  bool preempt = false;        // queued again until done
-  std::int64_t runs = 0;       // of a comparison, one a task of an array; 0: one run
-  std::int64_t at_once = 4;    // tasks of the array
+  std::string memory;                 // of a node, as Slurm writes it; "": the cluster's default
+  std::vector<std::string> sbatch{};  // further options of the batch file
+  std::vector<std::string> setup{};   // lines of the shell before the command
+  std::int64_t warning = 180;         // seconds before the time limit at which ranks are told to save
+  bool preempt = false;               // queued again until done
+  std::int64_t runs = 0;              // of a comparison, one a task of an array; 0: one run
+  std::int64_t at_once = 4;           // tasks of the array
 
   std::string name;                               // of the job
   std::string folder;                             // that relative paths count from
@@ -40,8 +43,8 @@ std::string shell_word(const std::string& text);
 // The nodes and ranks that `hosts` names; all its hosts must have as many ranks. Throws ConfigError.
 void take_hosts(LaunchRequest& request, const std::string& hosts);
 
-// Throws ConfigError that names the flag: names and times that Slurm would not take or that would end a line,
-// numbers below 1, flags that the launcher has no use for.
+// Throws ConfigError that names the flag: names, times and memory that Slurm would not take, what would end a
+// line, flags that the launcher has no use for.
 void check_request(const LaunchRequest& request);
 
 // Ends with a new line.

@@ -23,22 +23,15 @@ struct Options {
   bool ranks_named = false;
   std::string format = "text", picture;
   std::vector<std::string> overrides;
-  std::string model, device, json;
+  std::string model, device;
+  OutputArgument json;
   int nodes = 0, per_node = 0;
   std::vector<double> tokens;
 };
 
-void check_positive(const char* flag, const std::vector<std::int64_t>& values) {
-  for (const std::int64_t value : values)
-    if (value < 1) fail_config("{}: {} is less than 1", flag, value);
-}
-
 // Figure 4 and table 4 of the paper, for the paper's models or for others.
 int show_parameters(const Options& options) {
   CountRequest request = options.counts;
-  check_positive("--lengths", request.lengths);
-  check_positive("--ranks", request.ranks);
-  check_positive("--ids", request.ids);
   const TableFormat format = parse_table_format(options.format);
   const std::string picture = options.picture.empty() ? "" : without_picture_ending(options.picture);
   const std::vector<std::string> models =
@@ -62,7 +55,6 @@ PlanRequest request_of(const Options& options) {
   if (request.device.empty()) request.device = request.config.model.device == "cuda" ? "h100" : "cpu";
   if (options.ranks_named && options.counts.ranks.size() != 1)
     fail_config("--ranks: an experiment runs on one number of ranks");
-  check_positive("--ranks", options.counts.ranks);
   place_ranks(request, options.ranks_named ? static_cast<int>(options.counts.ranks[0]) : 0, options.nodes,
               options.per_node);
   if (options.tokens.empty()) return request;
@@ -74,11 +66,13 @@ PlanRequest request_of(const Options& options) {
 
 // What an experiment needs on each mesh.
 int show_steps(const Options& options) {
-  check_output_file("--json", options.json);
+  options.json.check();
+  check_output_file("--json", options.json.path);
   const PlanRequest request = request_of(options);
   const StepPlan plan = plan_steps(request);
   std::fputs(plan_text(plan, request).c_str(), stdout);
-  if (!options.json.empty()) write_file_atomically(options.json, plan_json(plan, request).dump(2) + "\n");
+  if (!options.json.path.empty())
+    write_file_atomically(options.json.path, plan_json(plan, request).dump(2) + "\n");
   const MeshPlan* shown = shown_mesh(plan);
   if (shown != nullptr && !options.picture.empty())
     std::fputs(draw_plan(*shown, plan.device, options.picture).c_str(), stderr);
@@ -113,13 +107,13 @@ Verb add_plan(CLI::App& program) {
       "with the config.json of a Hugging Face model");
   app->add_option("--device", options->device,
                   "h100, h200, a100, or cpu: this machine, measured (default: as model.device says)");
-  app->add_option("--nodes", options->nodes, "Machines");
-  app->add_option("--gpus-per-node", options->per_node, "Ranks of a machine");
+  app->add_option("--nodes", options->nodes, "Machines")->check(at_least(1));
+  app->add_option("--gpus-per-node", options->per_node, "Ranks of a machine")->check(at_least(1));
   app->add_option("--tokens", options->tokens,
                   "Mean lengths of inputs and targets, for data that are not here: 120,4")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app->add_option("--json", options->json, "Write all of it to a file");
+  add_output_argument(*app, options->json, "--json", "Write all of it to a file");
   app->add_flag("--parameters", options->parameters,
                 "How many numbers each method trains, as in figure 4 and table 4 of the paper");
   app->add_option("--methods", options->counts.methods, "Default: all")
@@ -128,16 +122,19 @@ Verb add_plan(CLI::App& program) {
   app->add_option("--lengths", options->counts.lengths, "Of prompts and prefixes")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->check(at_least(1))
       ->capture_default_str();
   const CLI::Option* ranks =
       app->add_option("--ranks", options->counts.ranks,
                       "Of the job (default: those of the nodes, or of the experiment's mesh); with "
                       "--parameters: of LoRA")
           ->delimiter(',')
-          ->allow_extra_args(false);
+          ->allow_extra_args(false)
+          ->check(at_least(1));
   app->add_option("--ids", options->counts.ids, "Of a written prompt")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--format", options->format, "text, markdown or csv")->capture_default_str();
   app->add_option("--picture", options->picture,

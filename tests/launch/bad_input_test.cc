@@ -33,6 +33,35 @@ class BadInput : public ::testing::Test {
   Workshop shop_;
 };
 
+TEST_F(BadInput, CountsBelowTheirLeast) {
+  const std::string out = shop_.path("new.model");
+  const std::vector<std::string> command = {"vocabulary", shop_.path("corpus.txt"), "--out", out};
+  const auto refused = [&](std::vector<std::string> count, const std::string& what) {
+    count.insert(count.begin(), command.begin(), command.end());
+    const Outcome outcome = run_program(count);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(what));
+    EXPECT_FALSE(std::filesystem::exists(out));
+  };
+  refused({"--size", "3"}, "--size: 3 is less than 4");
+  refused({"--max-lines", "0"}, "--max-lines: 0 is less than 1");
+  EXPECT_THAT(run_program({"inspect", shop_.model(), "--rows", "-1"}).err,
+              HasSubstr("--rows: -1 is less than 0"));
+}
+
+TEST_F(BadInput, AVocabularyIsNotWrittenOverAnother) {
+  const std::vector<std::string> command = {"vocabulary", shop_.path("corpus.txt"),        "--size", "120",
+                                            "--out",      shop_.write("new.model", "mine")};
+  const Outcome refused = run_program(command);
+  EXPECT_EQ(refused.code, 2) << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("new.model: is there already; name another path, or add --overwrite"));
+  EXPECT_EQ(shop_.read("new.model"), "mine");
+  std::vector<std::string> again = command;
+  again.emplace_back("--overwrite");
+  EXPECT_EQ(run_program(again).code, 0);
+  EXPECT_NE(shop_.read("new.model"), "mine");
+}
+
 TEST_F(BadInput, UnknownKeyNamesTheNearest) {
   const Outcome outcome = train({"train.stepps=3"});
   EXPECT_EQ(outcome.code, 2);

@@ -47,6 +47,11 @@ class Launch : public ::testing::Test {
     for (std::string line; std::getline(lines, line);) out.push_back(line);
     return out;
   }
+  // A batch file whose srun may be a function of the shell.
+  static std::string without_exec(std::string text) {
+    if (const std::size_t at = text.find("exec srun"); at != text.npos) text.erase(at, 5);
+    return text;
+  }
   Workshop shop_;
 };
 
@@ -85,11 +90,40 @@ TEST_F(Launch, SlurmOneRun) {
                               "#SBATCH --cpus-per-task=3\n#SBATCH --time=1-00:00\n#SBATCH --partition=gpu\n"
                               "#SBATCH --account=me\n#SBATCH --signal=USR1@180\n#SBATCH --no-requeue\n"),
                     Not(HasSubstr("gres")), Not(HasSubstr("array")), Not(HasSubstr("scontrol"))));
-  std::string text = outcome.out;
-  text.erase(text.find("exec "), 5);
-  EXPECT_THAT(words_of(text, "srun"), ElementsAre("--mpi=pmix", "--kill-on-bad-exit=1", "--cpus-per-task=3",
-                                                  "/opt/trimtab", "train", shop_.experiment(), "--set",
-                                                  "mesh={data: 2, tensor: 2}", "--set", "model.threads=3"));
+  EXPECT_THAT(
+      words_of(without_exec(outcome.out), "srun"),
+      ElementsAre("--mpi=pmix", "--kill-on-bad-exit=1", "--cpus-per-task=3", "/opt/trimtab", "train",
+                  shop_.experiment(), "--set", "mesh={data: 2, tensor: 2}", "--set", "model.threads=3"));
+}
+
+TEST_F(Launch, WhatASharedClusterAsksFor) {
+  const Outcome outcome =
+      launch({"--memory", "64G", "--sbatch=--constraint=a100", "--sbatch", "--comment='two words'", "--setup",
+              "module() { echo \"$*$UNSET\"; } # a comment", "--setup", "module load openmpi"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("#SBATCH --mem=64G\n"),
+                    HasSubstr("\n#SBATCH --constraint=a100\n#SBATCH --comment='two words'\ncd ")));
+  const Outcome run = run_command({"bash", "-c", "srun() { echo the ranks; }\n" + without_exec(outcome.out)});
+  EXPECT_EQ(run.out, "load openmpi\nthe ranks\n") << run.err;
+}
+
+TEST_F(Launch, MpirunAfterItsSetup) {
+  const Outcome outcome = launch({"--launcher", "mpirun", "--trimtab", "trimtab", "--setup",
+                                  "A=1 # a comment", "--setup", "echo \"$A\""});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(words_of(outcome.out, "mpirun"),
+              ElementsAre("1", "-n", "1", "--bind-to", "none", "trimtab", "train", shop_.experiment()));
+}
+
+TEST_F(Launch, NothingStartsWhereTheSetupFails) {
+  for (const char* launcher : {"slurm", "mpirun"}) {
+    const Outcome printed = launch({"--launcher", launcher, "--setup", "false", "--setup", "echo on"});
+    const Outcome run = run_command(
+        {"bash", "-c", "srun() { echo ranks; }; mpirun() { srun; }\n" + without_exec(printed.out)});
+    EXPECT_EQ(run.code, 1) << printed.err;
+    EXPECT_EQ(run.out, "") << launcher;
+  }
 }
 
 // What becomes of a printed file whose srun ends with `code` in its `life`-th life.
@@ -198,11 +232,28 @@ TEST_F(Launch, WhatTheMachineDoesNotHave) {
   EXPECT_THAT(cuda.out, AllOf(HasSubstr("--gres=gpu:4\n"), HasSubstr("--ntasks-per-node=4\n")));
 }
 
+TEST_F(Launch, CountsBelowTheirLeast) {
+  for (const char* flag : {"--nodes", "--ranks-per-node", "--cores-per-rank", "--warning", "--at-once"})
+    for (const char* count : {"0", "-2"})
+      expect_refused({flag, count}, std::string(flag) + ": " + count + " is less than 1; give 1 or more");
+  expect_refused({"--gpus-per-node", "-1"}, "--gpus-per-node: -1 is less than 0");
+  expect_refused({"--nodes", "two"}, "--nodes");
+  EXPECT_EQ(launch({"--gpus-per-node", "0"}).code, 0);
+}
+
 TEST_F(Launch, FlagsThatMakeNoSense) {
   expect_refused({"--time", "soon"}, "--time: 'soon'");
   expect_refused({"--time", "10\n#SBATCH --exclusive"}, "--time");
   expect_refused({"--partition", "a b"}, "--partition: 'a b'");
   expect_refused({"--account", "me\n"}, "--account");
+  expect_refused({"--memory", "64 GB"}, "--memory: '64 GB'");
+  expect_refused({"--memory", "1G\n#SBATCH --exclusive"}, "--memory");
+  expect_refused({"--sbatch", "--constraint=a\nrm x"}, "--sbatch: '--constraint=a\nrm x' is not one line");
+  expect_refused({"--sbatch", "constraint=a100"}, "write --sbatch=--constraint=a100");
+  expect_refused({"--setup", "a\nb"}, "--setup: 'a\nb' is not one line");
+  expect_refused({"--setup", ""}, "--setup");
+  expect_refused({"--launcher", "mpirun", "--memory", "1G"}, "--memory: is for --launcher slurm");
+  expect_refused({"--launcher", "mpirun", "--sbatch=--exclusive"}, "--sbatch: is for --launcher slurm");
   expect_refused({"--launcher", "lsf"}, "--launcher");
   expect_refused({"--launcher", "mpirun", "--partition", "gpu"}, "--partition: is for --launcher slurm");
   expect_refused({"--launcher", "mpirun", "--preempt"}, "--preempt");
@@ -212,8 +263,6 @@ TEST_F(Launch, FlagsThatMakeNoSense) {
                  "as many ranks as the others");
   expect_refused({"--launcher", "mpirun", "--hosts", "a:x"}, "'a:x'");
   expect_refused({"--launcher", "mpirun", "--hosts", "a:1,", "--set", "mesh.data=2"}, "--hosts");
-  expect_refused({"--cores-per-rank", "-1"}, "--cores-per-rank: -1");
-  expect_refused({"--at-once", "0"}, "--at-once");
   const Outcome outcome = run_program({"launch", shop_.experiment()});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("--print"));

@@ -37,7 +37,7 @@ TEST(Plan, BytesAreThoseOfARun) {
     train.insert(train.end(), settings.begin(), settings.end());
     train.insert(train.end(), {"--set", "train.steps=4"});
     plan.insert(plan.end(), settings.begin(), settings.end());
-    plan.insert(plan.end(), {"--device", "h100", "--json", shop.path("plan.json")});
+    plan.insert(plan.end(), {"--device", "h100", "--json", shop.path("plan.json"), "--overwrite"});
     const Outcome planned = run_program(plan);
     ASSERT_EQ(planned.code, 0) << planned.err;
     EXPECT_THAT(planned.out, AllOf(HasSubstr("(the experiment's)"), HasSubstr("the training split of")));
@@ -89,12 +89,21 @@ TEST(Plan, RefusesWhatMakesNoSense) {
   expect_refused(plan({"--device", "h100", "--ranks", "12", "--nodes", "2", "--gpus-per-node", "8"}),
                  "12 are not 2 nodes of 8");
   expect_refused(plan({"--ranks", "2,4"}), "--ranks");
+  for (const std::string flag : {"--nodes", "--gpus-per-node", "--ranks"})
+    for (const std::string count : {"0", "-2"})
+      expect_refused(plan({flag, count}), flag + ": " + count + " is less than 1");
+  expect_refused(plan({"--ranks", "4,0"}), "--ranks: 0 is less than 1");
   expect_refused(plan({"--tokens", "12"}), "--tokens");
   expect_refused(plan({"--set", "train.stepps=3"}), "steps");
   expect_refused(run_program({"plan"}), "experiment file");
   const Outcome unwritten = plan({"--device", "h100", "--json", shop.path("none/plan.json")});
   expect_refused(unwritten, "--json: " + shop.path("none/plan.json"));
   EXPECT_EQ(unwritten.out, "") << "said before the work";
+  const std::string before = shop.write("plan.json", "{}");
+  const Outcome taken = plan({"--device", "h100", "--json", before});
+  expect_refused(taken, before + ": is there already; name another path, or add --overwrite");
+  EXPECT_EQ(taken.out, "") << "said before the work";
+  EXPECT_EQ(shop.read("plan.json"), "{}");
   // 11 ranks: no factor divides batch or heads, and there are not so many layers.
   const Outcome none = plan({"--device", "h100", "--ranks", "11", "--nodes", "1", "--gpus-per-node", "11"});
   expect_refused(none, "refused on every mesh of 11 ranks");
