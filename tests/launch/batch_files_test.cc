@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shipped batch files with stand-ins for Slurm's commands. tests/slurm gives them to a real Slurm.
+#include <gmock/gmock.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "launch/program.h"
+
+namespace trimtab::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using Words = std::vector<std::string>;
+
+const std::string kFiles = TRIMTAB_SOURCE "/launch/slurm/";
+
+class BatchFiles : public ::testing::Test {
+ protected:
+  BatchFiles() {
+    for (const char* folder : {"bin", "launch/slurm", "build/release/launch"})
+      std::filesystem::create_directories(shop_.path(folder));
+    std::filesystem::copy_file(kFiles + "again.sh", shop_.path("launch/slurm/again.sh"));
+    stand_in("bin/srun", "echo srun \"$@\"");
+    stand_in("bin/squeue", "[[ $* != '-h -j 7 -o %T' ]] || echo \"$state\"");
+    stand_in("bin/scontrol", "echo scontrol \"$@\"; kill \"$PPID\"");  // Slurm ends the script
+    stand_in("launch/mpirun.sh", "echo mpirun.sh \"$trimtab\" \"$@\"");
+    stand_in("build/release/launch/trimtab", "echo output: run");
+  }
+  void stand_in(const std::string& name, const std::string& body) const {
+    std::filesystem::permissions(shop_.write(name, "#!/usr/bin/env bash\n" + body + "\n"),
+                                 std::filesystem::perms(0755));
+  }
+  // As Slurm starts it, with these variables.
+  Outcome live(const std::string& file, const Words& variables, const std::string& argument) const {
+    Words words = {"env",
+                   "-u",
+                   "launch",
+                   "-u",
+                   "trimtab",
+                   "--chdir=" + shop_.path(""),
+                   "PATH=" + shop_.path("bin") + ":/usr/bin:/bin",
+                   "SLURM_JOB_ID=7",
+                   "SLURM_NTASKS=4",
+                   "SLURM_ARRAY_TASK_ID=1",
+                   "SLURM_ARRAY_TASK_MAX=1"};
+    words.insert(words.end(), variables.begin(), variables.end());
+    words.insert(words.end(), {"bash", kFiles + file, argument});
+    return run_command(words);
+  }
+  Workshop shop_;
+};
+
+class EachBatchFile : public BatchFiles, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Shipped, EachBatchFile,
+                         ::testing::Values("run.sbatch", "requeue.sbatch", "mpirun.sbatch", "array.sbatch"),
+                         [](const auto& test) {
+                           return std::string(test.param, std::strcspn(test.param, "."));
+                         });
+
+TEST_P(EachBatchFile, KnowsWhereTrimtabIs) {
+  const auto expect = [&](const Words& variables, const std::string& program) {
+    const Outcome outcome = live(GetParam(), variables, "some.yaml");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, ::testing::ContainsRegex(" " + program + " (train|compare) some.yaml"))
+        << outcome.err;
+  };
+  const std::string folder = shop_.path("");
+  const std::string program = shop_.path("launch/../build/release/launch/trimtab");
+  expect({"SLURM_SUBMIT_DIR=" + folder.substr(0, folder.size() - 1)}, program);
+  expect({"SLURM_SUBMIT_DIR=/nowhere", "launch=" + shop_.path("launch")}, program);
+  stand_in("other", "echo output: run");
+  expect({"SLURM_SUBMIT_DIR=/nowhere", "launch=" + shop_.path("launch"), "trimtab=" + shop_.path("other")},
+         shop_.path("other"));
+}
+
+TEST_P(EachBatchFile, HasTheLinesThatAClusterMayAskFor) {
+  std::ifstream file(kFiles + GetParam());
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(text, HasSubstr("##SBATCH --partition=\n##SBATCH --account=\n##SBATCH --mem=\n"
+                              "##SBATCH --gpus-per-node=\n# module load ...\nset -"));
+}
+
+}  // namespace
+}  // namespace trimtab::testing
