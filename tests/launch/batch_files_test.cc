@@ -12,7 +12,9 @@
 namespace trimtab::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Words = std::vector<std::string>;
 
 const std::string kFiles = TRIMTAB_SOURCE "/launch/slurm/";
@@ -81,6 +83,42 @@ TEST_P(EachBatchFile, HasTheLinesThatAClusterMayAskFor) {
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   EXPECT_THAT(text, HasSubstr("##SBATCH --partition=\n##SBATCH --account=\n##SBATCH --mem=\n"
                               "##SBATCH --gpus-per-node=\n# module load ...\nset -"));
+}
+
+class ArrayFile : public BatchFiles {
+ protected:
+  Outcome task(int number, int last) const {
+    return live(
+        "array.sbatch",
+        {"launch=" + shop_.path("launch"), "trimtab=" TRIMTAB_PROGRAM,
+         "SLURM_ARRAY_TASK_ID=" + std::to_string(number), "SLURM_ARRAY_TASK_MAX=" + std::to_string(last)},
+        file_);
+  }
+  const std::string file_ = shop_.write("seeds.yaml", "name: seeds\noutput: " + shop_.path("all") +
+                                                          "\nbase: experiment.yaml\n"
+                                                          "grid: {train.seed: [1, 2, 3]}\n");
+};
+
+TEST_F(ArrayFile, ATaskTooManyHasNothingToDo) {
+  const Outcome last = task(3, 8), beyond = task(4, 8);
+  EXPECT_EQ(last.code, 0) << last.err;
+  EXPECT_THAT(last.out, HasSubstr(" compare " + file_ + " --run 3\n"));
+  EXPECT_EQ(beyond.code, 0) << beyond.err;
+  EXPECT_EQ(beyond.out, "task 4 has nothing to do: there are 3 runs\n");
+}
+
+TEST_F(ArrayFile, TheFirstTaskSaysThatThereAreTooFew) {
+  EXPECT_THAT(task(1, 1).out, AllOf(HasSubstr("warning: 3 runs"), HasSubstr("--array=2-3%4\n"),
+                                    HasSubstr(" compare " + file_ + " --run 1\n")));
+  EXPECT_THAT(task(1, 3).out, Not(HasSubstr("warning")));
+  EXPECT_THAT(task(2, 2).out, Not(HasSubstr("warning")));
+}
+
+TEST_F(ArrayFile, AComparisonThatIsNoneIsRefused) {
+  std::filesystem::remove(file_);
+  const Outcome outcome = task(1, 1);
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
 }
 
 }  // namespace
