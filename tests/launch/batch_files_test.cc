@@ -85,6 +85,33 @@ TEST_P(EachBatchFile, HasTheLinesThatAClusterMayAskFor) {
                               "##SBATCH --gpus-per-node=\n# module load ...\nset -"));
 }
 
+// The stand-in signals the batch script, and ends with 75 once it is warned itself.
+class SignalledScript : public BatchFiles {
+ protected:
+  Outcome signalled(const std::string& signal, const std::string& state) const {
+    stand_in("launch/mpirun.sh", "trap 'exit 75' USR1; kill -" + signal +
+                                     " \"$PPID\"; for ((i = 0; i < 600; ++i)); do sleep 0.1; done");
+    return live("mpirun.sbatch", {"launch=" + shop_.path("launch"), "state=" + state}, "some.yaml");
+  }
+};
+
+TEST_F(SignalledScript, WarnsTheRunAndIsQueuedAgain) {
+  for (const char* signal : {"USR1", "TERM"}) {
+    const Outcome outcome = signalled(signal, "RUNNING");
+    EXPECT_THAT(outcome.out, AllOf(HasSubstr("ended with 75; queued again"), HasSubstr("scontrol requeue 7")))
+        << signal << outcome.err;
+    EXPECT_EQ(outcome.code, 143) << "Slurm's own signal ends it";
+  }
+}
+
+TEST_F(SignalledScript, OfAJobThatSlurmEndsQueuesNothing) {
+  for (const char* state : {"COMPLETING", ""}) {
+    const Outcome outcome = signalled("TERM", state);
+    EXPECT_EQ(outcome.code, 75) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
 class ArrayFile : public BatchFiles {
  protected:
   Outcome task(int number, int last) const {
