@@ -19,6 +19,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class Slurm : public ::testing::Test {
  protected:
@@ -102,6 +103,37 @@ class Slurm : public ::testing::Test {
             "train.steps=" + std::to_string(steps)};
   }
 
+  // With the bytes of a run that nobody disturbed, after one signal of scancel's.
+  void expect_to_lose_nothing(const std::string& file, const std::vector<std::string>& signal) {
+    const std::vector<std::string> arguments = training(400);
+    std::vector<std::string> alone = {"train"};
+    alone.insert(alone.end(), arguments.begin(), arguments.end());
+    ASSERT_EQ(run_on_ranks(4, alone).code, 0);
+    const std::string last = shop_.read("run/last.h5");
+    std::filesystem::remove_all(shop_.path("run"));
+
+    const std::string job = submit({"-N2", "-n4"}, file, arguments);
+    wait_for_step(3);
+    std::vector<std::string> warn = {"scancel", job};
+    warn.insert(warn.end(), signal.begin(), signal.end());
+    ASSERT_EQ(run_command(warn).code, 0);
+    EXPECT_EQ(end_of(job), "COMPLETED") << log();
+    EXPECT_THAT(log(),
+                AllOf(HasSubstr("the same command goes on"), HasSubstr("ended with 75; queued again (1 of"),
+                      HasSubstr("going on after step ")));
+    EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
+  }
+
+  void expect_to_end_cancelled(const std::string& file) {
+    const std::string job = submit({"-N2", "-n4"}, file, training(1'000'000));
+    wait_for_step(3);
+    ASSERT_EQ(run_command({"scancel", job}).code, 0);
+    EXPECT_EQ(end_of(job), "CANCELLED") << log();
+    EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
+    EXPECT_THAT(log(), HasSubstr("the same command goes on"));
+    EXPECT_EQ(run_program({"inspect", shop_.path("run/last.h5")}).code, 0);
+  }
+
   std::string log() const { return shop_.read("job.log"); }
   std::string folder() const { return shop_.path("slurm"); }
   Outcome cluster(const std::string& what) const {
@@ -134,23 +166,17 @@ TEST_P(SlurmJob, RunsOnTwoNodes) {
 }
 
 TEST_P(SlurmJob, APreemptedRunIsQueuedAgainAndLosesNothing) {
-  const std::vector<std::string> arguments = training(400);
-  std::vector<std::string> alone = {"train"};
-  alone.insert(alone.end(), arguments.begin(), arguments.end());
-  ASSERT_EQ(run_on_ranks(4, alone).code, 0);
-  const std::string last = shop_.read("run/last.h5");
-  std::filesystem::remove_all(shop_.path("run"));
+  expect_to_lose_nothing(GetParam().file, GetParam().warned);
+}
 
-  const std::string job = submit({"-N2", "-n4"}, GetParam().file, arguments);
-  wait_for_step(3);
-  std::vector<std::string> warn = {"scancel", job};
-  warn.insert(warn.end(), GetParam().warned.begin(), GetParam().warned.end());
-  ASSERT_EQ(run_command(warn).code, 0);
-  EXPECT_EQ(end_of(job), "COMPLETED") << log();
-  EXPECT_THAT(log(),
-              AllOf(HasSubstr("the same command goes on"), HasSubstr("ended with 75; queued again (1 of"),
-                    HasSubstr("going on after step ")));
-  EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
+TEST_P(SlurmJob, ACancelledRunIsNotQueuedAgain) {
+  expect_to_end_cancelled(GetParam().file);
+  EXPECT_THAT(log(), Not(HasSubstr("queued again")));
+}
+
+// Only the batch script hears it, and the job goes on to run: not what cancelling or preempting it does.
+TEST_F(Slurm, ABatchScriptThatIsTerminatedIsQueuedAgainAndLosesNothing) {
+  expect_to_lose_nothing("mpirun.sbatch", {"--batch", "--signal=TERM"});
 }
 
 // Slurm warns at a moment of its own choice, up to half a minute early.
@@ -170,15 +196,7 @@ TEST_F(Slurm, ARunOfOneLifeIsMade) {
   EXPECT_THAT(shop_.read("run/record.json"), HasSubstr("\"status\": \"finished\"")) << log();
 }
 
-TEST_F(Slurm, ACancelledRunIsSavedAndLeavesNoProcess) {
-  const std::string job = submit({"-N2", "-n4"}, "run.sbatch", training(1'000'000));
-  wait_for_step(3);
-  ASSERT_EQ(run_command({"scancel", job}).code, 0);
-  EXPECT_EQ(end_of(job), "CANCELLED") << log();
-  EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
-  EXPECT_THAT(log(), HasSubstr("the same command goes on"));
-  EXPECT_EQ(run_program({"inspect", shop_.path("run/last.h5")}).code, 0);
-}
+TEST_F(Slurm, ACancelledRunIsSavedAndLeavesNoProcess) { expect_to_end_cancelled("run.sbatch"); }
 
 TEST_F(Slurm, AnArrayMakesTheRunsOfAComparison) {
   const std::string file = shop_.write("comparison.yaml", "name: seeds\noutput: " + shop_.path("all") +
