@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const trimtab::Error&) {  // anything else is a finding
   }
   try {
-    trimtab::for_each_json_member(trimtab::TextFile(file.path()), ask);
+    trimtab::for_each_json_member(trimtab::TextFile{file.path()}, ask);
   } catch (const trimtab::Error&) {
   }
   return 0;
