@@ -13,15 +13,17 @@ namespace trimtab {
 namespace {
 
 // Resident bytes of a process that has opened an experiment and read no weight: LibTorch's code and tables,
-// the vocabulary, and what the C library keeps for itself.
-constexpr std::int64_t kProgram = std::int64_t{145} << 20;
+// MPI, what the C library keeps for itself, and the vocabulary's tables of pieces.
+constexpr std::int64_t kProgram = std::int64_t{148} << 20, kOfPiece = 1860;
 // Assumed: CUDA's context and the workspace of its matrix products, on the device.
 constexpr std::int64_t kCudaContext = std::int64_t{512} << 20;
 
 // The C library's heap is larger than what lies in it: what was freed between blocks that stay is used again
-// by smaller blocks only, since aligned memory asks for a little more than a block of its size has. Factors
-// of what is kept and of what comes and goes, from measured peaks (docs/results.md, "Plans").
-constexpr double kHeapOfKept = 1.38, kHeapOfWorking = 3.0;
+// by smaller blocks only, since aligned memory asks for a little more than a block of its size has. A factor
+// of what is kept; and how often what passes between stages, and the copy in which tensor ranks add up, each
+// there once between blocks of other sizes, counts. From measured peaks (docs/results.md, "Plans").
+constexpr double kHeapOfKept = 1.48;
+constexpr std::int64_t kHeapOfMessages = 12, kHeapOfSums = 29;
 
 std::int64_t times(std::int64_t bytes, double factor) {
   return static_cast<std::int64_t>(static_cast<double>(bytes) * factor);
@@ -71,13 +73,15 @@ void find_worst_moment(const ExperimentConfig& config, const TuningMethod& metho
 }
 
 // Received activations are the first layer's input and count there. Beside them there are the gradients that
-// come and go, and the copy in which tensor ranks add up, each of own tokens; over replicas one vector of at
-// most 64 MiB.
+// come and go, and the copy in which tensor ranks add up, each of own tokens; over replicas one vector of
+// at most 64 MiB.
 std::int64_t communication_bytes(const ExperimentConfig& config, const StageLoad& load,
                                  const MemoryPlan& plan, std::int64_t width) {
   const bool sends = load.first_trained < load.stage;
   const bool receives = load.stage + 1 < config.mesh.pipe && load.first_trained <= load.stage;
-  const std::int64_t copies = (sends ? 1 : 0) + (receives ? 1 : 0) + (config.mesh.tensor > 1 ? 1 : 0);
+  const std::int64_t messages = (sends ? 1 : 0) + (receives ? 1 : 0), sums = config.mesh.tensor > 1 ? 1 : 0;
+  const bool host = plan.fused;
+  const std::int64_t copies = host ? messages * kHeapOfMessages + sums * kHeapOfSums : messages + sums;
   constexpr std::int64_t kBucket = std::int64_t{64} << 20;
   const std::int64_t replicas = config.mesh.data > 1 ? std::min(load.trained_bytes, kBucket) : 0;
   const std::int64_t own = plan.sequence_parallel ? width / plan.tensor : width;
@@ -131,11 +135,11 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   training.backward = load.first_trained <= load.stage;
   const StageBytes step = model.planned_bytes(load.units, training);
   const bool host = training.fused;
-  memory.program = host ? kProgram : kCudaContext;
+  memory.program = host ? kProgram + kOfPiece * model.vocabulary() : kCudaContext;
   memory.weights = step.weights;
   memory.trained = load.trained_bytes;
   memory.activations = host ? times(step.kept, kHeapOfKept) : step.kept;
-  memory.working = host ? times(step.working, kHeapOfWorking) : step.working;
+  memory.working = step.working;
   memory.communication = communication_bytes(config, load, training, model.attention_shape().width);
 
   MemoryPlan scoring = plan_of(config, model, method);
