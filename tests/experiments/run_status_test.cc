@@ -37,7 +37,7 @@ class StatusOfRanks : public ::testing::Test {
     fs::create_directories(run_.ranks());
     fs::last_write_time(run_.lock(), kNow - 1min);
   }
-  ~StatusOfRanks() override { fs::remove_all(path_); }
+  void TearDown() override { fs::remove_all(path_); }
 
   void begin() const {
     write_file_atomically(run_.config(), "name: tiny\nmesh: {data: 3}\ntrain: {steps: 9}\n");
