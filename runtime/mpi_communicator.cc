@@ -20,50 +20,15 @@ namespace {
 
 using detail::CallKind;
 using detail::Incoming;
+using detail::mark_of;
 using detail::MessageHeader;
 using detail::Outgoing;
 using detail::TransferOutcome;
-
-// FNV-1a.
-std::uint64_t hash(std::string_view text) {
-  std::uint64_t state = 14'695'981'039'346'656'037u;
-  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 1'099'511'628'211u;
-  return state;
-}
 
 const std::byte* at(const void* data, std::size_t offset) {
   return static_cast<const std::byte*>(data) + offset;
 }
 std::byte* at(void* data, std::size_t offset) { return static_cast<std::byte*>(data) + offset; }
-
-// What tells uneven parts from even ones and from others: 0 for even ones.
-std::int32_t mark_of(const Parts& parts) {
-  return parts.even() ? 0 : static_cast<std::int32_t>(hash(parts.text()) >> 33) | 1;
-}
-std::string parts_of(const MessageHeader& header) {
-  return header.root == 0 ? "" : fmt::format(" in uneven parts ({:08x})", header.root);
-}
-
-// As describe_call() and the other communicators say it.
-std::string describe(const MessageHeader& header) {
-  const ConstBuffer buffer(nullptr, header.count, header.dtype);
-  switch (header.kind) {
-    case CallKind::kAllReduce:
-      return describe_call(fmt::format("all_reduce {}", name_of(header.op)), buffer, header.traffic);
-    case CallKind::kReduceScatter:
-      return describe_call(fmt::format("reduce_scatter {}{}", name_of(header.op), parts_of(header)), buffer,
-                           header.traffic);
-    case CallKind::kAllGather:
-      return describe_call(fmt::format("all_gather{}", parts_of(header)), buffer, header.traffic);
-    case CallKind::kBroadcast:
-      return describe_call(fmt::format("broadcast from {}", header.root), buffer, header.traffic);
-    case CallKind::kBarrier:
-      return fmt::format("barrier ({})", name_of(header.traffic));
-    case CallKind::kMessage:
-      return describe_call("exchange", buffer, header.traffic);
-  }
-  return fmt::format("a call of the unknown kind {}", static_cast<int>(header.kind));
-}
 
 class MpiCommunicator : public Communicator {
  public:
@@ -71,7 +36,7 @@ class MpiCommunicator : public Communicator {
                   const MpiOptions& options)
       : Communicator(std::move(name), std::move(members), rank, DeviceKind::kHost),
         options_(options),
-        group_(hash(fmt::format("{} {}", this->name(), fmt::join(this->members(), " ")))),
+        group_(detail::hash(fmt::format("{} {}", this->name(), fmt::join(this->members(), " ")))),
         tag_(tag),
         transfer_(session.handle().comm, {.deadline = options.deadline,
                                           .inline_bytes = options.inline_bytes,

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/communicator.h"
+#include "runtime/mpi_message.h"
 #include "runtime/mpi_session.h"
 
 namespace trimtab {
@@ -31,25 +31,6 @@ namespace detail {
 // Throws Error with MPI's own text unless `code` is MPI_SUCCESS.
 void check_mpi(int code, std::string_view where);
 std::string mpi_error_text(int code);
-
-enum class CallKind : std::uint8_t { kAllReduce, kReduceScatter, kAllGather, kBroadcast, kBarrier, kMessage };
-
-// A call, or a message of exchange(), as it goes before the bytes. Equal on both sides, or the ranks
-// disagree.
-struct MessageHeader {
-  std::uint64_t group = 0;     // name and members of the communicator, hashed
-  std::int64_t operation = 0;  // its calls so far, or messages between two ranks
-  std::int64_t count = 0;      // elements of the call's buffer
-  std::int64_t bytes = 0;      // of this message
-  std::int32_t root = 0;       // of a broadcast; or what tells apart the sizes of uneven parts
-  std::int32_t step = 0;       // a call takes several messages between two ranks
-  CallKind kind = CallKind::kMessage;
-  ReduceOp op = ReduceOp::kSum;
-  DType dtype = DType::kFloat32;
-  Traffic traffic = Traffic::kControl;
-
-  bool operator==(const MessageHeader&) const = default;
-};
 
 // Peers are ranks of the session. `header.bytes` are sent from, or written to, `data`.
 struct Outgoing {
