@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/tensor_store.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -65,6 +68,18 @@ hdf5::Entry read_entry(hid_t dataset, const std::string& what) {
   return entry;
 }
 
+// HDF5 takes as much memory as the driver block of an old superblock claims to need, up to 4 GiB, whatever
+// the file's size. What consists of one file has no such block: its address is undefined.
+bool has_driver_block(const std::string& path) {
+  std::array<char, 60> begin{};  // of version 1 with addresses of eight bytes, which are the longest
+  std::ifstream(path, std::ios::binary).read(begin.data(), begin.size());
+  const int version = begin[8], address = begin[13];
+  if (version > 1) return false;
+  const int place = (version == 0 ? 24 : 28) + 3 * address;
+  return address < 1 || address > 8 ||
+         std::any_of(&begin[place], &begin[place] + address, [](char byte) { return byte != '\xff'; });
+}
+
 // What HDF5 finds wrong with its own metadata is in its error stack, whose text goes into our message.
 hdf5::Handle open_file(const std::string& path) {
   std::error_code error;
@@ -73,6 +88,11 @@ hdf5::Handle open_file(const std::string& path) {
   if (std::filesystem::file_size(path, error) == 0) fail("{}: the file is empty", path);
   const htri_t known = H5Fis_hdf5(path.c_str());
   if (known == 0) fail("{}: this is not an HDF5 file, so not a tensor store", path);
+  if (has_driver_block(path))
+    fail(
+        "{}: an HDF5 file with a driver block, of which there are several or which is damaged; not a tensor "
+        "store",
+        path);
   return {H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose,
           fmt::format(
               "{}: the tensor store cannot be opened: the file is truncated, damaged, unreadable or being "

@@ -58,6 +58,9 @@ def main():
     write("version_9", version=9)
     write("other_type", tensors={"a": ("float32", np.arange(3, dtype="<f8"))})
     (FOLDER / "no_hdf5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    # A superblock of version 0 whose driver block, at byte 10, claims 1.5 GB.
+    superblock = b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 8, 0, 8, 2, 0, 0, 0x59, 0x59, 12])
+    (FOLDER / "driver_block").write_bytes(superblock + bytes(28) + b"\n\0")
     (FOLDER / "cut_off").write_bytes((FOLDER / "store").read_bytes()[:1500])
 
 
