@@ -39,8 +39,8 @@ void check_mesh(const ExperimentConfig& config, int world_size) {
   const MeshConfig& mesh = config.mesh;
   mesh_of(config).check_world_size(world_size);
   if (config.train.batch % mesh.data != 0)
-    fail_config("train.batch: {} rows cannot be shared evenly by mesh.data = {} replicas", config.train.batch,
-                mesh.data);
+    fail_config("train.batch: {} rows cannot be shared evenly by mesh.data = {} replicas; {} can",
+                config.train.batch, mesh.data, (config.train.batch / mesh.data + 1) * mesh.data);
 }
 
 void check(const ExperimentConfig& config, int world_size) {

@@ -261,7 +261,8 @@ void Trainer::end_step(const Step& step, const PassTotals& totals, const PassCos
   const CountedTraffic between(world, record_.traffic.between_steps);
   log_step(step, sums, rate);
   ++info_.step;
-  if (config.train.compare_every > 0 && info_.step % config.train.compare_every == 0) compare_replicas();
+  const std::int64_t every = config.train.compare_every;
+  if (every > 0 && (info_.step % every == 0 || info_.step == config.train.steps)) compare_replicas();
   write_journal();
   clock_.add(step_clock_.seconds());
 }

@@ -9,6 +9,7 @@
 #include "experiments/same_use.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/verbs.h"
 #include "models/family.h"
 #include "runtime/check.h"
@@ -28,6 +29,7 @@ bool is_one_file(const std::string& out) {
 }
 
 int run(const Options& options) {
+  require_one_process("export");
   options.out.check();
   if (!is_checkpoint(options.source)) {
     if (options.merge)

@@ -6,6 +6,7 @@
 #include "experiments/adapter_exchange.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/verbs.h"
 #include "models/family.h"
 #include "runtime/check.h"
@@ -65,6 +66,7 @@ Verb add_import(CLI::App& program) {
   app->add_option("--base", options->base,
                   "What the adapter calls its model, to say that it is the one of --weights");
   return {app, [options] {
+            require_one_process("import");
             options->out.check();
             return is_adapter(options->source) ? import_what_was_trained(*options) : import_model(*options);
           }};

@@ -9,6 +9,7 @@
 #include "experiments/plan_report.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/verbs.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
@@ -82,6 +83,7 @@ int show_steps(const Options& options) {
 }
 
 int run(const Options& options) {
+  require_one_process("plan");
   return options.parameters ? show_parameters(options) : show_steps(options);
 }
 

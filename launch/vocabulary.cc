@@ -6,6 +6,7 @@
 #include "data/tokenizers/vocabulary_trainer.h"
 #include "launch/console.h"
 #include "launch/guard.h"
+#include "launch/job.h"
 #include "launch/verbs.h"
 
 namespace trimtab {
@@ -17,6 +18,7 @@ struct Options {
 };
 
 int run(const Options& options) {
+  require_one_process("vocabulary");
   options.out.check();
   VocabularyOptions vocabulary = options.vocabulary;
   vocabulary.out = options.out.path;

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -157,12 +158,16 @@ def lose(job, harm, host, named=True):
     return text
 
 
-def goes_on(job):
+def goes_on(job, journal=True):
+    """No more than the running step is lost, whose line may be in the log; without the journal, more may be."""
+    logged = max(losses(job.folder / "run"))
     job.start()
     require(job.end() == 0, job.log.read_text())
     text = job.log.read_text()
-    print([line for line in text.splitlines() if "going on after step" in line])
-    require("going on after step " in text, f"it began anew:\n{text}")
+    after = re.search(r"going on after step (\d+)", text)
+    require(after, f"it began anew:\n{text}")
+    print(f"{after[0]}, of {logged} in the log")
+    require(not journal or int(after[1]) >= logged - 1, "more than the running step is lost")
     job.require_bytes()
 
 
@@ -200,7 +205,7 @@ def disk_full(args, job):
     require("last.unverified.h5: cannot create the tensor store: No space left on device; make room" in text, "nothing says what to do")
     require("The run goes on without its journal" in text, "the journal is not warned of")
     filler.unlink()
-    goes_on(job)
+    goes_on(job, journal=False)
 
 
 def folder_removed(args, job):

@@ -23,6 +23,13 @@ Json own_mesh(const Json& plan) {
   return {};
 }
 
+TEST(Plan, RunsInOneProcess) {
+  const Workshop shop;
+  const Outcome outcome = run_on_ranks(2, {"plan", shop.experiment()});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("trimtab plan runs in one process; start it without mpirun"));
+}
+
 TEST(Plan, BytesAreThoseOfARun) {
   const Workshop shop;
   const std::vector<std::pair<int, std::string>> meshes = {{8, "{data: 2, pipe: 2, tensor: 2}"},

@@ -161,9 +161,12 @@ void expect_goes_on(const Workshop& shop, const Layout& from, const Layout& to, 
   const Outcome outcome = train(shop, to, run, 10, settings);
   ASSERT_EQ(outcome.code, 0) << run << "\n" << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("going on after step 4"));
-  const auto wanted = values(shop, reference, "train", "loss"), found = values(shop, run, "train", "loss");
-  for (int step = 5; step <= 10; ++step)
-    EXPECT_LT(std::abs(found.at(step) / wanted.at(step) - 1), kTolerance) << run << " step " << step;
+  for (const std::string key : {"loss", "gradient_norm"}) {
+    const auto wanted = values(shop, reference, "train", key), found = values(shop, run, "train", key);
+    for (int step = 5; step <= 10; ++step)
+      EXPECT_LT(std::abs(found.at(step) / wanted.at(step) - 1), kTolerance)
+          << run << " " << key << " " << step;
+  }
 }
 
 void expect_no_layout_matters(const std::vector<Layout>& layouts, const std::vector<std::string>& more = {}) {
