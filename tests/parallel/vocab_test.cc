@@ -50,6 +50,20 @@ TEST(Vocab, TheLikeliestIdOfSharedLogitsIsThatOfWholeOnes) {
     });
 }
 
+// Never the logits: the largest one, the sum of exponentials and the target's of each token.
+TEST(Vocab, TheLossSendsThreeNumbersATokenWhateverTheVocabulary) {
+  constexpr std::int64_t kTokens = 5;
+  for (const std::int64_t vocabulary : {12, 1200})
+    run_ranks(Mesh(1, 1, 3), [&](World& world) {
+      const Share own = share(vocabulary, world.here().tensor, 3, Uneven::kAllow);
+      const at::Tensor mine = at::ones({kTokens, own.count}).requires_grad_();
+      const at::Tensor targets = at::zeros({kTokens}, at::kLong);
+      vocab_parallel_cross_entropy(mine, targets, 1e-4, vocabulary, world.along(Axis::kTensor)).backward();
+      ASSERT_TRUE(mine.grad().defined());
+      EXPECT_EQ(world.traffic()[Traffic::kTensor].bytes, kTokens * 3 * 4) << vocabulary;
+    });
+}
+
 TEST(Vocab, LogitsThatAreNotFiniteHaveNoAnswer) {
   World world = solo_world();
   Communicator& tensor = world.along(Axis::kTensor);
