@@ -89,6 +89,29 @@ std::vector<TrafficCounters> run_steps(const BaseModel& model, const ExperimentC
   return found;
 }
 
+// Bytes that two tensor ranks send in a step of one row, as multiples of what one token's states take.
+double states_sent(const GoldenCase& golden, std::size_t inputs, std::size_t targets) {
+  const ExperimentConfig config =
+      config_of(golden.folder(), "{name: prompt_tuning, length: 7, init: uniform}", "{}", {1, 1, 2});
+  const auto model = open_model(golden.folder());
+  forget_weights(*model);
+  Batch batch;
+  batch.append(std::vector<TokenId>(inputs, 4), std::vector<TokenId>(targets, 6), 0, 0);
+  const Rehearsal rehearsal =
+      rehearse(*model, config, balanced_plan(model->cost_units({8, 3}), 1), some_context(), {{batch}});
+  return static_cast<double>(rehearsal.stages.at(0).traffic[Traffic::kTensor].bytes) /
+         (4.0 * static_cast<double>(model->attention_shape().width));
+}
+
+// An input token's embedding is summed up, each layer of the encoder sums up twice and enters twice; the two
+// layers of the decoder read states that were entered once.
+TEST(Rehearsal, EncoderStatesAreEnteredOnce) {
+  const GoldenCase golden("t5_depth");
+  constexpr int kEncoderLayers = 3;
+  const double of_a_token = (states_sent(golden, 19, 3) - states_sent(golden, 9, 3)) / 10;
+  EXPECT_EQ(of_a_token, 1 + 4 * kEncoderLayers + 1);
+}
+
 struct Setting {
   std::string name, method;
 };
