@@ -17,7 +17,6 @@
 #include "runtime/agreement.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
-#include "runtime/mpi_session.h"
 #include "runtime/sha256.h"
 
 namespace trimtab {
@@ -31,12 +30,6 @@ constexpr std::array<std::string_view, 2> kMayDiffer = {"kernel", "glibc"};
 std::string kernel() {
   utsname names{};
   return uname(&names) == 0 ? names.release : "unknown";
-}
-
-// "Open MPI v4.1.4" of a text that goes on with who built it.
-std::string mpi_library() {
-  const std::string text = MpiSession::library();
-  return text.substr(0, text.find_first_of(",\n"));
 }
 
 void check_link(World& world, Communicator& link, at::Device device, RankFacts& facts) {
@@ -206,7 +199,6 @@ void look_at_itself(RankFacts& facts) {
   facts.memory_limit = memory_limit();
   for (auto& version : versions()) facts.versions.push_back(std::move(version));
   facts.versions.emplace_back("program", sha256_file("/proc/self/exe").substr(0, 12));
-  facts.versions.emplace_back("mpi", mpi_library());
   facts.versions.emplace_back("glibc", gnu_get_libc_version());
   facts.versions.emplace_back("kernel", kernel());
 }
