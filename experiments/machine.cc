@@ -33,6 +33,12 @@ std::uint64_t kilobytes_of(const std::string& path, const std::string& key) {
   return 0;
 }
 
+// "Open MPI v4.1.4" of a text that goes on with who built it.
+std::string mpi_library() {
+  const std::string text = MpiSession::library();
+  return text.substr(0, text.find_first_of(",\n"));
+}
+
 }  // namespace
 
 std::string host_name() {
@@ -96,31 +102,13 @@ bool has_bfloat16() {
 #endif
 }
 
-namespace {
-
-// Of the library that was loaded, which need not be the one that this was built with.
-std::string libtorch_version() {
-  const std::string built = at::show_config(), key = "TORCH_VERSION=";
-  const std::size_t begin = built.find(key);
-  if (begin == std::string::npos) return TORCH_VERSION;
-  return built.substr(begin + key.size(), built.find(',', begin) - begin - key.size());
-}
-
-// "Open MPI v4.1.4" of a text that goes on with who built it.
-std::string mpi_library() {
-  const std::string text = MpiSession::library();
-  return text.substr(0, text.find_first_of(",\n"));
-}
-
-}  // namespace
-
 std::vector<std::pair<std::string, std::string>> versions() {
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
   return {
       {"trimtab", TRIMTAB_VERSION},
       {"compiler", std::string("g++ ") + __VERSION__},
-      {"libtorch", libtorch_version()},
+      {"libtorch", TORCH_VERSION},
       {"mpi", mpi_library()},
       {"hdf5", std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release)},
   };

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "runtime/check.h"
@@ -69,15 +70,18 @@ hdf5::Entry read_entry(hid_t dataset, const std::string& what) {
 }
 
 // HDF5 takes as much memory as the driver block of an old superblock claims to need, up to 4 GiB, whatever
-// the file's size. What consists of one file has no such block: its address is undefined.
-bool has_driver_block(const std::string& path) {
+// the file's size. What consists of one file has no such block: its address is undefined. HDF5 also looks for
+// a superblock behind a block of the user's, which a store has not.
+bool is_plain(const std::string& path) {
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
   std::array<char, 60> begin{};  // of version 1 with addresses of eight bytes, which are the longest
   std::ifstream(path, std::ios::binary).read(begin.data(), begin.size());
-  const int version = begin[8], address = begin[13];
-  if (version > 1) return false;
-  const int place = (version == 0 ? 24 : 28) + 3 * address;
-  return address < 1 || address > 8 ||
-         std::any_of(&begin[place], &begin[place] + address, [](char byte) { return byte != '\xff'; });
+  if (!std::string_view(begin.data(), begin.size()).starts_with(kSignature)) return false;
+  const auto version = static_cast<unsigned char>(begin[8]), address = static_cast<unsigned char>(begin[13]);
+  if (version > 1) return true;
+  if (address < 1 || address > 8) return false;
+  const char* place = &begin[(version == 0 ? 24 : 28) + 3 * address];
+  return std::all_of(place, place + address, [](char byte) { return byte == '\xff'; });
 }
 
 // What HDF5 finds wrong with its own metadata is in its error stack, whose text goes into our message.
@@ -88,11 +92,8 @@ hdf5::Handle open_file(const std::string& path) {
   if (std::filesystem::file_size(path, error) == 0) fail("{}: the file is empty", path);
   const htri_t known = H5Fis_hdf5(path.c_str());
   if (known == 0) fail("{}: this is not an HDF5 file, so not a tensor store", path);
-  if (has_driver_block(path))
-    fail(
-        "{}: an HDF5 file with a driver block, of which there are several or which is damaged; not a tensor "
-        "store",
-        path);
+  if (!is_plain(path))
+    fail("{}: an HDF5 file with a driver block or a user block, or a damaged one; not a tensor store", path);
   return {H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose,
           fmt::format(
               "{}: the tensor store cannot be opened: the file is truncated, damaged, unreadable or being "

@@ -230,6 +230,17 @@ INSTANTIATE_TEST_SUITE_P(
                       Astray{"ValueOfATensorRank", "{tensor: 2}", "1 comparing 6 value", "tensor"}),
     [](const auto& tested) { return tested.param.name; });
 
+// A run that is shorter than train.compare_every is compared all the same, before it says that it is done.
+TEST(ReplicasOfAShortRun, AreComparedAfterTheLastStep) {
+  const Workshop shop;
+  const Outcome outcome = run_faulty_on_ranks(2, "1 comparing 1 value",
+                                              {"train", shop.experiment(), "--set", "mesh.data=2", "--set",
+                                               "train.compare_every=100", "--set", "train.steps=3"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("after step 3: what rank 1 trained is not what the first rank of its data group"));
+}
+
 // Two builds of one version.
 TEST(StartUp, RanksWithDifferentProgramsAreRefused) {
   const Workshop shop;
