@@ -8,6 +8,7 @@
 #include <functional>
 #include <vector>
 
+#include "experiments/calibration.h"
 #include "experiments/machine.h"
 #include "parallel/tensor.h"
 #include "runtime/check.h"
@@ -37,8 +38,6 @@ constexpr const char* kCpu = "cpu";
 // time to begin an operation, and the time until a message begins to arrive.
 constexpr double kAssumedEfficiency = 0.35, kLaunchSeconds = 5e-6, kInsideSeconds = 10e-6,
                  kBetweenSeconds = 20e-6;
-// Of this program on processors: with it six measured steps are met within 11 % (docs/results.md, "Plans").
-constexpr double kHostEfficiency = 0.72;
 // Messages between processes of a machine, and 10 Gbit/s Ethernet between machines.
 constexpr Link kSharedMemory{20e-6, 2e9}, kEthernet{50e-6, 1.25e9};
 
@@ -73,12 +72,12 @@ double measured_bandwidth() {
   return 2.0 * kNumbers * sizeof(float) / best;
 }
 
-Device this_machine(DType compute, int per_node) {
+Device this_machine(DType compute, int per_node, const AttentionShape& model) {
   prepare_threads(0);
   Device device;
   device.name = kCpu;
   device.operations = measured_operations(compute) / per_node;
-  device.efficiency = kHostEfficiency;
+  device.efficiency = trained_operations(model, compute, per_node) / device.operations;
   device.bandwidth = measured_bandwidth() / per_node;
   device.memory = static_cast<std::int64_t>(available_memory()) / per_node;
   device.inside = kSharedMemory;
@@ -88,8 +87,8 @@ Device this_machine(DType compute, int per_node) {
 
 }  // namespace
 
-Device device_named(const std::string& name, DType compute, int per_node) {
-  if (name == kCpu) return this_machine(compute, per_node);
+Device device_named(const std::string& name, DType compute, int per_node, const AttentionShape& model) {
+  if (name == kCpu) return this_machine(compute, per_node, model);
   std::vector<std::string> known = {kCpu};
   for (const Entry& entry : kEntries) {
     known.emplace_back(entry.name);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "models/family.h"
 #include "runtime/dtype.h"
 
 namespace trimtab {
@@ -28,8 +29,8 @@ struct Device {
 };
 
 // "h100", "h200", "a100" as they are, or "cpu": this machine, whose `per_node` ranks share its cores and its
-// memory; its matrix product is measured, which takes about a second. Throws ConfigError with the nearest
-// known name.
-Device device_named(const std::string& name, DType compute, int per_node);
+// memory; its matrix product and what training a layer of the model's width reaches of it are measured, which
+// takes about two seconds. Throws ConfigError with the nearest known name.
+Device device_named(const std::string& name, DType compute, int per_node, const AttentionShape& model);
 
 }  // namespace trimtab

@@ -114,7 +114,7 @@ class Updates {
     }
     if (sends > 0) add(traffic, sends, shared);
     // [ gradients | loss | tokens ] in buckets of 2^24 numbers.
-    constexpr std::int64_t kTotals = 4, kBucket = std::int64_t{1} << 24;
+    constexpr std::int64_t kTotals = 2, kBucket = std::int64_t{1} << 24;
     if (config_.mesh.data > 1)
       add(traffic, (numbers + kTotals + kBucket - 1) / kBucket, 4 * (numbers + kTotals));
     const OptimizerConfig optimizer = config_.optimizer.resolved(

@@ -14,24 +14,11 @@
 namespace trimtab {
 namespace {
 
-// The last places of the flat vector: loss and token count in two parts each.
-using Totals = std::array<float, 4>;
+// The last places of the flat vector: loss and token count.
+using Totals = std::array<float, 2>;
 
-// Sums of the low parts stay below 2^24, the last float32 integer without gaps, for up to so many replicas.
-constexpr std::int64_t kTokenBase = 4096;
-constexpr int kMostReplicas = 4096;
-
-Totals pack(double loss, std::int64_t tokens) {
-  const auto high = static_cast<float>(loss);
-  const float low = std::isfinite(loss) ? static_cast<float>(loss - static_cast<double>(high)) : 0.0f;
-  const std::int64_t multiples = tokens / kTokenBase, rest = tokens % kTokenBase;
-  return {high, low, static_cast<float>(multiples), static_cast<float>(rest)};
-}
-
-void unpack(const Totals& totals, StepTotals& out) {
-  out.loss = static_cast<double>(totals[0]) + static_cast<double>(totals[1]);
-  out.tokens = static_cast<std::int64_t>(totals[2]) * kTokenBase + static_cast<std::int64_t>(totals[3]);
-}
+// The last float32 integer without gaps: up to here a sum of counts is exact.
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
 
 double sum_of_squares(const at::Tensor& gradient) {
   if (!gradient.device().is_cpu() || gradient.scalar_type() != at::kFloat || !gradient.is_contiguous())
@@ -115,9 +102,10 @@ double GradientSync::gradient_norm(const Parameters& parameters, const StepTotal
 }
 
 void GradientSync::sum_over_replicas(const Parameters& parameters, StepTotals& totals) {
-  TT_CHECK(data_.size() <= kMostReplicas, "{} replicas: the token count is exact for at most {}",
-           data_.size(), kMostReplicas);
-  Totals packed = pack(totals.loss, totals.tokens);
+  TT_CHECK(totals.tokens <= kMostTokens / data_.size(),
+           "{} target tokens on one of {} replicas: a step counts exactly up to {} on all", totals.tokens,
+           data_.size(), kMostTokens);
+  Totals packed{static_cast<float>(totals.loss), static_cast<float>(totals.tokens)};
   const at::Tensor tail =
       at::from_blob(packed.data(), {static_cast<std::int64_t>(packed.size())}, at::kFloat);
   std::vector<at::Tensor> parts = flat_gradients(parameters);
@@ -147,7 +135,8 @@ void GradientSync::sum_over_replicas(const Parameters& parameters, StepTotals& t
       if (filled == capacity) flush();
     }
   if (filled > 0) flush();
-  unpack(packed, totals);
+  totals.loss = static_cast<double>(packed[0]);
+  totals.tokens = static_cast<std::int64_t>(packed[1]);
 }
 
 }  // namespace trimtab

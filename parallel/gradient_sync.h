@@ -39,9 +39,9 @@ class GradientSync {
 
   // Replaces each gradient by its sum over the replicas. Collective over the data axis; every replica passes
   // the same parameters and gets the same bits. A missing gradient counts as zeros. Loss and count travel as
-  // two floats each, so that both stay exact to about 48 bits. On one replica nothing is copied or sent.
-  // Throws NotFinite that names the first parameter with a value that is not finite, or the loss, on all
-  // ranks alike.
+  // one float each: the loss is rounded to 24 bits, the count stays exact up to 2^24 tokens a step and is
+  // refused above. On one replica nothing is copied or sent. Throws NotFinite that names the first parameter
+  // with a value that is not finite, or the loss, on all ranks alike.
   StepTotals reduce(const Parameters& parameters, double loss, std::int64_t tokens);
 
  private:

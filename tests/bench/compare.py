@@ -3,13 +3,15 @@
 """Compares trimtab's training step with transformers + PEFT: seconds, memory, and the losses on the same batches.
 
     compare.py --data DATA --program BUILD/tests/bench/trimtab_step_bench --sizes small base --tasks RTE SST-2
+    compare.py ... --sizes smollm2 --model smollm2-135m-instruct.gguf --prompt-lengths 20 100 --batch 16 --dropouts 0
 
-Each case (size, task) is exported once. Then PEFT and trimtab run by turns, each in a process of its own that measures
+Each case (size, task, length of the prompt) is exported once. Then PEFT and trimtab run by turns, each in a process of its own that measures
 --per-process of the batches, so that what else the machine does hits both alike. README.md says what the columns mean.
 """
 import argparse
 import itertools
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -23,7 +25,9 @@ MICRO = {
     "small": {"RTE": 16, "BoolQ": 16, "SST-2": 32},
     "base": {"RTE": 8, "BoolQ": 4, "SST-2": 16},
     "large": {"RTE": 4, "BoolQ": 2, "SST-2": 8},
+    "smollm2": {"RTE": 16, "BoolQ": 8, "SST-2": 16},
 }
+DECODERS = ("smollm2",)
 PRETRAIN, PRETRAIN_MICRO = "pretrain", 4
 LEARNING_RATE = {"prompt": 0.3, "p_tuning": 0.03, "prefix": 0.03, "lora": 0.003, "ia3": 0.03, "full": 1e-3}
 # PEFT keeps the prefix of all layers in one matrix, which Adafactor clips as one: the first losses are the same.
@@ -45,12 +49,13 @@ def run(command, environment, verbose):
 class Case:
     """One exported folder, and both programs on it."""
 
-    def __init__(self, args, size, task, method):
-        self.args, self.size, self.task = args, size, task
+    def __init__(self, args, size, task, method, length):
+        self.args, self.size, self.task, self.length = args, size, task, length
+        self.baseline = HERE / ("peft_llama_baseline.py" if size in DECODERS else "peft_baseline.py")
         self.method = "full" if task == PRETRAIN else method
         self.micro = args.micro or (PRETRAIN_MICRO if task == PRETRAIN else MICRO[size][task])
         self.micro = min(self.micro, args.batch)
-        self.folder = args.work / f"{size}-{task}-{args.batch}x{args.steps}"
+        self.folder = args.work / f"{size}-{task}-P{length}-{args.batch}x{args.steps}"
         self.environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
 
     def export(self):
@@ -59,23 +64,28 @@ class Case:
         source = ["--pretrain"] if self.task == PRETRAIN else ["--data", self.args.data, "--task", self.task]
         if self.args.vocab:
             source += ["--vocab", self.args.vocab]
-        run([self.args.python, HERE / "peft_baseline.py", "--export", self.folder, "--size", self.size, "--batch",
-             self.args.batch, "--steps", self.args.steps, *source], self.environment, self.args.verbose)
+        if self.size not in DECODERS:
+            source += ["--size", self.size]
+        elif self.args.model:
+            source += ["--model", self.args.model]
+        run([self.args.python, self.baseline, "--export", self.folder, "--batch", self.args.batch, "--steps",
+             self.args.steps, "--prompt-length", self.length, *source], self.environment, self.args.verbose)
 
-    def options(self, dropout, begin, steps, warmup):
-        return ["--method", self.method, "--dropout", dropout, "--lr", LEARNING_RATE[self.method], "--begin", begin,
-                "--steps", steps, "--warmup", warmup, "--threads", self.args.threads]
+    def options(self, begin, steps, warmup):
+        return ["--lr", LEARNING_RATE[self.method], "--begin", begin, "--steps", steps, "--warmup", warmup, "--threads",
+                self.args.threads]
 
-    def peft(self, *measure):
+    def peft(self, dropout, *measure):
         environment = self.environment | ({} if self.args.default_malloc else TUNED_MALLOC)
         by_length = ["--by-length"] if self.args.by_length else []
-        return run([self.args.python, HERE / "peft_baseline.py", "--from", self.folder, "--micro", self.micro,
-                    *by_length, *self.options(*measure)], environment, self.args.verbose)
+        trained = [] if self.size in DECODERS else ["--method", self.method, "--dropout", dropout]
+        return run([self.args.python, self.baseline, "--from", self.folder, "--micro", self.micro, *by_length, *trained,
+                    *self.options(*measure)], environment, self.args.verbose)
 
-    def trimtab(self, *measure):
+    def trimtab(self, dropout, *measure):
         micro = ["--micro-tokens", self.args.micro_tokens] if self.args.micro_tokens else ["--micro", self.micro]
-        return run([self.args.program, self.folder, *micro, *self.options(*measure)], self.environment,
-                   self.args.verbose)
+        return run([self.args.program, self.folder, *micro, "--method", self.method, "--dropout", dropout,
+                    *self.options(*measure)], self.environment, self.args.verbose)
 
     def pairs(self, dropout):
         """Both programs' results for the same batches, by turns; who begins changes each time."""
@@ -104,7 +114,7 @@ def summary(runs):
     return {
         "median_s": statistics.median(seconds), "min_s": min(seconds), "max_s": max(seconds), "steps": len(steps),
         "peak_rss_mib": max(r["peak_rss_mib"] for r in runs), "loaded_rss_mib": max(r["loaded_rss_mib"] for r in runs),
-        "useful_gflops": statistics.median(step["gflop_real"] / step["seconds"] for step in steps),
+        "useful_gflops": statistics.median(step.get("gflop_real", math.nan) / step["seconds"] for step in steps),
         "others": sum(step["other_s"] for step in steps) / sum(seconds),
         "runs": runs,
     }
@@ -117,7 +127,7 @@ def compare(args, case, dropout, peak):
     checked = pairs if dropout == 0 else [(case.peft(0.0, 0, 1, 0), case.trimtab(0.0, 0, 1, 0))]
     compared = losses(checked, case.method)
     return {
-        "size": case.size, "task": case.task, "method": case.method, "dropout": dropout, "micro": case.micro,
+        "size": case.size, "task": case.task, "method": case.method, "length": case.length, "dropout": dropout, "micro": case.micro,
         "micro_tokens": args.micro_tokens, "by_length": args.by_length, "batch": args.batch, "threads": args.threads,
         "default_malloc": args.default_malloc, "peak_gflops": peak, "peft": peft, "trimtab": trimtab,
         "ratio": peft["median_s"] / trimtab["median_s"], "loss_difference": max(abs(a - b) / abs(a) for a, b in compared),
@@ -125,7 +135,7 @@ def compare(args, case, dropout, peak):
     }
 
 
-HEAD = ["size", "task", "method", "dropout", "micro", "PEFT s", "trimtab s", "ratio", "PEFT MiB", "trimtab MiB",
+HEAD = ["size", "task", "method", "P", "dropout", "micro", "PEFT s", "trimtab s", "ratio", "PEFT MiB", "trimtab MiB",
         "PEFT GFLOP/s", "trimtab GFLOP/s", "trimtab share of peak", "loss difference", "others, PEFT / trimtab"]
 
 
@@ -135,7 +145,7 @@ def table(rows):
         peft, trimtab = row["peft"], row["trimtab"]
         micro = f"{row['micro']} / {row['micro_tokens']} tokens" if row["micro_tokens"] else str(row["micro"])
         cells = [
-            row["size"], row["task"], row["method"], f"{row['dropout']:g}", micro,
+            row["size"], row["task"], row["method"], str(row["length"]), f"{row['dropout']:g}", micro,
             *(f"{r['median_s']:.3g} ({r['min_s']:.3g} - {r['max_s']:.3g})" for r in (peft, trimtab)),
             f"**{row['ratio']:.2f}**", *(f"{r['peak_rss_mib']:,.0f}" for r in (peft, trimtab)),
             *(f"{r['useful_gflops']:.3g}" for r in (peft, trimtab)),
@@ -158,6 +168,8 @@ def arguments():
     p.add_argument("--tasks", nargs="+", choices=[*MICRO["base"], PRETRAIN], default=list(MICRO["base"]))
     p.add_argument("--dropouts", nargs="+", type=float, default=[0.1, 0.0])
     p.add_argument("--method", nargs="+", choices=LEARNING_RATE, default=["prompt"], help="each in turn")
+    p.add_argument("--prompt-lengths", nargs="+", type=int, default=[100], help="rows of the prompt, each in turn")
+    p.add_argument("--model", type=pathlib.Path, help="of smollm2: folder or GGUF file; default: random weights")
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--steps", type=int, default=9, help="batches in all")
     p.add_argument("--per-process", type=int, default=3, help="batches of one process")
@@ -169,7 +181,10 @@ def arguments():
     p.add_argument("--peak", type=float, help="the machine's matrix product in GFLOP/s; default: measured")
     p.add_argument("--tolerance", type=float, default=1e-4, help="largest relative difference of losses, dropout off")
     p.add_argument("--verbose", action="store_true")
-    return p.parse_args()
+    args = p.parse_args()
+    if any(size in DECODERS for size in args.sizes) and (args.method != ["prompt"] or any(args.dropouts)):
+        p.error(f"{', '.join(DECODERS)}: --method prompt and --dropouts 0 only")
+    return args
 
 
 def main():
@@ -180,8 +195,8 @@ def main():
                             environment, args.verbose)["gflops_best"]
     rows = []
     for size in args.sizes:
-        for task, method in itertools.product(args.tasks, args.method):
-            case = Case(args, size, task, method)
+        for task, method, length in itertools.product(args.tasks, args.method, args.prompt_lengths):
+            case = Case(args, size, task, method, length)
             case.export()
             for dropout in args.dropouts:
                 rows.append(compare(args, case, dropout, peak))

@@ -5,7 +5,7 @@
     peft_llama_baseline.py --data DATA --task RTE --prompt-length 20 --export DIR    writes a model, a prompt and batches
     peft_llama_baseline.py --from DIR                                                measures, prints one JSON line
 
-The weights are random, of the shape of SmolLM2-135M, unless --model names a folder. The texts are real; their ids are
+The weights are random, of the shape of SmolLM2-135M, unless --model names a folder or a GGUF file. The texts are real; their ids are
 those of T5's vocabulary, which fit into the model's and are about as many. What a step is, and everything else, as in
 peft_baseline.py; trimtab_step_bench measures from the same folder.
 """
@@ -25,18 +25,33 @@ SMOLLM2 = dict(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hi
 EOS = 1  # of T5's vocabulary, whose ids the batches are
 
 
+def float_model(path):
+    """In float32: of a folder, of a GGUF file, or random."""
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig
+    if path is None:
+        return AutoModelForCausalLM.from_config(LlamaConfig(**SMOLLM2)).float()
+    if path.suffix != ".gguf":
+        return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    decoded = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    config = decoded.config
+    if hasattr(config, "quantization_config"):  # transformers takes it for quantised, and saves no such model
+        del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config).float()
+    model.load_state_dict(decoded.state_dict())
+    return model
+
+
 def export(args):
     import torch
     from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM, LlamaConfig
     vocab = args.vocab or args.data / "t5_vocab" / "spiece.model"
     pairs = encode(read_examples(args.data, args.task), vocab, args.max_input, args.max_target)
     batches = random_batches([(x[:-1], y) for x, y in pairs], args.batch, args.steps or 9, args.seed)
     torch.manual_seed(args.seed)
-    model = (AutoModelForCausalLM.from_pretrained(args.model) if args.model else
-             AutoModelForCausalLM.from_config(LlamaConfig(**SMOLLM2)))
     args.export.mkdir(parents=True, exist_ok=True)
-    model.float().save_pretrained(args.export)
+    model = float_model(args.model)
+    model.save_pretrained(args.export)
     table = model.get_input_embeddings().weight.detach()
     save_file({"prompt": table[torch.randperm(5000)[: args.prompt_length]].clone()}, args.export / "prompt.safetensors")
     (args.export / "batches.json").write_text(
@@ -94,7 +109,8 @@ def measure(args):
     loaded = status_mib("VmRSS")
     widest = max(batches, key=lambda rows: max(len(x) for x, _ in rows))
     warmed = [timed(widest) for _ in range(args.warmup)]
-    steps = [timed(batch) for batch in (batches[: args.steps] if args.steps else batches)]
+    end = args.begin + args.steps if args.steps else None
+    steps = [timed(batch) for batch in batches[args.begin : end]]
     seconds = [s["seconds"] for s in steps]
     return {"program": "peft", "task": about["task"], "batch": about["batch"], "micro": args.micro or about["batch"],
             "by_length": args.by_length, "threads": torch.get_num_threads(), "prompt_length": about["prompt_length"],
@@ -110,7 +126,7 @@ def main():
     what.add_argument("--from", dest="folder", type=pathlib.Path, metavar="DIR", help="measure what was exported there")
     p.add_argument("--data", type=pathlib.Path, help="folder with superglue/, glue/ and t5_vocab/")
     p.add_argument("--vocab", type=pathlib.Path, help="SentencePiece model of T5; default: the one in DATA")
-    p.add_argument("--model", type=pathlib.Path, help="folder of a Hugging Face model; default: random weights")
+    p.add_argument("--model", type=pathlib.Path, help="folder of a Hugging Face model or a GGUF file; default: random weights")
     p.add_argument("--task", choices=TASK_FILES, default="RTE")
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--prompt-length", type=int, default=20)
@@ -119,6 +135,7 @@ def main():
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--micro", type=int, default=0, help="rows of a micro-batch; 0: the whole batch at once")
     p.add_argument("--by-length", action="store_true", help="sort a batch by length before cutting it")
+    p.add_argument("--begin", type=int, default=0, help="first batch to measure")
     p.add_argument("--warmup", type=int, default=1)
     p.add_argument("--lr", type=float, default=0.3)
     p.add_argument("--steps", type=int, default=0, help="batches to export (0: 9) or to measure (0: all)")

@@ -22,6 +22,7 @@
 #include "bench/process_stats.h"
 #include "bench/throughput_device.h"
 #include "experiments/machine.h"
+#include "experiments/memory_plan.h"
 #include "experiments/train_step.h"
 #include "models/shapes_only.h"
 #include "models/t5/t5_stage.h"
@@ -146,6 +147,7 @@ class Bench {
   // 4 N a position, for the parameters of the stack that it passes; the head counts with targets.
   double operations() const;
   double peak_gib() const;
+  double planned_gib() const;
 
   Options options_;
   T5Config config_;
@@ -226,6 +228,28 @@ double Bench::peak_gib() const {
   return static_cast<double>(stats.allocated_bytes[0].peak) / std::exp2(30);
 }
 
+// What `trimtab plan` says of such steps.
+double Bench::planned_gib() const {
+  ExperimentConfig config;
+  config.model.device = options_.device;
+  config.model.compute = options_.compute;
+  config.train.dropout = options_.dropout;
+  Subtree prompt =
+      Subtree::parse(fmt::format("{{name: prompt_tuning, length: {}}}", options_.prompt), "method");
+  const std::unique_ptr<TuningMethod> method = make_method(prompt);
+  Batch batch;
+  for (std::int64_t row = 0; row < options_.rows; ++row)
+    batch.append(std::vector<TokenId>(static_cast<std::size_t>(options_.input)),
+                 std::vector<TokenId>(static_cast<std::size_t>(options_.target)),
+                 static_cast<std::uint64_t>(row), static_cast<std::size_t>(row));
+  const auto model = model_of_shape(options_.size);
+  StageLoad load;
+  load.units = {0, static_cast<int>(model->cost_units({}).size())};
+  load.steps = {std::vector<Batch>(static_cast<std::size_t>(options_.micro_batches), batch)};
+  const RankMemory memory = rank_memory(*model, config, *method, load);
+  return static_cast<double>(memory.training()) / std::exp2(30);
+}
+
 nlohmann::json Bench::run() {
   const std::vector<MicroBatch> all = batches();
   for (int i = 0; i < options_.warmup; ++i) step(i, all);
@@ -255,7 +279,8 @@ nlohmann::json Bench::run() {
           {"tflops_4n", speed / 1e12},
           {"tflops_product", peak / 1e12},
           {"share_of_product", speed / peak},
-          {"peak_gib", peak_gib()}};
+          {"peak_gib", peak_gib()},
+          {"planned_gib", planned_gib()}};
 }
 
 void add_options(CLI::App& app, Options& o) {

@@ -52,15 +52,17 @@ TEST(StepPlan, RanksArePlacedOnNodes) {
 }
 
 TEST(StepPlan, UnknownDeviceNamesTheNearest) {
-  EXPECT_THAT(message_of([] { device_named("h10", DType::kFloat32, 1); }),
+  EXPECT_THAT(message_of([] { device_named("h10", DType::kFloat32, 1, {}); }),
               AllOf(HasSubstr("--device: 'h10'"), HasSubstr("did you mean 'h100'"), HasSubstr("a100")));
-  EXPECT_GT(device_named("h100", DType::kBFloat16, 8).operations,
-            device_named("h100", DType::kFloat32, 8).operations);
+  EXPECT_GT(device_named("h100", DType::kBFloat16, 8, {}).operations,
+            device_named("h100", DType::kFloat32, 8, {}).operations);
 }
 
 TEST(StepPlan, ThisMachineIsMeasuredAndShared) {
-  const Device device = device_named("cpu", DType::kFloat32, 2);
+  const Device device = device_named("cpu", DType::kFloat32, 2, {.width = 256, .heads = 4, .head_dim = 64});
   EXPECT_GT(device.operations, 1e8);
+  EXPECT_GT(device.efficiency, 0.05);
+  EXPECT_LT(device.efficiency, 1.5);
   EXPECT_GT(device.bandwidth, 1e7);
   EXPECT_GT(device.memory, 0);
 }
@@ -109,7 +111,7 @@ TEST(StepPlan, LimitsStandInForDataThatAreNotHere) {
                                               HasSubstr("cannot be read")));
 }
 
-// 4 * (P d + 4) bytes a step and replica, whatever the number of layers (docs/results.md, Ranks).
+// 4 * (P d + 2) bytes a step and replica, whatever the number of layers (docs/results.md, Ranks).
 TEST(StepPlan, GradientOfAPrompt) {
   const GoldenCase golden("t5_11");
   PlanRequest request = request_of(golden.folder());
@@ -119,7 +121,7 @@ TEST(StepPlan, GradientOfAPrompt) {
   const auto replicas =
       std::ranges::find_if(plan.meshes, [](const MeshPlan& mesh) { return mesh.mesh == Mesh(2, 1, 1); });
   ASSERT_NE(replicas, plan.meshes.end());
-  EXPECT_EQ(replicas->stages[0].traffic[Traffic::kGradient].bytes, kPlannedSteps * 4 * (4 * width + 4));
+  EXPECT_EQ(replicas->stages[0].traffic[Traffic::kGradient].bytes, kPlannedSteps * 4 * (4 * width + 2));
 }
 
 TEST(StepPlan, SaysWhatIsTooLargeAndWhatHelps) {

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles what only builds with CUDA compile, and links the program with it, so that no change leaves those sources behind.
+"""Compiles what only builds with CUDA compile, and links the programs with it, so that no change leaves those sources behind.
 
 usage: tests/gpu/compile.py BUILD
 BUILD is a configured build of ours without CUDA, whose flags are taken. Needs CUDA's compiler (TRIMTAB_NVCC, the PATH or
-/usr/local/cuda*) and nccl.h beside its headers, no GPU and no LibTorch with CUDA. Ends with 77 where they are missing. The
-program is linked where NCCL's library is there as well and BUILD has built it.
+/usr/local/cuda*) and nccl.h beside its headers, no GPU and no LibTorch with CUDA. Ends with 77 where they are missing. Of
+the programs those are linked that BUILD has built the like of, where NCCL's library is there as well.
 """
 import glob
 import json
@@ -28,9 +28,17 @@ LIKE = {
     "tests/gpu/nccl_model_test.cc": "tests/models/model_pipeline_test.cc",
     "tests/gpu/nccl_test.cc": "tests/runtime/mpi_communicator_test.cc",
 }
-# What the program is linked with in place of launch/devices_none.cc.
-LINKED = ["runtime/nccl_communicator.cc", "launch/devices_cuda.cc"]
 KERNELS = ["models/ops/attention_cuda.cu"]
+# A program of a build without CUDA, the objects of it that one with CUDA has not, and the sources in their place.
+PROGRAMS = {
+    "launch/trimtab": (["devices_none"], ["runtime/nccl_communicator.cc", "launch/devices_cuda.cc", *KERNELS]),
+    "tests/bench/trimtab_throughput_bench": (["throughput_host"], ["tests/bench/throughput_cuda.cc",
+                                                                   "runtime/nccl_communicator.cc", *KERNELS]),
+    "tests/gpu/stand_in_gpu_test": (["stand_in_device", "fake_device"], ["tests/gpu/cuda_device.cc", *KERNELS]),
+    "tests/runtime/runtime_mpi_test": (["mpi_communicator_test"], ["tests/gpu/nccl_test.cc", "runtime/nccl_communicator.cc"]),
+    "tests/models/model_pipeline_mpi_test": (["model_pipeline_mpi_test"],
+                                             ["tests/gpu/nccl_model_test.cc", "runtime/nccl_communicator.cc"]),
+}
 
 
 def toolkit():
@@ -61,21 +69,24 @@ def flags_of(build):
     return flags
 
 
-def linking(build, nvcc, objects, to):
-    """The call that links the program with `objects`, in a shell; or None and why not."""
+def linking(build, nvcc, program, dropped, objects, to):
+    """The call that links `program` to `to`, with `objects` in place of those `dropped`, in a shell; or None and why not."""
     libraries = next((folder for folder in (pathlib.Path(nvcc).resolve().parents[1] / name for name in ("lib64", "lib"))
                       if (folder / "libnccl.so").exists() and (folder / "libcudart.so").exists()), None)
     if libraries is None:
         return None, "there is no libnccl.so and libcudart.so"
-    asked = subprocess.run(["ninja", "-t", "commands", "-s", "launch/trimtab"], cwd=build, stdout=subprocess.PIPE, text=True)
-    calls = [part for part in asked.stdout.split(" && ") if "-o launch/trimtab " in part]
-    if not calls or not (build / "launch/trimtab").exists():
+    asked = subprocess.run(["ninja", "-t", "commands", "-s", program], cwd=build, stdout=subprocess.PIPE, text=True)
+    calls = [part for part in asked.stdout.split(" && ") if f"-o {program} " in part]
+    if not calls or not (build / program).exists():
         return None, f"{build} has not built it"
-    call = calls[-1].replace("-o launch/trimtab ", f"-o {shlex.quote(to)} ")
-    mine = "launch/CMakeFiles/trimtab.dir/devices_none.cc.o"
-    if mine not in call:
-        sys.exit(f"the program of {build} is linked without {mine}")
-    return f"{call.replace(mine, shlex.join(objects))} -L{libraries} -lnccl -lcudart", ""
+    words = shlex.split(calls[-1])
+    words[words.index("-o") + 1] = to
+    for name in dropped:
+        found = [word for word in words if word.endswith(f"/{name}.cc.o")]
+        if not found:
+            sys.exit(f"{program} of {build} is linked without {name}.cc.o")
+        words.remove(found[0])
+    return shlex.join([*words[:1], *objects, *words[1:], f"-L{libraries}", "-lnccl", "-lcudart"]), ""
 
 
 def main():
@@ -100,16 +111,19 @@ def main():
             return f"{scratch}/{pathlib.Path(source).name}.o"
 
         for source, like in LIKE.items():
-            what = ["-c", "-o", object_of(source)] if source in LINKED else ["-fsyntax-only"]
-            compile_one(source, [*flags[like], "-isystem", str(headers), *what, str(ROOT / source)])
+            compile_one(source, [*flags[like], "-isystem", str(headers), "-c", "-o", object_of(source), str(ROOT / source)])
         for source in KERNELS:
             compile_one(source, [nvcc, "-std=c++17", "-arch=sm_90", f"-I{build}/floors/models", "-Werror=all-warnings",
                                  "-Xcompiler=-Wall,-Wextra,-Werror", "-c", str(ROOT / source), "-o", object_of(source)])
-        link, reason = linking(build, nvcc, [object_of(source) for source in [*LINKED, *KERNELS]], f"{scratch}/trimtab")
-        if link is None:
-            print(f"the program is not linked: {reason}")
-        elif not failed:
-            compile_one("the program, linked", ["bash", "-c", link])
+        for program, (dropped, sources) in PROGRAMS.items():
+            if set(sources) & set(failed):
+                continue
+            link, reason = linking(build, nvcc, program, dropped, [object_of(source) for source in sources],
+                                   f"{scratch}/linked")
+            if link is None:
+                print(f"{program} is not linked: {reason}")
+            else:
+                compile_one(f"{program}, linked", ["bash", "-c", link])
     for source in failed:
         print(f"{source} does not compile or link", file=sys.stderr)
     return 1 if failed else 0

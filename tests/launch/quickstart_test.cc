@@ -52,7 +52,7 @@ TEST(Quickstart, OnEightRanks) {
     EXPECT_LT(std::abs(found[step] / wanted[step] - 1), 1e-4) << step;
 
   // 20 positions of the small T5, loss and count.
-  constexpr int kGradientBytes = 4 * (20 * 256 + 4);
+  constexpr int kGradientBytes = 4 * (20 * 256 + 2);
   const Json record = Json::parse(shop.read("eight/record.json"));
   EXPECT_EQ(record.at("traffic").at("gradient").at("bytes"), kSteps * kGradientBytes);
   EXPECT_THAT(eight.err, ContainsRegex(fmt::format(

@@ -141,7 +141,7 @@ TEST(Ranks, EveryMeshTrainsWhatOneProcessTrains) {
       const bool holds_prompt = rank / layout.tensor % layout.pipe == 0;  // the first stage
       const Json& gradient = ranks[rank].at("gradient");
       EXPECT_EQ(gradient.at("calls"), layout.data > 1 ? kSteps : 0) << layout.name << ", rank " << rank;
-      EXPECT_EQ(gradient.at("bytes"), layout.data > 1 ? kSteps * 4 * ((holds_prompt ? 4 * 16 : 0) + 4) : 0)
+      EXPECT_EQ(gradient.at("bytes"), layout.data > 1 ? kSteps * 4 * ((holds_prompt ? 4 * 16 : 0) + 2) : 0)
           << layout.name << ", rank " << rank;
     }
   }

@@ -70,29 +70,33 @@ TEST(GradientSync, OneAllReduceOfGradientsLossAndCount) {
   const Parameter missing{"missing", at::zeros({2, 1})};
   const Parameter half{"half", at::zeros({1}, at::kBFloat16)};
   half.leaf.mutable_grad() = at::full({1}, 0.5, at::kBFloat16);
-  ScriptedPeers data({{10, 20, 3, 4, 0.25f, 1.5f, 0, 0, 7}, {0, 0, 0, 0, 0, 0, 0, 2, 4095}});
-  const StepTotals totals = GradientSync(data).reduce({a, missing, half}, 2.0, 4096 + 5);
+  ScriptedPeers data({{10, 20, 3, 4, 0.25f, 1.5f, 7}, {0, 0, 0, 0, 0, 0, 12'287}});
+  const StepTotals totals = GradientSync(data).reduce({a, missing, half}, 2.0, 4'101);
   EXPECT_THAT(values_of(a.grad()), ElementsAre(11, 22));
   EXPECT_THAT(values_of(missing.grad()), ElementsAre(3, 4));
   EXPECT_EQ(half.grad().scalar_type(), at::kBFloat16);
   EXPECT_THAT(values_of(half.grad()), ElementsAre(0.75f));
   EXPECT_EQ(totals.loss, 3.5);
-  EXPECT_EQ(totals.tokens, 3 * 4096 + 5 + 7 + 4095);
+  EXPECT_EQ(totals.tokens, 4'101 + 7 + 12'287);
   EXPECT_DOUBLE_EQ(totals.gradient_norm, std::sqrt(121.0 + 484.0 + 9.0 + 16.0 + 0.5625));
   EXPECT_EQ(data.counters()[Traffic::kGradient].calls, 1);
-  EXPECT_EQ(data.counters()[Traffic::kGradient].bytes, 9 * 4);
+  EXPECT_EQ(data.counters()[Traffic::kGradient].bytes, 7 * 4);
 }
 
-TEST(GradientSync, LossKeepsMoreThanAFloat) {
-  ScriptedPeers data({{0, 0, 0, 0}});
-  const double loss = 123456.789012345;
-  EXPECT_NEAR(GradientSync(data).reduce({}, loss, 1).loss, loss, 1e-9);
+TEST(GradientSync, CountsTokensExactlyOrNotAtAll) {
+  constexpr std::int64_t kHalf = std::int64_t{1}
+                                 << 23;  // of what a float counts without gaps, for two replicas
+  ScriptedPeers odd({{0, static_cast<float>(kHalf - 1)}});
+  EXPECT_EQ(GradientSync(odd).reduce({}, 0.0, kHalf).tokens, 2 * kHalf - 1);
+  ScriptedPeers data({{0, 0}});
+  EXPECT_THAT([&] { GradientSync(data).reduce({}, 0.0, kHalf + 1); },
+              ThrowsMessage<Error>(HasSubstr("8388609 target tokens on one of 2 replicas")));
 }
 
 TEST(GradientSync, RowsOfOneLeafAreReducedOnceEach) {
   Parameter all = with_gradient("all", {1, 2, 3});
   const Parameters rows = {Parameter{"low", all.leaf, 0, 1}, Parameter{"high", all.leaf, 1, 2}};
-  ScriptedPeers data({{10, 20, 30, 0, 0, 0, 0}});
+  ScriptedPeers data({{10, 20, 30, 0, 0}});
   GradientSync(data).reduce(rows, 0.0, 0);
   EXPECT_THAT(values_of(all.grad()), ElementsAre(11, 22, 33));
 }
@@ -128,7 +132,7 @@ TEST(GradientSync, NamesTheParameterThatIsNotFinite) {
 }
 
 TEST(GradientSync, SaysSoWhenAnyReplicasLossIsNotFinite) {
-  ScriptedPeers data({{std::numeric_limits<float>::infinity(), 0, 0, 4}});
+  ScriptedPeers data({{std::numeric_limits<float>::infinity(), 4}});
   EXPECT_THAT([&] { GradientSync(data).reduce({}, 2.0, 3); },
               ThrowsMessage<Error>(HasSubstr("the loss is inf over 7 target tokens")));
 }
