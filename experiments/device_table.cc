@@ -72,14 +72,16 @@ double measured_bandwidth() {
   return 2.0 * kNumbers * sizeof(float) / best;
 }
 
-Device this_machine(DType compute, int per_node, const AttentionShape& model) {
-  prepare_threads(0);
+Device this_machine(DType compute, const NodeShare& node, const AttentionShape& model) {
+  const int cores = usable_cores(), own = std::max(1, cores / node.ranks);
+  const int threads = node.threads > 0 ? std::min(node.threads, own) : own;
+  prepare_threads(std::min(cores, threads * node.ranks));
   Device device;
   device.name = kCpu;
-  device.operations = measured_operations(compute) / per_node;
-  device.efficiency = trained_operations(model, compute, per_node) / device.operations;
-  device.bandwidth = measured_bandwidth() / per_node;
-  device.memory = static_cast<std::int64_t>(available_memory()) / per_node;
+  device.operations = measured_operations(compute) / node.ranks;
+  device.efficiency = trained_operations(model, compute, node.ranks, threads) / device.operations;
+  device.bandwidth = measured_bandwidth() / node.ranks;
+  device.memory = static_cast<std::int64_t>(available_memory()) / node.ranks;
   device.inside = kSharedMemory;
   device.between = kEthernet;
   return device;
@@ -87,8 +89,9 @@ Device this_machine(DType compute, int per_node, const AttentionShape& model) {
 
 }  // namespace
 
-Device device_named(const std::string& name, DType compute, int per_node, const AttentionShape& model) {
-  if (name == kCpu) return this_machine(compute, per_node, model);
+Device device_named(const std::string& name, DType compute, const NodeShare& node,
+                    const AttentionShape& model) {
+  if (name == kCpu) return this_machine(compute, node, model);
   std::vector<std::string> known = {kCpu};
   for (const Entry& entry : kEntries) {
     known.emplace_back(entry.name);

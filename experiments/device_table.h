@@ -28,9 +28,15 @@ struct Device {
   Link inside, between;     // of a node, of nodes
 };
 
-// "h100", "h200", "a100" as they are, or "cpu": this machine, whose `per_node` ranks share its cores and its
-// memory; its matrix product and what training a layer of the model's width reaches of it are measured, which
-// takes about two seconds. Throws ConfigError with the nearest known name.
-Device device_named(const std::string& name, DType compute, int per_node, const AttentionShape& model);
+// The ranks of a node and the threads of each; 0: its part of the cores.
+struct NodeShare {
+  int ranks = 1, threads = 0;
+};
+
+// "h100", "h200", "a100" as they are, or "cpu": this machine, whose ranks share its cores and its memory; its
+// matrix product and what training a layer of the model's width reaches of it are measured, which takes about
+// two seconds. Throws ConfigError with the nearest known name.
+Device device_named(const std::string& name, DType compute, const NodeShare& node,
+                    const AttentionShape& model);
 
 }  // namespace trimtab

@@ -99,12 +99,14 @@ struct ExperimentConfig {
 
 template <class V>
 void describe(V& v, MeshConfig& s) {
-  v.field("data", s.data, "Replicas of the model, each with its own rows.", {.min = 1, .unit = "ranks"});
-  v.field("pipe", s.pipe, "Stages that the layers are cut into.", {.min = 1, .unit = "ranks"});
+  v.field("data", s.data, "Replicas of the model, each with its own rows.",
+          {.min = 1, .max = 1 << 16, .unit = "ranks"});
+  v.field("pipe", s.pipe, "Stages that the layers are cut into.",
+          {.min = 1, .max = 1 << 16, .unit = "ranks"});
   v.field("schedule", s.schedule, "Order of micro-batches in a pipeline: 1f1b keeps the fewest in memory.",
           {.choices = {"1f1b", "gpipe"}});
   v.field("tensor", s.tensor, "Ranks that share each layer, by whole heads: evenly or not.",
-          {.min = 1, .unit = "ranks"});
+          {.min = 1, .max = 1 << 16, .unit = "ranks"});
   v.field(
       "sequence_parallel", s.sequence_parallel,
       "Tensor ranks share the tokens between layers, too, instead of holding all of them; no effect on one "

@@ -300,7 +300,8 @@ StepPlan plan_steps(const PlanRequest& asked) {
   const PlannedRows rows(config, *model, *method, request.lengths);
   StepPlan out;
   const DType compute = config.model.compute == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-  out.device = device_named(request.device, compute, request.per_node, model->attention_shape());
+  const NodeShare node{request.per_node, static_cast<int>(config.model.threads)};
+  out.device = device_named(request.device, compute, node, model->attention_shape());
   out.model = model->summary();
   out.rows = rows.source();
   MeshPlanner planner(request, out.device, *model, *method, rows, context_of(config, *model));

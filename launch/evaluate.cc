@@ -202,6 +202,7 @@ int run(const Options& options) {
   if (!options.submission.empty() && prompts.size() > 1 && !options.ensemble && !options.by_task)
     fail_config("--submission: {} --prompt; name one, or --ensemble", prompts.size());
   const ExperimentConfig config = options.experiment.load();
+  options.trained.check_there(config);
   return run_beside(config, "evaluate", [&](World& world) { return score(options, config, prompts, world); });
 }
 

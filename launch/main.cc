@@ -6,6 +6,7 @@
 #include "launch/guard.h"
 #include "launch/signals.h"
 #include "launch/verbs.h"
+#include "runtime/check.h"
 
 namespace {
 
@@ -44,7 +45,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kSuccess : kImpossible;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    return guarded([&]() -> int { fail_config("{}; --help says what can be given", error.what()); });
   }
   ignore_file_limit_signal();
   return guarded([&] {

@@ -138,6 +138,7 @@ int run(const Options& options) {
   const std::vector<PromptFile> prompts = options.trained.files();
   const RowReader reader(options, prompts);
   const ExperimentConfig config = options.experiment.load();
+  options.trained.check_there(config);
   // Before the job begins, so that nobody waits for whoever writes the rows.
   Rows rows;
   if (known_place().rank == 0) rows = read_rows(reader);

@@ -72,7 +72,10 @@ int run(const Options& options) {
     write_environment(config.output, source, world);
     return train(config, world);
   } catch (const Interrupted&) {
-    return kInterrupted;  // before the first step: there was nothing to save
+    if (world.rank() == 0)
+      std::fputs("stopped before the first step of this start: nothing to save; the same command goes on\n",
+                 stderr);
+    return kInterrupted;
   }
 }
 

@@ -19,6 +19,11 @@ struct TrainedArguments {
 
   // The prompts by name; empty where the experiment's own run is used. Throws ConfigError.
   std::vector<PromptFile> files() const { return prompt_files(prompts); }
+  // Where what the experiment trained is read from.
+  std::string checkpoint_of(const ExperimentConfig& config) const;
+  // Throws ConfigError on rank 0 if that is needed and not there: before a job begins, which would make the
+  // run's folder.
+  void check_there(const ExperimentConfig& config) const;
   // Ready to answer. `world` must outlive it. Throws what Experiment does; Interrupted after a signal.
   std::unique_ptr<Experiment> open(const ExperimentConfig& config, World& world) const;
 };

@@ -24,8 +24,9 @@ namespace {
 using Doing = RankState::Doing;
 
 constexpr std::string_view kDoing[] = {"computing", "waiting", "ended"};
-// A rank that was late or stopped for fewer beats is not called silent: file systems show writes late.
-constexpr int kSilentBeats = 5;
+// A rank that was late or stopped for fewer beats is not called silent: file systems show writes late. In the
+// last words of a job whoever missed two beats is more likely at fault than those that did not.
+constexpr double kSilentBeats = 5, kSilentBeatsAtTheEnd = 2.5;
 // A disk that takes so many beats, and so many seconds, hangs; others are slow.
 constexpr int kHungBeats = 10;
 constexpr double kHungSeconds = 3.0;
@@ -128,7 +129,8 @@ std::string late_ranks(std::span<const Sighting> ranks, double silent_limit) {
       silent.push_back(
           fmt::format("{} has given no sign of life for {:.0f} s; it was in {}", who, silence, state.place));
     else if (state.doing == Doing::kComputing)
-      computing.push_back(fmt::format("{} has computed for {:.0f} s in {}", who, state.seconds, state.place));
+      computing.push_back(
+          fmt::format("{} has computed for {:.0f} s in {}", who, state.seconds + silence, state.place));
     else
       waiting.push_back(fmt::format("{} in {} ({})", who, state.call, state.place));
     if (std::ranges::find(hosts, state.host) == hosts.end()) hosts.push_back(state.host);
@@ -339,7 +341,8 @@ void Watchdog::look_for_the_late(double waited, const Activity::Snapshot& snapsh
   if (!over && waited < std::max(seconds_of(options_.late), 2 * mentioned_)) return;
   mentioned_ = waited;
   std::string known = absent_ranks(absent);
-  if (known.empty()) known = ranks.empty() ? "nobody can be asked" : late_ranks(ranks, silent_limit);
+  const double silent_now = over ? kSilentBeatsAtTheEnd * seconds_of(options_.beat) : silent_limit;
+  if (known.empty()) known = ranks.empty() ? "nobody can be asked" : late_ranks(ranks, silent_now);
   const std::string text = fmt::format("waiting for {:.0f} s in {}: {}", waited,
                                        snapshot.operations.back().text(), known + unseen);
   if (!over) return options_.warn(text);

@@ -75,7 +75,8 @@ def linking(build, nvcc, program, dropped, objects, to):
                       if (folder / "libnccl.so").exists() and (folder / "libcudart.so").exists()), None)
     if libraries is None:
         return None, "there is no libnccl.so and libcudart.so"
-    asked = subprocess.run(["ninja", "-t", "commands", "-s", program], cwd=build, stdout=subprocess.PIPE, text=True)
+    asked = subprocess.run(["ninja", "-t", "commands", "-s", program], cwd=build, stdout=subprocess.PIPE, text=True,
+                           check=True)
     calls = [part for part in asked.stdout.split(" && ") if f"-o {program} " in part]
     if not calls or not (build / program).exists():
         return None, f"{build} has not built it"
@@ -99,6 +100,8 @@ def main():
         return SKIPPED
     nvcc, headers = found
     flags = flags_of(build)
+    if missing := sorted(set(LIKE.values()) - set(flags)):
+        sys.exit(f"{build} does not compile {', '.join(missing)}: configure it with tests and benchmarks")
     failed = []
 
     def compile_one(source, call):

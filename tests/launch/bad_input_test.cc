@@ -91,6 +91,17 @@ TEST_F(BadInput, WhatCannotWorkLeavesNoFolder) {
   refused({"model.weights=" + shop_.path("none.h5")}, 2, "none.h5");
 }
 
+TEST_F(BadInput, NothingTrainedIsFoundAndNoFolderMade) {
+  for (const char* verb : {"predict", "evaluate"}) {
+    const Outcome outcome =
+        run_program({verb, shop_.experiment(), "--set", "output=" + shop_.path("mistyped")});
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_THAT(outcome.err,
+                AllOf(HasSubstr("mistyped/best.h5: there is no such file"), HasSubstr("--checkpoint")));
+    EXPECT_FALSE(std::filesystem::exists(shop_.path("mistyped")));
+  }
+}
+
 TEST_F(BadInput, DuplicateKeyNamesTheLine) {
   append("name: again\n");
   const Outcome outcome = train({});
@@ -407,7 +418,10 @@ TEST(Shots, AreNotTrainedOn) {
 
 TEST(Usage, NoVerbAndUnknownFlagAreErrorsOfTheUser) {
   EXPECT_EQ(run_program({}).code, 2);
-  EXPECT_EQ(run_program({"train", "--no-such-flag"}).code, 2);
+  const Outcome unknown = run_program({"train", "experiment.yaml", "--no-such-flag"});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, ::testing::StartsWith("error: ")) << "as every error that a user looks for";
+  EXPECT_THAT(unknown.err, HasSubstr("--no-such-flag"));
   const Outcome help = run_program({"train", "--help"});
   EXPECT_EQ(help.code, 0);
   EXPECT_THAT(help.out, HasSubstr("Example"));

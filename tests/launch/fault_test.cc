@@ -171,6 +171,32 @@ INSTANTIATE_TEST_SUITE_P(
                       Harm{"InBackward", "1 backward 30 stop", "has given no sign of life"}),
     [](const auto& tested) { return tested.param.name; });
 
+// It lives and goes on, so the job does, too.
+TEST(Slow, RankIsNamedWhileTheJobGoesOn) {
+  const Workshop shop;
+  std::vector<std::string> arguments = training(shop);
+  arguments.back() = "train.steps=3";
+  arguments.insert(arguments.end(), {"--set", "mesh.late=2", "--set", "mesh.timeout=60"});
+  const Outcome outcome = run_faulty_on_ranks(4, "2 forward 5 slow", arguments);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              ::testing::ContainsRegex(
+                  "waiting for [0-9]+ s in .*: rank 2 on .* has computed for [0-9]+ s in forward"));
+  EXPECT_THAT(shop.read("run/record.json"), HasSubstr("\"status\": \"finished\""));
+}
+
+// So short a limit that the rank has hardly been silent when it is over.
+TEST(Stopping, RankIsNamedAtAShortLimit) {
+  const Workshop shop;
+  std::vector<std::string> arguments = training(shop);
+  arguments.insert(arguments.end(), {"--set", "mesh.late=2", "--set", "mesh.timeout=6"});
+  const Outcome outcome = run_faulty_on_ranks(4, "2 backward/operation 10 stop", arguments);
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(last_lines_of_ranks(outcome.err),
+              Contains(HasSubstr("rank 2 on " + host_name() + " has given no sign of life for ")))
+      << outcome.err;
+}
+
 TEST(Ending, ARankThatStopsInMpiFinalizeIsNamedAndTheJobEndsAtTheLimit) {
   const Workshop shop;
   std::vector<std::string> arguments = training(shop);

@@ -9,6 +9,7 @@
 //   throw  an Error is thrown        exit  _exit(3), without a word
 //   kill   SIGKILL to itself         stop  SIGSTOP to itself
 //   ask    SIGUSR1 to itself, as a batch system warns before it ends a job
+//   slow   from now on it sleeps for three seconds whenever it is there
 //   full   from now on no file may be longer than 1,000 bytes, as on a full disk
 //   value  while comparing: the lowest bit of a trained number is the other one
 //   state  the same of a number that the optimizer keeps
@@ -17,9 +18,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "experiments/checkpoint.h"
 #include "runtime/activity.h"
@@ -50,6 +53,7 @@ void suffer(const std::string& harm) {
   if (harm == "kill") ::raise(SIGKILL);
   if (harm == "stop") ::raise(SIGSTOP);
   if (harm == "ask") ::raise(SIGUSR1);
+  if (harm == "slow") std::this_thread::sleep_for(std::chrono::seconds(3));
   if (harm == "full") {
     const rlimit little{1'000, 1'000};
     ::setrlimit(RLIMIT_FSIZE, &little);
@@ -59,7 +63,9 @@ void suffer(const std::string& harm) {
 // The harm that comes at this place now; "" for none.
 std::string harm_at(const std::string& place) {
   static Fault fault = planned();
-  return fault.count > 0 && place == fault.place && --fault.count == 0 ? fault.harm : "";
+  if (fault.count == 0 || place != fault.place || --fault.count > 0) return "";
+  if (fault.harm == "slow") fault.count = 1;  // again the next time
+  return fault.harm;
 }
 
 void arrive(const std::string& place) { suffer(harm_at(place)); }

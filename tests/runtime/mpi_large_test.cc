@@ -3,14 +3,14 @@
 // Buffers whose counts do not fit into MPI's int: 2^31 + 11 bfloat16, 4 GiB on each of two ranks.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
-#include <fstream>
 #include <limits>
-#include <new>
+#include <memory>
 #include <numeric>
-#include <string>
 #include <vector>
 
+#include "experiments/machine.h"
 #include "runtime/mpi_communicator.h"
 #include "runtime/mpi_test_main.h"
 
@@ -23,14 +23,7 @@ constexpr std::int64_t kCount = (std::int64_t{1} << 31) + 11;
 static_assert(kCount > std::numeric_limits<int>::max());
 
 // Both buffers, what MPI keeps of them on the way, and room for the machine.
-constexpr std::int64_t kNeededKiB = std::int64_t{14} << 20;
-
-std::int64_t available_kib() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("MemAvailable:")) return std::stoll(line.substr(13));
-  return 0;
-}
+constexpr std::int64_t kNeeded = std::int64_t{14} << 30;
 
 std::unique_ptr<Communicator> everyone() {
   std::vector<int> members(static_cast<std::size_t>(test_session().size()));
@@ -70,12 +63,12 @@ class MpiBeyondInt : public testing::Test {
     GTEST_SKIP() << "sanitizers keep too much beside each byte";
 #endif
     all_ = everyone();
-    // All ranks decide alike.
-    std::int64_t room = available_kib();
-    all_->all_reduce({&room, 1, DType::kInt64}, ReduceOp::kMin, Traffic::kControl);
-    if (room < kNeededKiB)
-      GTEST_SKIP() << "needs " << (kNeededKiB >> 20) << " GiB of memory, " << (room >> 20)
-                   << " are available";
+    ASSERT_EQ(all_->size(), 2) << "what is expected is the sum of two";
+    all_->barrier();  // nobody holds the buffers of the test before
+    auto room = static_cast<std::int64_t>(available_memory());
+    all_->all_reduce({&room, 1, DType::kInt64}, ReduceOp::kMin, Traffic::kControl);  // all decide alike
+    if (room < kNeeded)
+      GTEST_SKIP() << "needs " << (kNeeded >> 30) << " GiB of memory, " << (room >> 30) << " are available";
     values_.resize(static_cast<std::size_t>(kCount));
     std::vector<std::uint16_t> cycle(97);
     for (std::size_t i = 0; i < cycle.size(); ++i)

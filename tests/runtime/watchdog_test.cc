@@ -65,10 +65,12 @@ TEST(RankState, OtherLinesAreNone) {
 
 TEST(LateRanks, TheSilentComeFirstThenThoseThatCompute) {
   const Sighting waits{state(0, Doing::kWaiting, 30), 0.5};
-  const Sighting computes{state(5, Doing::kComputing, 31), 0.5};
+  const Sighting computes{state(5, Doing::kComputing, 31), 1};
   const Sighting silent{state(6, Doing::kWaiting, 1), 12};
   EXPECT_EQ(late_ranks(std::vector{waits, computes}, 5),
-            "rank 5 on node-b has computed for 31 s in forward, step 12, micro-batch 3");
+            "rank 5 on node-b has computed for 32 s in forward, step 12, micro-batch 3");
+  EXPECT_THAT(late_ranks(std::vector{Sighting{computes.state, 3}}, 5), HasSubstr("has computed for 34 s"))
+      << "its file is three seconds old";
   EXPECT_EQ(late_ranks(std::vector{waits, computes, silent}, 5),
             "rank 6 on node-b has given no sign of life for 12 s; it was in forward, step 12, micro-batch 3");
   EXPECT_THAT(
