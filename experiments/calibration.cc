@@ -27,10 +27,12 @@ namespace {
 // A micro-batch of usual size: eight rows of 32 trained positions, 96 tokens and 4 targets.
 constexpr std::int64_t kRows = 8, kTrained = 32, kInput = 96, kTarget = 4;
 constexpr int kSteps = 3;
-constexpr double kLongStep =
-    0.5;  // seconds; such a step is measured once: bfloat16 is slow on some processors
-constexpr std::int64_t kWidest = 1024;  // wider layers take long, and reach as much
-constexpr int kMostAtOnce = 8;  // more ranks take as much memory, and are taken to slow each other no more
+// Seconds; so long a step is measured once, without those after it: bfloat16 is slow on some processors.
+constexpr double kLongStep = 1.0;
+// Wider layers take long, and reach as much; more ranks take memory, and are taken to slow each other no
+// more.
+constexpr std::int64_t kWidest = 1024;
+constexpr int kMostAtOnce = 8;
 
 // One layer of each kind, whatever the family: both families' are attention and a gated network.
 T5Config layer_of(const AttentionShape& shape) {

@@ -127,8 +127,8 @@ def compare(args, case, dropout, peak):
     checked = pairs if dropout == 0 else [(case.peft(0.0, 0, 1, 0), case.trimtab(0.0, 0, 1, 0))]
     compared = losses(checked, case.method)
     return {
-        "size": case.size, "task": case.task, "method": case.method, "length": case.length, "dropout": dropout, "micro": case.micro,
-        "micro_tokens": args.micro_tokens, "by_length": args.by_length, "batch": args.batch, "threads": args.threads,
+        "size": case.size, "task": case.task, "method": case.method, "length": case.length, "dropout": dropout,
+        "micro": case.micro, "micro_tokens": args.micro_tokens, "by_length": args.by_length, "batch": args.batch, "threads": args.threads,
         "default_malloc": args.default_malloc, "peak_gflops": peak, "peft": peft, "trimtab": trimtab,
         "ratio": peft["median_s"] / trimtab["median_s"], "loss_difference": max(abs(a - b) / abs(a) for a, b in compared),
         "losses_compared": len(compared),
@@ -148,7 +148,7 @@ def table(rows):
             row["size"], row["task"], row["method"], str(row["length"]), f"{row['dropout']:g}", micro,
             *(f"{r['median_s']:.3g} ({r['min_s']:.3g} - {r['max_s']:.3g})" for r in (peft, trimtab)),
             f"**{row['ratio']:.2f}**", *(f"{r['peak_rss_mib']:,.0f}" for r in (peft, trimtab)),
-            *(f"{r['useful_gflops']:.3g}" for r in (peft, trimtab)),
+            *("" if math.isnan(r["useful_gflops"]) else f"{r['useful_gflops']:.3g}" for r in (peft, trimtab)),
             f"{100 * trimtab['useful_gflops'] / row['peak_gflops']:.0f} %",
             f"{row['loss_difference']:.1e} ({row['losses_compared']})",
             f"{100 * peft['others']:.0f} % / {100 * trimtab['others']:.0f} %",

@@ -228,7 +228,7 @@ double Bench::peak_gib() const {
   return static_cast<double>(stats.allocated_bytes[0].peak) / std::exp2(30);
 }
 
-// What `trimtab plan` says of such steps.
+// What `trimtab plan` says of such steps; on a GPU with the device's context, which peak_gib() does not see.
 double Bench::planned_gib() const {
   ExperimentConfig config;
   config.model.device = options_.device;

@@ -84,8 +84,7 @@ TEST(GradientSync, OneAllReduceOfGradientsLossAndCount) {
 }
 
 TEST(GradientSync, CountsTokensExactlyOrNotAtAll) {
-  constexpr std::int64_t kHalf = std::int64_t{1}
-                                 << 23;  // of what a float counts without gaps, for two replicas
+  constexpr std::int64_t kHalf = 8'388'608;  // for two replicas: a float counts to 2^24 without gaps
   ScriptedPeers odd({{0, static_cast<float>(kHalf - 1)}});
   EXPECT_EQ(GradientSync(odd).reduce({}, 0.0, kHalf).tokens, 2 * kHalf - 1);
   ScriptedPeers data({{0, 0}});

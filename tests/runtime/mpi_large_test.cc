@@ -31,10 +31,11 @@ std::unique_ptr<Communicator> everyone() {
   return mpi_communicator(test_session(), members, "all", {.deadline = 100s});
 }
 
-// Whole numbers that bfloat16 holds, as their sums of two are; 97 divides no power of two, so that no chunk
-// equals the next.
+// Whole numbers that bfloat16 holds, as their sums of two are; the cycle divides no power of two, so that no
+// chunk equals the next.
+constexpr std::int64_t kCycle = 97;
 std::uint16_t element(int rank, std::int64_t i) {
-  return float_to_bfloat16(static_cast<float>(i % 97 + 100 * rank) - 48.0f);
+  return float_to_bfloat16(static_cast<float>(i % kCycle + 100 * rank) - 48.0f);
 }
 
 using Values = std::vector<std::uint16_t>;
@@ -43,16 +44,20 @@ Buffer buffer_of(Values& values) {
   return {values.data(), static_cast<std::int64_t>(values.size()), DType::kBFloat16};
 }
 
+// What `at` makes of the indices, over and over.
+template <typename At>
+Values cycle_of(const At& at) {
+  Values cycle;
+  for (std::int64_t i = 0; i < kCycle; ++i) cycle.push_back(at(i));
+  return cycle;
+}
+
 // The first element that is not what `expected` makes of its index; -1: none.
 template <typename Expected>
 std::int64_t first_wrong(const Values& values, const Expected& expected) {
-  std::vector<std::uint16_t> cycle(97);
-  for (std::size_t i = 0; i < cycle.size(); ++i) cycle[i] = expected(static_cast<std::int64_t>(i));
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i] != cycle[at]) return static_cast<std::int64_t>(i);
-    at = at + 1 == cycle.size() ? 0 : at + 1;
-  }
+  const Values cycle = cycle_of(expected);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (values[i] != cycle[i % cycle.size()]) return static_cast<std::int64_t>(i);
   return -1;
 }
 
@@ -70,11 +75,8 @@ class MpiBeyondInt : public testing::Test {
     if (room < kNeeded)
       GTEST_SKIP() << "needs " << (kNeeded >> 30) << " GiB of memory, " << (room >> 30) << " are available";
     values_.resize(static_cast<std::size_t>(kCount));
-    std::vector<std::uint16_t> cycle(97);
-    for (std::size_t i = 0; i < cycle.size(); ++i)
-      cycle[i] = element(all_->rank(), static_cast<std::int64_t>(i));
-    for (std::size_t i = 0, at = 0; i < values_.size(); ++i, at = at + 1 == cycle.size() ? 0 : at + 1)
-      values_[i] = cycle[at];
+    const Values cycle = cycle_of([&](std::int64_t i) { return element(all_->rank(), i); });
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = cycle[i % cycle.size()];
   }
 
   std::unique_ptr<Communicator> all_;
