@@ -114,6 +114,9 @@ void Experiment::build(TrainingData training, const Experiment* beside,
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
   if (training == TrainingData::kLoad) scored_->find(warnings_);
   check_same_settings();
+  // So that what is wrong with them is known before the weights are read.
+  if (training == TrainingData::kLoad)
+    for (const std::string& name : scored_->names()) evaluator(name);
   if (beside) {
     units_ = beside->units_;
     base_hash_ = beside->base_hash_;

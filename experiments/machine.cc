@@ -14,6 +14,7 @@
 #include <fstream>
 #include <limits>
 
+#include "experiments/build_id.h"
 #include "experiments/cgroup.h"
 #include "models/ops/flush_denormals.h"
 #include "runtime/mpi_session.h"
@@ -37,6 +38,13 @@ std::uint64_t kilobytes_of(const std::string& path, const std::string& key) {
 std::string mpi_library() {
   const std::string text = MpiSession::library();
   return text.substr(0, text.find_first_of(",\n"));
+}
+
+// The version is that of the headers, since the library tells none; its build is that of the library that is
+// loaded.
+std::string torch_library() {
+  const std::string build = build_id("libtorch_cpu.so");
+  return build.empty() ? TORCH_VERSION : std::string(TORCH_VERSION) + " build " + build;
 }
 
 }  // namespace
@@ -108,7 +116,7 @@ std::vector<std::pair<std::string, std::string>> versions() {
   return {
       {"trimtab", TRIMTAB_VERSION},
       {"compiler", std::string("g++ ") + __VERSION__},
-      {"libtorch", TORCH_VERSION},
+      {"libtorch", torch_library()},
       {"mpi", mpi_library()},
       {"hdf5", std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release)},
   };

@@ -70,8 +70,6 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   if (experiment.method().trains()) {
     optimizer_ = make_optimizer(config.optimizer.resolved(), &train_step_.sums());
   }
-  // So that what is wrong with them is known before the first step.
-  for (const std::string& split : experiment.scored_splits()) experiment.evaluator(split);
   if (!passed_over_.empty()) report_.say("warning: " + passed_over_);
   if (const auto record = load_record(folder_.record())) {
     clock_ = Stopwatch(record->seconds);

@@ -388,6 +388,10 @@ TEST_F(BadInput, ScoredRowThatIsLongerThanTheBudget) {
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("raise evaluate.batch_tokens"));
   EXPECT_THAT(outcome.err, Not(HasSubstr("train ")));
+  const Outcome dry =
+      run_program({"train", shop_.experiment(), "--dry-run", "--set", "evaluate.batch_tokens=9"});
+  EXPECT_EQ(dry.code, 2);
+  EXPECT_THAT(dry.err, HasSubstr("raise evaluate.batch_tokens"));
 }
 
 TEST_F(BadInput, InputThatIsNoJson) {

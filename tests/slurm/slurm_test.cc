@@ -103,8 +103,9 @@ class Slurm : public ::testing::Test {
             "train.steps=" + std::to_string(steps)};
   }
 
-  // With the bytes of a run that nobody disturbed, after one signal of scancel's.
-  void expect_to_lose_nothing(const std::string& file, const std::vector<std::string>& signal) {
+  // To end with the bytes of a run that nobody disturbed, when `disturb` is called once with its job.
+  void expect_to_lose_nothing(const std::vector<std::string>& options, const std::string& file,
+                              const std::function<void(const std::string&)>& disturb) {
     const std::vector<std::string> arguments = training(400);
     std::vector<std::string> alone = {"train"};
     alone.insert(alone.end(), arguments.begin(), arguments.end());
@@ -112,16 +113,32 @@ class Slurm : public ::testing::Test {
     const std::string last = shop_.read("run/last.h5");
     std::filesystem::remove_all(shop_.path("run"));
 
-    const std::string job = submit({"-N2", "-n4"}, file, arguments);
+    std::vector<std::string> all = {"-N2", "-n4"};
+    all.insert(all.end(), options.begin(), options.end());
+    const std::string job = submit(all, file, arguments);
     wait_for_step(3);
-    std::vector<std::string> warn = {"scancel", job};
-    warn.insert(warn.end(), signal.begin(), signal.end());
-    ASSERT_EQ(run_command(warn).code, 0);
+    disturb(job);
     EXPECT_EQ(end_of(job), "COMPLETED") << log();
-    EXPECT_THAT(log(),
-                AllOf(HasSubstr("the same command goes on"), HasSubstr("ended with 75; queued again (1 of"),
-                      HasSubstr("going on after step ")));
+    EXPECT_THAT(log(), HasSubstr("going on after step "));
     EXPECT_TRUE(shop_.read("run/last.h5") == last) << log();
+  }
+
+  // After one signal of scancel's.
+  void expect_a_signal_to_lose_nothing(const std::string& file, const std::vector<std::string>& signal) {
+    expect_to_lose_nothing({}, file, [&](const std::string& job) {
+      std::vector<std::string> warn = {"scancel", job};
+      warn.insert(warn.end(), signal.begin(), signal.end());
+      EXPECT_EQ(run_command(warn).code, 0);
+    });
+    EXPECT_THAT(log(),
+                AllOf(HasSubstr("the same command goes on"), HasSubstr("ended with 75; queued again (1 of")));
+  }
+
+  // Takes both nodes from whoever has them.
+  void displace() {
+    EXPECT_EQ(run_command({"sbatch", "--partition=urgent", "-N2", "--exclusive", "--output=/dev/null", "--wrap=true"})
+                  .code,
+              0);
   }
 
   void expect_to_end_cancelled(const std::string& file) {
@@ -132,6 +149,13 @@ class Slurm : public ::testing::Test {
     EXPECT_THAT(processes_left(shop_.path("run")), IsEmpty());
     EXPECT_THAT(log(), HasSubstr("the same command goes on"));
     EXPECT_EQ(run_program({"inspect", shop_.path("run/last.h5")}).code, 0);
+  }
+
+  // Of three seeds of the workshop's experiment; `more` are further lines of its grid.
+  std::string comparison_of_seeds(const std::string& more) {
+    return shop_.write("comparison.yaml", "name: seeds\noutput: " + shop_.path("all") +
+                                              "\nbase: experiment.yaml\n"
+                                              "grid:\n  - train.seed: [1, 2, 3]\n" + more);
   }
 
   std::string log() const { return shop_.read("job.log"); }
@@ -165,8 +189,18 @@ TEST_P(SlurmJob, RunsOnTwoNodes) {
   EXPECT_THAT(shop_.read("run/ranks/rank-3.txt"), HasSubstr("host=node2"));
 }
 
-TEST_P(SlurmJob, APreemptedRunIsQueuedAgainAndLosesNothing) {
-  expect_to_lose_nothing(GetParam().file, GetParam().warned);
+TEST_P(SlurmJob, AWarnedRunIsQueuedAgainAndLosesNothing) {
+  expect_a_signal_to_lose_nothing(GetParam().file, GetParam().warned);
+}
+
+TEST_P(SlurmJob, ADisplacedRunIsSavedQueuedAgainAndLosesNothing) {
+  expect_to_lose_nothing({}, GetParam().file, [&](const std::string&) { displace(); });
+  EXPECT_THAT(log(), HasSubstr("the same command goes on"));
+}
+
+// Slurm ends it and queues it again; what it had not saved is in its journal.
+TEST_P(SlurmJob, ARunDisplacedWithoutGraceLosesNothing) {
+  expect_to_lose_nothing({"--partition=abrupt"}, GetParam().file, [&](const std::string&) { displace(); });
 }
 
 TEST_P(SlurmJob, ACancelledRunIsNotQueuedAgain) {
@@ -176,7 +210,7 @@ TEST_P(SlurmJob, ACancelledRunIsNotQueuedAgain) {
 
 // Only the batch script hears it, and the job goes on to run: not what cancelling or preempting it does.
 TEST_F(Slurm, ABatchScriptThatIsTerminatedIsQueuedAgainAndLosesNothing) {
-  expect_to_lose_nothing("mpirun.sbatch", {"--batch", "--signal=TERM"});
+  expect_a_signal_to_lose_nothing("mpirun.sbatch", {"--batch", "--signal=TERM"});
 }
 
 // Slurm warns at a moment of its own choice, up to half a minute early.
@@ -199,15 +233,29 @@ TEST_F(Slurm, ARunOfOneLifeIsMade) {
 TEST_F(Slurm, ACancelledRunIsSavedAndLeavesNoProcess) { expect_to_end_cancelled("run.sbatch"); }
 
 TEST_F(Slurm, AnArrayMakesTheRunsOfAComparison) {
-  const std::string file = shop_.write("comparison.yaml", "name: seeds\noutput: " + shop_.path("all") +
-                                                              "\nbase: experiment.yaml\n"
-                                                              "grid:\n  - train.seed: [1, 2, 3]\n");
+  const std::string file = comparison_of_seeds("");
   const std::string job = submit({"--array=1-3%2"}, "array.sbatch", {file});
   EXPECT_EQ(end_of(job), "COMPLETED\nCOMPLETED\nCOMPLETED") << log();
   const Outcome table = run_program({"compare", file});
   EXPECT_EQ(table.code, 0) << table.err;
   for (const char* seed : {"1", "2", "3"})
     EXPECT_THAT(table.err, HasSubstr("seeds/seed=" + std::string(seed) + ": finished before"));
+}
+
+TEST_F(Slurm, ATaskOfAnArrayThatIsWarnedIsQueuedAgainAndLosesNothing) {
+  const std::string file = comparison_of_seeds("    train.steps: [400]\n");
+  ASSERT_EQ(run_program({"compare", file, "--run", "2"}).code, 0);
+  const std::string run = "all/seed=2,steps=400";
+  const std::string last = shop_.read(run + "/last.h5");
+  ASSERT_FALSE(last.empty());
+  std::filesystem::remove_all(shop_.path("all"));
+  const std::string job = submit({"--array=1-3%2"}, "array.sbatch", {file});
+  ASSERT_TRUE(wait_until([&] { return shop_.read(run + "/metrics.jsonl").find("\"step\":3,") != std::string::npos; }))
+      << log();
+  ASSERT_EQ(run_command({"scancel", "--signal=USR1", job + "_2"}).code, 0);
+  EXPECT_EQ(end_of(job), "COMPLETED\nCOMPLETED\nCOMPLETED") << log();
+  EXPECT_THAT(log(), AllOf(HasSubstr("ended with 75; queued again (1 of"), HasSubstr("going on after step ")));
+  EXPECT_TRUE(shop_.read(run + "/last.h5") == last) << log();
 }
 
 TEST_F(Slurm, ARankThatFailsEndsTheJobByName) {
