@@ -289,6 +289,7 @@ void Experiment::make_stage() {
   frozen_ = std::make_shared<FrozenModel>();
   frozen_->stage = model_->make_stage(
       world_, {units_, compute, tokenizer_->eos(), device, config_.mesh.sequence_parallel});
+  model_->weights().forget();
 }
 
 void Experiment::attach() {

@@ -44,6 +44,9 @@ class TensorSource {
   // Reads everything that was stored with a checksum; throws Error that names the first tensor whose elements
   // are not what was written. Formats without checksums have nothing to verify.
   virtual void verify() const {}
+  // Gives back the memory that reading has taken, such as pages of a mapped file. What is read afterwards is
+  // read as before.
+  virtual void forget() const {}
 };
 
 }  // namespace trimtab

@@ -35,6 +35,7 @@ class Gguf : public TensorSource {
   // bfloat16, all else is float32, which is what it is decoded to.
   TensorInfo info(const std::string& name) const override;
   void read(const std::string& name, const Slab& slab, DType type, void* out) const override;
+  void forget() const override { file_.forget(); }
 
   const GgufMetadata& metadata() const { return metadata_; }
   // The bytes of a GGUF file with the same metadata, the vocabulary among it, and no tensor.

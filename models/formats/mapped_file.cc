@@ -44,6 +44,10 @@ void forget_pages(std::span<const std::byte> bytes) {
   ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);  // that it may fail changes nothing
 }
 
+void MappedFile::forget() const {
+  if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);  // as above
+}
+
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }

@@ -22,6 +22,8 @@ class MappedFile {
 
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // None of its pages counts to this process any longer. Whoever touches them again finds them as before.
+  void forget() const;
 
  private:
   std::string path_;
@@ -29,8 +31,7 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// For bytes of a mapped file that were copied: those of their pages that they fill count to this process no
-// longer. Whoever touches them again finds them as before.
+// The same of the pages that these bytes of a mapped file fill, if they are many.
 void forget_pages(std::span<const std::byte> bytes);
 
 }  // namespace trimtab

@@ -327,4 +327,8 @@ void Safetensors::read(const std::string& name, const Slab& slab, DType type, vo
   forget_pages(entry.bytes);
 }
 
+void Safetensors::forget() const {
+  for (const MappedFile& file : files_) file.forget();
+}
+
 }  // namespace trimtab

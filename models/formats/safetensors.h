@@ -31,6 +31,7 @@ class Safetensors : public TensorSource {
   // F16 is reported as float32, which is what it is read as.
   TensorInfo info(const std::string& name) const override;
   void read(const std::string& name, const Slab& slab, DType type, void* out) const override;
+  void forget() const override;
 
   // The header's __metadata__, of all shards together.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }

@@ -69,6 +69,7 @@ class WeightView final : public TensorSource {
     source_->read(find(name), slab, type, out);
   }
   void verify() const override { source_->verify(); }
+  void forget() const override { source_->forget(); }
 
  private:
   const std::string& find(const std::string& name) const {

@@ -254,6 +254,7 @@ class LlamaGgufView final : public TensorSource {
     else
       read_heads(stored, slab, type, static_cast<std::byte*>(out));
   }
+  void forget() const override { file_->forget(); }
 
  private:
   std::int64_t interleaved_heads(std::string_view name, const LlamaGgufConfig& config) const {
