@@ -2,11 +2,8 @@
 #include "experiments/experiment.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <map>
 #include <sstream>
 
-#include "data/labels.h"
 #include "data/replica_share.h"
 #include "data/tasks/registry.h"
 #include "experiments/adapter_exchange.h"
@@ -26,7 +23,6 @@
 #include "runtime/agreement.h"
 #include "runtime/check.h"
 #include "runtime/log.h"
-#include "runtime/sha256.h"
 
 namespace trimtab {
 namespace {
@@ -49,15 +45,6 @@ std::string rate_warning(const OptimizerConfig& optimizer, const TuningMethod& m
                             "hardly move"
                       : fmt::format("{} is far too low for this method ({} is usual): it will hardly learn",
                                     what, usual);
-}
-
-std::string hash_of(const ExampleStore& store) {
-  Sha256 sha;
-  for (const RaggedIds* ids : {&store.inputs, &store.targets}) {
-    sha.update(ids->offsets().data(), ids->offsets().size_bytes());
-    sha.update(ids->ids().data(), ids->ids().size_bytes());
-  }
-  return sha.hex();
 }
 
 OptimizerSection completed(const OptimizerSection& section, const TuningMethod& method) {
@@ -100,8 +87,8 @@ void Experiment::build(TrainingData training, const Experiment* beside,
   const auto stop_here = [&] {
     if (any_of(world_.all(), should_stop && should_stop())) throw Interrupted("stopped at start-up");
   };
-  cores_ = share_cores(world_.all(), config_.here.of_task);
-  const ThreadChoice chosen = choose_threads(config_.model.threads, config_.here, cores_.cores);
+  cores_ = share_cores(world_.all(), config_.core_hints.of_task);
+  const ThreadChoice chosen = choose_threads(config_.model.threads, config_.core_hints, cores_.cores);
   const int threads = prepare_threads(chosen.threads);
   if (chosen.leaves_cores && world_.rank() == 0)
     TT_LOG(info, "{}", chosen.why);
@@ -191,33 +178,8 @@ void Experiment::load_training_rows() {
     fail_config(
         "evaluate.split: the task {} has no split '{}' but {}; choose one, or set train.evaluate_every: 0",
         task_->name(), config_.evaluate.split, fmt::join(splits, ", "));
-  train_examples_ = task_->load("train");
-  leave_out_shown(train_examples_, config_, *task_);
-  keep_first(train_examples_, config_.text.train_rows);
-  for (const std::string& label : labels_without_example(task_->labels(), train_examples_))
-    warnings_.push_back(fmt::format("no training row has the label '{}'", label));
-  TokenisedExamples rows = tokenised(config_, *recipe_, *task_, "train", train_examples_);
-  train_store_ = std::move(rows.store);
-  data_hash_ = hash_of(train_store_);
-  const RecipeCounts& counts = rows.counts;
-  const auto empty = std::ranges::count_if(train_examples_, [](const TextExample& example) {
-    return example.input.find_first_not_of(" \t\r\n") == std::string::npos;
-  });
-  if (empty > 0)
-    warnings_.push_back(fmt::format("{} of {} training inputs are empty", empty, train_examples_.size()));
-  for (TextExample& example : train_examples_) example.input = {};  // what is left is what a row is called
-  if (counts.cut_inputs > 0)
-    warnings_.push_back(
-        fmt::format("{} of {} training inputs are longer than text.max_input = {} and were cut",
-                    counts.cut_inputs, counts.examples, config_.text.max_input));
-  if (counts.cut_targets > 0)
-    warnings_.push_back(
-        fmt::format("{} of {} training targets are longer than text.max_target = {} and were cut",
-                    counts.cut_targets, counts.examples, config_.text.max_target));
-  check_token_budget(train_store_, config_.train.micro_batch_tokens, method_->row_positions());
-  batcher_ = std::make_unique<Batcher>(train_store_, task_->parts(train_examples_),
-                                       static_cast<std::size_t>(config_.train.batch),
-                                       static_cast<std::uint64_t>(config_.train.seed));
+  rows_ = std::make_unique<TrainingRows>(config_, *task_, *recipe_, *method_);
+  warnings_.insert(warnings_.end(), rows_->warnings().begin(), rows_->warnings().end());
 }
 
 void Experiment::check_memory() {
@@ -225,14 +187,10 @@ void Experiment::check_memory() {
   StageLoad load;
   load.units = units_;
   load.stage = world_.here().pipe;
-  constexpr std::uint64_t kSteps = 4;  // whose rows are looked at
-  const auto here = world_.here().data;
-  for (std::uint64_t step = 0; batcher_ && step < kSteps; ++step)
-    load.steps.push_back(
-        micro_batches(replica_share(batcher_->step(step), static_cast<int>(config_.mesh.data), here),
-                      config_.train.micro_batch_tokens, method_->row_positions()));
+  constexpr std::int64_t kSteps = 4;  // whose rows are looked at
+  for (std::int64_t step = 0; rows_ && step < kSteps; ++step) load.steps.push_back(share_of_step(step));
   // What is scored beside training is known only when its split is read.
-  if (!batcher_) load.scored = scored_size(config_, mean_lengths());
+  if (!rows_) load.scored = scored_size(config_, mean_lengths());
   const RankMemory memory = rank_memory(*model_, config_, *method_, load);
   check_fits_memory(memory.peak(), available_memory(), cores_.ranks, config_);
 }
@@ -246,7 +204,7 @@ void Experiment::check_same_settings() {
   require_same(all, "the experiment", dump_config(config_),
                "give every rank the same file and --set options");
   require_same(all, "the vocabulary", tokenizer_->hash(), "copy model.vocabulary to every host again");
-  require_same(all, "the split 'train'", data_hash_,
+  require_same(all, "the split 'train'", data_hash(),
                "its rows differ: copy the files of the task to every host again");
 }
 
@@ -271,7 +229,7 @@ void Experiment::check_same_files() {
 RowLengths Experiment::mean_lengths() {
   RowLengths lengths{static_cast<double>(config_.text.max_input),
                      static_cast<double>(config_.text.max_target)};
-  if (batcher_) lengths = mean_lengths_of(batcher_->step(0));
+  if (rows_) lengths = mean_lengths_of(rows_->step(0));
   return with_positions(lengths, *method_);
 }
 
@@ -342,27 +300,27 @@ std::int64_t Experiment::count_trained() {
   return total;
 }
 
+// This replica's micro-batches.
+std::vector<Batch> Experiment::share_of_step(std::int64_t step) {
+  TT_CHECK(rows_ != nullptr, "this experiment was opened without training rows");
+  const Batch batch = replica_share(rows_->step(step), world_.mesh().size(Axis::kData), world_.here().data);
+  return micro_batches(batch, config_.train.micro_batch_tokens, method_->row_positions());
+}
+
 std::vector<MicroBatch> Experiment::train_micro_batches(std::int64_t step) {
-  TT_CHECK(batcher_ != nullptr, "this experiment was opened without training rows");
-  const Batch batch = replica_share(batcher_->step(static_cast<std::uint64_t>(step)),
-                                    world_.mesh().size(Axis::kData), world_.here().data);
-  return to_micro_batches(micro_batches(batch, config_.train.micro_batch_tokens, method_->row_positions()),
-                          stage().pad_id());
+  return to_micro_batches(share_of_step(step), stage().pad_id());
 }
 
 std::vector<MicroBatch> Experiment::probe_rows(std::int64_t rows) {
-  return first_rows(to_micro_batches({batcher_->step(0)}, stage().pad_id()), rows);
+  return first_rows(to_micro_batches({rows_->step(0)}, stage().pad_id()), rows);
 }
 
 std::string Experiment::train_row_name(std::int64_t step, std::uint64_t sample) {
-  const Batch batch = batcher_->step(static_cast<std::uint64_t>(step));
-  for (std::size_t row = 0; row < batch.rows(); ++row)
-    if (batch.samples[row] == sample) return train_examples_.at(batch.examples[row]).id;
-  return fmt::format("row {}", sample);
+  return rows_->name(step, sample);
 }
 
 std::string Experiment::first_example() const {
-  if (train_store_.size() > 0) return example_text(train_store_, *tokenizer_, *method_, places_);
+  if (rows_) return example_text(rows_->tokens(), *tokenizer_, *method_, places_);
   const auto splits = task_->splits();
   if (std::ranges::find(splits, config_.evaluate.split) == splits.end()) return "";
   std::vector<TextExample> examples = task_->load(config_.evaluate.split);

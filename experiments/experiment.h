@@ -11,8 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "data/batcher.h"
-#include "data/example_store.h"
 #include "data/task.h"
 #include "data/text_recipe.h"
 #include "data/tokenizer.h"
@@ -24,6 +22,7 @@
 #include "experiments/model_runner.h"
 #include "experiments/scored_splits.h"
 #include "experiments/served_prompts.h"
+#include "experiments/training_rows.h"
 #include "models/family.h"
 #include "models/methods/tuning_method.h"
 #include "models/model.h"
@@ -82,7 +81,7 @@ class Experiment {
   // SHA-256 of the base as its file has it.
   const std::string& base_hash() const { return base_hash_; }
   // SHA-256 of the tokenised training rows; "" where there are none.
-  const std::string& data_hash() const { return data_hash_; }
+  std::string data_hash() const { return rows_ ? rows_->hash() : ""; }
   // Things worth saying before the run starts: settings that are known to train badly, cut texts.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -125,6 +124,7 @@ class Experiment {
   void build(TrainingData training, const Experiment* beside, const std::function<bool()>& should_stop);
   void open_model();
   void load_training_rows();
+  std::vector<Batch> share_of_step(std::int64_t step);
   void check_memory();
   void check_same_settings();
   void check_same_files();
@@ -146,9 +146,7 @@ class Experiment {
   std::vector<PromptPlace> places_;
   std::unique_ptr<LabelRanking> ranking_;
   std::unique_ptr<ScoredSplits> scored_;
-  std::vector<TextExample> train_examples_;
-  ExampleStore train_store_;
-  std::unique_ptr<Batcher> batcher_;
+  std::unique_ptr<TrainingRows> rows_;  // null where none are trained on
   std::shared_ptr<FrozenModel> frozen_;
   std::unique_ptr<ModelRunner> runner_;
   Parameters parameters_;
@@ -156,7 +154,7 @@ class Experiment {
   CheckpointShare share_;
   UnitRange units_;  // of this rank's stage
   CoreShare cores_;
-  std::string base_hash_, data_hash_, plan_;
+  std::string base_hash_, plan_;
   std::vector<std::string> warnings_;
 };
 

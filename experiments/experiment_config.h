@@ -94,7 +94,7 @@ struct ExperimentConfig {
   TrainConfig train;
   OptimizerSection optimizer;
   EvaluateConfig evaluate;
-  CoreHints here;  // not of the file: launch/ fills it in
+  CoreHints core_hints;  // not of the file: launch/ fills it in
 };
 
 template <class V>

@@ -64,7 +64,7 @@ struct PretrainConfig {
   PretrainTrain train;
   OptimizerSection optimizer;
   PretrainExport export_to;
-  CoreHints here;  // not of the file: launch/ fills it in
+  CoreHints core_hints;  // not of the file: launch/ fills it in
 };
 
 template <class V>

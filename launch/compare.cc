@@ -189,7 +189,7 @@ int run(const Options& options) {
   Comparison comparison = load_comparison(options.file, options.overrides, options.output);
   for (ComparedRun& run : comparison.runs) {
     choose_cache(run.config, comparison.output + "/cache");
-    run.config.here = core_hints();
+    run.config.core_hints = core_hints();
   }
   std::optional<ComparedRun> only;
   if (!options.run.empty()) only = comparison.runs[find_run(comparison, options.run)];

@@ -27,7 +27,7 @@ CoreHints core_hints() { return {threads_wanted(environment()), cores_of_task(en
 ExperimentConfig ExperimentArguments::load() const {
   ExperimentConfig config = load_experiment(file, overrides);
   choose_cache(config);
-  config.here = core_hints();
+  config.core_hints = core_hints();
   return config;
 }
 

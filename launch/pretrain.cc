@@ -25,7 +25,7 @@ struct Options {
 
 int run(const Options& options) {
   auto config = load_config<PretrainConfig>(options.recipe, options.overrides);
-  config.here = core_hints();
+  config.core_hints = core_hints();
   if (options.print_config) {
     std::fputs(dump_config(config).c_str(), stdout);
     return kSuccess;
