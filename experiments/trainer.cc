@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 #include <utility>
 
 #include "experiments/base_hash.h"
@@ -21,19 +20,9 @@
 namespace trimtab {
 namespace {
 
-// A prompt that works moves by more than its own size within some hundred steps.
-constexpr std::int64_t kMovesWithin = 100;
-constexpr double kHasMoved = 1e-3;
-constexpr std::int64_t kFallsWithin = 500;
-constexpr std::int64_t kWindow = 100;  // steps that losses are averaged over
-
 TrainStepOptions step_options(const Experiment& experiment) {
   const TrainConfig& train = experiment.config().train;
   return {experiment.dropout(), train.z_loss, static_cast<std::uint64_t>(train.seed)};
-}
-
-double mean(const double* first, std::int64_t count) {
-  return std::accumulate(first, first + count, 0.0) / static_cast<double>(count);
 }
 
 }  // namespace
@@ -45,6 +34,8 @@ Trainer::Trainer(Experiment& experiment, Console& console)
       train_step_(experiment.runner(), experiment.parameters(), step_options(experiment)),
       movement_(experiment.parameters(), train_step_.sums(),
                 experiment.method().trains() && !experiment.method().trains_base()),
+      watch_(movement_.enabled() ? [this] { return movement_.moved_share(); } : LearningWatch::MovedShare(),
+             experiment.method().suggested_learning_rate()),
       report_(folder_, console, "train", newest_ ? newest_->info().step : 0, experiment.config().train.steps,
               speaks()),
       checkpoints_(experiment, train_step_),
@@ -301,24 +292,7 @@ void Trainer::log_step(const Step& step, const StepTotals& sums, double rate) {
     report_.metrics(n + 1, "train", values);
   }
   report_.progress(n + 1, loss);
-  watch(n, loss);
-}
-
-// Says once, in plain words, what would otherwise be found out hours later.
-void Trainer::watch(std::int64_t n, double loss) {
-  losses_.push_back(loss);
-  if (movement_.enabled() && n + 1 == kMovesWithin && movement_.moved_share() < kHasMoved)
-    report_.say(
-        fmt::format("warning: after {} steps the trained values have moved by {:.2g} of their size: the "
-                    "learning rate is far too low ({} with adafactor is usual for this method)",
-                    kMovesWithin, movement_.moved_share(), experiment_.method().suggested_learning_rate()));
-  if (n + 1 == kFallsWithin && static_cast<std::int64_t>(losses_.size()) == kFallsWithin) {
-    const double before = mean(losses_.data(), kWindow),
-                 now = mean(&losses_[losses_.size() - kWindow], kWindow);
-    if (now >= before)
-      report_.say(fmt::format("warning: the loss is not falling: {:.4f} in the first {} steps, {:.4f} now",
-                              before, kWindow, now));
-  }
+  if (const std::string warning = watch_.after(n + 1, loss); !warning.empty()) report_.say(warning);
 }
 
 bool Trainer::evaluation_due() const {

@@ -12,6 +12,7 @@
 
 #include "experiments/checkpoint.h"
 #include "experiments/experiment.h"
+#include "experiments/learning_watch.h"
 #include "experiments/movement.h"
 #include "experiments/run_record.h"
 #include "experiments/run_report.h"
@@ -72,7 +73,6 @@ class Trainer {
   void save();
   void score_splits(const std::function<bool()>& should_stop);
   void check_base_unchanged();
-  void watch(std::int64_t n, double loss);
   void adopt_best();
   void resume(const Checkpoint& newest);
   void write_journal();
@@ -86,12 +86,12 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   TrainStep train_step_;
   Movement movement_;
+  LearningWatch watch_;
   CheckpointInfo info_;
   RunRecord record_;
   bool steps_here_ = false;                                 // whether this process has made one
   Stopwatch clock_, step_clock_;                            // of the run in all its parts, and of a step
   std::pair<std::int64_t, std::int64_t> saved_ = {-1, -1};  // steps made and scored in last.h5
-  std::vector<double> losses_;                              // per token, of the steps of this process
   RunReport report_;
   VerifiedSave checkpoints_;
   StepJournal journal_;
