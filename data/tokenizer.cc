@@ -23,11 +23,12 @@ std::string Tokenizer::piece(TokenId id) const {
 
 void Tokenizer::check_fits(std::int64_t embedding_rows) const {
   if (embedding_rows >= size()) return;
+  const std::string kinds =
+      size() == pieces() ? "" : fmt::format(" ({} pieces and {} sentinels)", pieces(), size() - pieces());
   fail_config(
-      "{}: the vocabulary has {} ids ({} pieces and {} sentinels), but the embedding of the model has only "
-      "{} "
-      "rows; use the vocabulary that the model was trained with",
-      path(), size(), pieces(), size() - pieces(), embedding_rows);
+      "{}: the vocabulary has {} ids{}, but the embedding of the model has only {} rows; use the vocabulary "
+      "that the model was trained with",
+      path(), size(), kinds, embedding_rows);
 }
 
 }  // namespace trimtab

@@ -192,9 +192,8 @@ std::vector<std::string> printed_pieces(const BpeVocabulary& vocabulary) {
   std::vector<std::string> printed;
   printed.reserve(vocabulary.pieces.size());
   for (const std::string& piece : vocabulary.pieces)
-    printed.push_back(vocabulary.byte_level
-                          ? spelled_bytes(piece).value_or(piece)
-                          : normalized({{NormalizerStep::Kind::kReplace, std::string(kBlank), " "}}, piece));
+    printed.push_back(vocabulary.byte_level ? spelled_bytes(piece).value_or(piece)
+                                            : replaced(piece, kBlank, " "));
   if (!vocabulary.byte_level && vocabulary.byte_fallback) {
     const std::array<TokenId, 256> bytes = byte_pieces(vocabulary);
     for (std::size_t byte = 0; byte < 256; ++byte)

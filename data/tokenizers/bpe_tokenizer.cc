@@ -17,14 +17,16 @@ AddedTokenFinder finder(const BpeVocabulary& vocabulary, bool after_normalizer) 
   std::vector<AddedToken> tokens;
   for (AddedToken token : vocabulary.added) {
     if (token.normalized != after_normalizer) continue;
-    if (after_normalizer) token.text = normalized(vocabulary.normalizer, token.text);
+    if (after_normalizer) token.text = normalized(vocabulary.normalizer, token.text, vocabulary.path);
     tokens.push_back(std::move(token));
   }
   return {std::move(tokens), vocabulary.path};
 }
 
 std::vector<NormalizerStep> without_prefix(std::vector<NormalizerStep> steps) {
-  std::erase_if(steps, [](const auto& step) { return step.kind == NormalizerStep::Kind::kPrepend; });
+  // Their numbers stay, for messages.
+  for (NormalizerStep& step : steps)
+    if (step.kind == NormalizerStep::Kind::kPrepend) step.text.clear();
   return steps;
 }
 
@@ -120,7 +122,7 @@ void BpeTokenizer::append_ids(std::string_view text, SpecialText special, Behind
 void BpeTokenizer::append_normalized(std::string_view text, Behind behind, Call& call) const {
   std::string made;
   const std::vector<NormalizerStep>& steps = behind == Behind::kText ? going_on_ : vocabulary_.normalizer;
-  if (!steps.empty()) text = made = normalized(steps, text);
+  if (!steps.empty()) text = made = normalized(steps, text, path());
   std::size_t done = 0;
   while (const auto token = normalized_added_.next(text, done, call.special)) {
     append_text(text.substr(done, token->begin - done), done == 0 ? behind : Behind::kToken, call);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenizers/json_steps.h"
 
+#include <algorithm>
+
 #include "data/tokenizers/bpe_rules.h"
 #include "runtime/check.h"
 
@@ -70,6 +72,18 @@ MetaspaceStep read_metaspace(const JsonValue& metaspace) {
   return step;
 }
 
+// A blank of three bytes in front of each character makes a text four times as long, and each such step does
+// so again. Each step is a call inside of the one before it.
+void check_size(const JsonValue& step, const std::vector<PreTokenizerStep>& steps) {
+  constexpr std::size_t kMost = 64;
+  constexpr std::ptrdiff_t kMostBlanks = 3;
+  const auto makes_blanks = [](const PreTokenizerStep& s) { return !std::holds_alternative<SplitStep>(s); };
+  if (steps.size() > kMost) fail_config("{}: more than {} steps are not supported", step.place(), kMost);
+  if (std::ranges::count_if(steps, makes_blanks) > kMostBlanks)
+    fail_config("{}: more than {} steps that put blanks in front of words are not supported", step.place(),
+                kMostBlanks);
+}
+
 }  // namespace
 
 void read_normalizer(const JsonValue& normalizer, BpeVocabulary& vocabulary) {
@@ -108,6 +122,7 @@ void read_pre_tokenizer(const JsonValue& pre_tokenizer, BpeVocabulary& vocabular
     } else {
       refuse_kind(step, kind, "ByteLevel, Digits, Split and Metaspace");
     }
+    check_size(step, steps);
   });
 }
 

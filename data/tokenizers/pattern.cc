@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "data/tokenizers/oniguruma.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -17,50 +18,23 @@ std::string reason(int error) {
   return reinterpret_cast<const char*>(text.data());
 }
 
-// PCRE2 counts U+180E, which Unicode took out of White_Space, as \s. \h is a hexadecimal digit to Oniguruma,
-// and && cuts two classes.
-std::string translated(std::string_view expression, std::string_view place) {
-  std::string out;
-  for (std::size_t at = 0; at < expression.size(); ++at) {
-    if (expression.substr(at).starts_with("&&"))
-      fail_config("{}: the pattern '{}' cuts classes by &&, which is not supported", place, expression);
-    if (expression[at] != '\\' || at + 1 == expression.size()) {
-      out += expression[at];
-      continue;
-    }
-    switch (const char letter = expression[++at]) {
-      case 's':
-        out += "\\p{White_Space}";
-        break;
-      case 'S':
-        out += "\\P{White_Space}";
-        break;
-      case 'h':
-      case 'H':
-      case 'K':
-      case 'C':
-        fail_config("{}: the pattern '{}' has \\{}, which is not supported", place, expression, letter);
-      default:
-        out.append({'\\', letter});
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 void Pattern::Free::operator()(pcre2_real_code_8* code) const { pcre2_code_free(code); }
 void Pattern::Scan::Free::operator()(pcre2_real_match_data_8* data) const { pcre2_match_data_free(data); }
 
 Pattern::Pattern(std::string_view expression, std::string_view place) : place_(place) {
-  const std::string ours = translated(expression, place);
+  const std::string ours = to_pcre2(expression, place);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  // In Oniguruma's Ruby syntax ^ and $ match at each line.
+  // In Oniguruma's Ruby syntax ^ and $ match at each line. PCRE2 10.42 takes two properties that are not to
+  // be had, as \P{Nd}+\P{Lu}, for sets without a common character, and so finds no way back from the first.
   code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(ours.data()), ours.size(),
-                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
-                            &offset, nullptr));
-  if (!code_) fail_config("{}: the pattern '{}' cannot be read: {}", place, expression, reason(error));
+                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NO_AUTO_POSSESS, &error, &offset,
+                            nullptr));
+  if (!code_)
+    fail_config("{}: the pattern '{}' cannot be read: {} (byte {} of '{}', which PCRE2 was given)", place,
+                expression, reason(error), offset, ours);
   std::uint32_t matches_empty = 0;
   pcre2_pattern_info(code_.get(), PCRE2_INFO_MATCHEMPTY, &matches_empty);
   if (matches_empty != 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Regular expressions of tokenizers, through PCRE2. They are written for Oniguruma, as Hugging Face uses it;
-// what the two read differently is translated or refused.
+// Regular expressions of tokenizers, through PCRE2. They are written for Oniguruma, as Hugging Face uses it:
+// oniguruma.h says which are translated, and which refused.
 #pragma once
 
 #include <cstddef>

@@ -87,7 +87,7 @@ void PreTokenizer::cut(LeadingBlankStep, std::size_t at, std::string_view text, 
 
 void PreTokenizer::cut(const MetaspaceStep& step, std::size_t at, std::string_view text, Behind behind,
                        const Visit& visit) const {
-  std::string out = normalized({{NormalizerStep::Kind::kReplace, " ", step.blank}}, text);
+  std::string out = replaced(text, " ", step.blank);
   const bool wanted = behind == Behind::kNothing
                           ? step.prepend != MetaspaceStep::Prepend::kNever
                           : behind == Behind::kToken && step.prepend == MetaspaceStep::Prepend::kAlways;

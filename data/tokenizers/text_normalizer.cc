@@ -12,6 +12,9 @@
 namespace trimtab {
 namespace {
 
+constexpr std::size_t kMostGrowth = 64;
+constexpr std::size_t kShort = 4096;
+
 // Every text whose characters all lie below U+0300 is in form C, and those begin with bytes below 0xCC.
 bool is_plainly_nfc(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0xCC; });
@@ -29,18 +32,21 @@ std::string form_c(std::string_view text) {
   return {reinterpret_cast<const char*>(out), static_cast<std::size_t>(bytes)};
 }
 
-std::string replaced(std::string_view text, std::string_view what, std::string_view by) {
+}  // namespace
+
+std::string replaced(std::string_view text, std::string_view what, std::string_view by, std::size_t most) {
   std::string out;
-  for (std::size_t at = text.find(what); at != std::string_view::npos; at = text.find(what)) {
+  for (std::size_t at = text.find(what); at != std::string_view::npos && out.size() <= most;
+       at = text.find(what)) {
     out.append(text.substr(0, at)).append(by);
     text.remove_prefix(at + what.size());
   }
   return out.append(text);
 }
 
-}  // namespace
-
-std::string normalized(const std::vector<NormalizerStep>& steps, std::string_view text) {
+std::string normalized(const std::vector<NormalizerStep>& steps, std::string_view text,
+                       std::string_view place) {
+  const std::size_t most = kMostGrowth * text.size() + kShort;
   std::string out(text);
   for (const NormalizerStep& step : steps) {
     switch (step.kind) {
@@ -51,9 +57,12 @@ std::string normalized(const std::vector<NormalizerStep>& steps, std::string_vie
         if (!out.empty()) out.insert(0, step.text);
         break;
       case NormalizerStep::Kind::kReplace:
-        out = replaced(out, step.text, step.by);
+        out = replaced(out, step.text, step.by, most);
         break;
     }
+    if (out.size() > most)
+      fail("{}: step {} of the normalizer makes more than {} bytes of a text of {}; mend the file", place,
+           &step - steps.data(), most, text.size());
   }
   return out;
 }

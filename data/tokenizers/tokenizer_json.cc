@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenizers/tokenizer_json.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "data/text_file.h"
 #include "data/tokenizers/json_steps.h"
@@ -58,7 +60,8 @@ TokenId id_of_piece(const BpeVocabulary& vocabulary, const JsonValue& where) {
   return static_cast<TokenId>(found - vocabulary.pieces.begin());
 }
 
-void read_model(const JsonValue& model, BpeVocabulary& vocabulary) {
+// Returns how many pieces it has, gaps between their ids left out.
+std::int64_t read_model(const JsonValue& model, BpeVocabulary& vocabulary) {
   if (model.has("type") && model.at("type").text() != "BPE")
     fail_config(
         "{}: a model of type {} is not supported, only BPE{}", model.file(), model.at("type").text(),
@@ -66,24 +69,52 @@ void read_model(const JsonValue& model, BpeVocabulary& vocabulary) {
   refuse(model.at("dropout"), model.has("dropout"));
   for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"})
     refuse(model.at(name), model.has(name) && !model.at(name).text().empty());
+  std::int64_t pieces = 0;
   model.at("vocab").for_each_member([&](const std::string& piece, const JsonValue& id) {
     place_piece(vocabulary, id, piece, id.number());
+    ++pieces;
   });
   for (const JsonValue& merge : model.at("merges").list()) vocabulary.merges.push_back(read_merge(merge));
   vocabulary.byte_fallback = model.at("byte_fallback").flag_or(false);
   vocabulary.fuse_unknown = model.at("fuse_unk").flag_or(false);
   vocabulary.ignore_merges = model.at("ignore_merges").flag_or(false);
   if (model.has("unk_token")) vocabulary.unknown = id_of_piece(vocabulary, model.at("unk_token"));
+  return pieces;
 }
 
-void read_added(const JsonValue& tokens, BpeVocabulary& vocabulary) {
+// `tokenizers` does not read the ids of added tokens: one that is a piece has the piece's, and the others are
+// numbered from the number of pieces on. Where the file says otherwise, the two would disagree.
+class AddedIds {
+ public:
+  AddedIds(const BpeVocabulary& vocabulary, std::int64_t pieces) : next_(pieces) {
+    for (std::size_t id = 0; id < vocabulary.pieces.size(); ++id)
+      ids_.emplace(vocabulary.pieces[id], static_cast<std::int64_t>(id));
+  }
+  void check(const JsonValue& where, const std::string& text, std::int64_t id) {
+    const auto [found, is_new] = ids_.emplace(text, next_);
+    if (id != found->second)
+      fail(
+          "{}: the id of '{}' is {}, but tokenizers makes it {}, {}; write that, if the model was trained so",
+          where.place(), text, id, found->second,
+          is_new ? "the next one that is free" : "which it has already");
+    next_ = std::max(next_, id + 1);
+  }
+
+ private:
+  std::unordered_map<std::string, std::int64_t> ids_;
+  std::int64_t next_;
+};
+
+void read_added(const JsonValue& tokens, std::int64_t pieces, BpeVocabulary& vocabulary) {
   if (tokens.is_null()) return;
+  AddedIds ids(vocabulary, pieces);
   for (const JsonValue& entry : tokens.list()) {
     AddedToken token;
     token.text = entry.at("content").text();
     const std::int64_t id = entry.at("id").number();
     if (token.text.empty()) fail("{} is empty", entry.at("content").place());
     place_piece(vocabulary, entry, token.text, id);
+    ids.check(entry, token.text, id);
     token.id = static_cast<TokenId>(id);
     token.special = entry.at("special").flag_or(false);
     token.strip_left = entry.at("lstrip").flag_or(false);
@@ -109,7 +140,6 @@ void read_config(const JsonValue& config, BpeVocabulary& vocabulary) {
   vocabulary.bos = named_token(vocabulary, config.at("bos_token"));
   vocabulary.pad = named_token(vocabulary, config.at("pad_token"));
   vocabulary.unk = named_token(vocabulary, config.at("unk_token"));
-  if (config.has("add_bos_token")) vocabulary.adds_bos = config.at("add_bos_token").flag();
 }
 
 }  // namespace
@@ -120,8 +150,8 @@ BpeVocabulary parse_tokenizer_json(const std::string& path, const std::string& b
   const JsonValue file(json, path);
   BpeVocabulary vocabulary;
   vocabulary.path = path;
-  read_model(file.at("model"), vocabulary);
-  read_added(file.at("added_tokens"), vocabulary);
+  const std::int64_t pieces = read_model(file.at("model"), vocabulary);
+  read_added(file.at("added_tokens"), pieces, vocabulary);
   read_normalizer(file.at("normalizer"), vocabulary);
   read_pre_tokenizer(file.at("pre_tokenizer"), vocabulary);
   read_decoder(file.at("decoder"), vocabulary);
@@ -131,6 +161,7 @@ BpeVocabulary parse_tokenizer_json(const std::string& path, const std::string& b
         "{}: tokenizer_config.json or special_tokens_map.json should lie beside it, and say which token is "
         "eos_token",
         path);
+  // As in transformers 5: beside a tokenizer.json, add_bos_token of the other file says nothing.
   vocabulary.adds_bos = first.has_value();
   const nlohmann::json config = parse(config_path, config_bytes);
   read_config(JsonValue(config, config_path), vocabulary);

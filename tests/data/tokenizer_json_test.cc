@@ -86,10 +86,17 @@ TEST(TokenizerJson, NothingIsLeftOutSilently) {
   EXPECT_THAT(refusal<C>("/pre_tokenizer", split("a", "MergedWithNext")),
               HasSubstr("only Isolated and Removed"));
   EXPECT_THAT(refusal<C>("/pre_tokenizer", split("(a")),
-              HasSubstr("cannot be read: missing closing parenthesis"));
+              HasSubstr("'(a' at byte 0: the group is not closed"));
   EXPECT_THAT(refusal<C>("/pre_tokenizer", split("a*")), HasSubstr("matches an empty text"));
-  EXPECT_THAT(refusal<C>("/pre_tokenizer", split("\\h+")), HasSubstr("has \\h, which is not supported"));
+  EXPECT_THAT(refusal<C>("/pre_tokenizer", split("\\h+")), HasSubstr("not supported for '\\h' at byte 0"));
   EXPECT_THAT(refusal<C>("/pre_tokenizer", split("[a-z&&[^b]]")), HasSubstr("&&"));
+  const auto sequence = [](std::size_t steps, const json& step) {
+    return json{{"type", "Sequence"}, {"pretokenizers", std::vector<json>(steps, step)}};
+  };
+  EXPECT_THAT(refusal<C>("/pre_tokenizer", sequence(65, split("a"))),
+              HasSubstr("pre_tokenizer.pretokenizers.64: more than 64 steps"));
+  EXPECT_THAT(refusal<C>("/pre_tokenizer", sequence(4, {{"type", "Metaspace"}})),
+              HasSubstr("pretokenizers.3: more than 3 steps that put blanks in front of words"));
   EXPECT_THAT(refusal<C>("/decoder", {{"type", "WordPiece"}}), HasSubstr("decoder: WordPiece"));
   EXPECT_THAT(refusal<C>("/post_processor", {{"type", "RobertaProcessing"}}), HasSubstr("RobertaProcessing"));
   EXPECT_THAT(refusal<C>("/added_tokens/0/single_word", true), HasSubstr("single_word is not supported"));
@@ -115,6 +122,25 @@ TEST(TokenizerJson, Damaged) {
   EXPECT_THAT(refusal<Error>("/added_tokens/0/content", "<s>"), HasSubstr("id 0 is '</s>' and '<s>'"));
 }
 
+// `tokenizers` numbers added tokens itself.
+TEST(TokenizerJson, IdsOfAddedTokensAreThoseThatTheReferenceGives) {
+  const auto added = [](int id, const char* content) {
+    json file = small();
+    file["added_tokens"].push_back({{"id", id}, {"content", content}});
+    return file;
+  };
+  EXPECT_EQ(tokenizer_of(added(4, "<q>"))->encode("a<q>"), (std::vector<TokenId>{1, 4}));
+  EXPECT_EQ(tokenizer_of(added(1, "a"))->encode("ab"), (std::vector<TokenId>{1, 2}));
+  const auto refusal_of = [](const json& file) { return message_of<Error>([&] { tokenizer_of(file); }); };
+  EXPECT_THAT(
+      refusal_of(added(7, "a")),
+      HasSubstr("added_tokens.1: the id of 'a' is 7, but tokenizers makes it 1, which it has already"));
+  EXPECT_THAT(refusal_of(added(7, "<q>")), HasSubstr("is 7, but tokenizers makes it 4, the next one"));
+  json twice = added(4, "<q>");
+  twice["added_tokens"].push_back({{"id", 5}, {"content", "<q>"}});
+  EXPECT_THAT(refusal_of(twice), HasSubstr("added_tokens.2: the id of '<q>' is 5"));
+}
+
 TEST(TokenizerJson, WhichTokenEndsAText) {
   EXPECT_THAT(message_of<ConfigError>([] { tokenizer_of(small(), ""); }), HasSubstr("tokenizer_config.json"));
   EXPECT_THAT(message_of<ConfigError>([] { tokenizer_of(small(), "{}"); }),
@@ -129,6 +155,11 @@ TEST(TokenizerJson, WhichTokenEndsAText) {
     {"Sequence": {"id": "A"}}], "special_tokens": {"a": {"id": "a", "ids": [1], "tokens": ["a"]}}})");
   EXPECT_THAT(message_of<ConfigError>([&] { tokenizer_of(file); }), HasSubstr("puts id 1 in front of texts"));
   EXPECT_TRUE(tokenizer_of(file, R"({"eos_token": "</s>", "bos_token": "a"})")->adds_bos());
+  // As in transformers 5, the post-processor alone says so.
+  EXPECT_TRUE(
+      tokenizer_of(file, R"({"eos_token": "</s>", "bos_token": "a", "add_bos_token": false})")->adds_bos());
+  EXPECT_FALSE(
+      tokenizer_of(small(), R"({"eos_token": "</s>", "bos_token": "a", "add_bos_token": true})")->adds_bos());
   const TempFolder folder;
   folder.write("special_tokens_map.json", R"({"eos_token": {"content": "b"}})");
   EXPECT_EQ(read_tokenizer_json(folder.write("tokenizer.json", small().dump())).eos, 2);

@@ -143,6 +143,85 @@ TEST(Pattern, WhiteSpaceIsThatOfUnicode) {
   EXPECT_TRUE(matches("^b$", "a\nb\nc"));
 }
 
+// Each is what `tokenizers` 0.23 makes of the same pattern and text; PCRE2 alone makes something else of it.
+TEST(Pattern, MeansWhatItMeansToOniguruma) {
+  const auto isolated = [](const char* pattern, const char* text) { return cut({SplitStep{pattern}}, text); };
+  EXPECT_THAT(isolated("1{1,3}+", "a11111"), ElementsAre("a", "11111"));   // not possessive
+  EXPECT_THAT(isolated("1{2}?2", "112 2"), ElementsAre("112", " ", "2"));  // not lazy
+  EXPECT_THAT(isolated("a{2,3}?", "aaaaab"), ElementsAre("aa", "aa", "ab"));
+  EXPECT_THAT(isolated("a{,2}b", "aaab"), ElementsAre("a", "aab"));
+  EXPECT_THAT(isolated("[^(\\s|[.,!])]+", "ab.c"), ElementsAre("ab", ".", "c"));  // BLOOM's
+  EXPECT_THAT(isolated("[a[b-d]\\-]+", "xa-dx"), ElementsAre("x", "a-d", "x"));
+  EXPECT_THAT(isolated("\\u0042|\\x{43}|\\v", "aBbCc\v"), ElementsAre("a", "B", "b", "C", "c", "\v"));
+  EXPECT_THAT(isolated("a(?i)b|c", "aB C c aC"), ElementsAre("aB", " C c ", "aC"));
+  EXPECT_THAT(isolated("\\bx", "e\u0301x x"), ElementsAre("e\u0301x ", "x"));  // a mark is of the word
+  EXPECT_THAT(isolated("\\w+", "a\u00B2 _\u0301!"), ElementsAre("a\u00B2", " ", "_\u0301", "!"));
+  EXPECT_THAT(isolated("[\\w]+", "a\u00B2b"), ElementsAre("a", "\u00B2", "b"));
+  EXPECT_THAT(isolated("\\p{Hiragana}", "a\u30FC"), ElementsAre("a\u30FC"));  // another script's as well
+  EXPECT_THAT(isolated("\\P{Nd}+\\P{Lu}", "1abT"), ElementsAre("1", "ab", "T"));
+  EXPECT_THAT(isolated("(?i:'s|k)", "'S'\u017F\u212A"), ElementsAre("'S", "'\u017F", "\u212A"));
+  EXPECT_THAT(isolated("(a)+(?=b)|(?<=b)c|(?>d+)|^e$", "aab\ne\nbcdd"),
+              ElementsAre("aa", "b\n", "e", "\nb", "c", "dd"));
+}
+
+TEST(Pattern, RefusesWhatMayMeanSomethingElse) {
+  const auto refusal = [](std::string_view pattern) {
+    return message_of<ConfigError>([&] { Pattern(pattern, "t.json"); });
+  };
+  EXPECT_EQ(refusal("ab\\h+"),
+            "t.json: the pattern 'ab\\h+' is not supported for '\\h' at byte 2: this escape is not known to "
+            "mean the "
+            "same to Oniguruma and PCRE2");
+  for (const char* escape :
+       {"\\K", "\\C", "\\R", "\\X", "\\N", "\\G", "\\Q", "\\1", "\\07", "\\k<a>", "\\cA", "\\\u00E9"})
+    EXPECT_THAT(refusal(escape), HasSubstr("this escape is not known")) << escape;
+  for (const char* group : {"(?s).", "(?m).", "(?x)a", "(?U)a", "(?J)a", "(?-i)a", "(?#a)b", "(?<n>a)",
+                            "(?(1)a)", "(?~a)", "(?C1)a", "(*UCP)a", "(*LIMIT_MATCH=1)a", "(?R)"})
+    EXPECT_THAT(refusal(group), HasSubstr("at byte 0: only (...), (?:...)")) << group;
+  for (const auto& [pattern, why] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"\\pL", "'\\p' at byte 0: Oniguruma knows no properties without braces"},
+           {"a\\p{L&}", "'\\p{L&}' at byte 1: no general category"},
+           {"\\p{Punct}", "of '\\p{sc:Punct}', which PCRE2 was given"},
+           {"\\p{sc:Han}", "no general category and no script"},
+           {"[[:alpha:]]", "'[:' at byte 1: in a class"},
+           {"[a-z&&[^b]]", "'&&' at byte 4: in a class"},
+           {"[a[^b]]", "'[^' at byte 2: in a class"},
+           {"[]a]", "'[]' at byte 0: the class is empty"},
+           {"[a\\W]", "in a class, write what it is"},
+           {"[a-\\d]", "a range should go from a character to another"},
+           {"[a-c-e]", "a range of what?"},
+           {"[z-a]", "from the larger character to the smaller"},
+           {"[a", "the class is not closed"},
+           {"(a", "the group is not closed"},
+           {"a)", "')' at byte 1: it closes no group"},
+           {"*a", "there is nothing to repeat"},
+           {"a|+", "'+' at byte 2: there is nothing to repeat"},
+           {"a**", "repeated once more"},
+           {"(?:^|a)+", "a place in the text cannot be repeated"},
+           {"(?=a)*b", "a place in the text cannot be repeated"},
+           {"a{b", "no {n}, {n,}, {n,m} or {,n}"},
+           {"a{3,2}", "from the smaller number to the larger"},
+           {"a{0}b", "not to 0"},
+           {"\\xE9", "takes it for a byte"},
+           {"\\x4", "2 hexadecimal digits"},
+           {"\\u00f", "4 hexadecimal digits"},
+           {"\\x{D800}", "no such character"},
+           {"\\x{41", "the brace is not closed"},
+           {"(?<=a$)b", "looking behind"},
+           {"(?<!(a))b", "looking behind"},
+           {"(?<=a+)b", "cannot be read: lookbehind assertion is not fixed length"},
+           {"(?i)Stra\u00DFe", "'St' is one character, too"},
+           {"(?i:\u00DF)", "only characters of ASCII"},
+           {"(?i:\\p{L})", "only \\s and \\d are supported"},
+           {"(?i:(?:s)s)", "'ss' is one character, too"},
+           {"(?i:s){2}", "cannot be counted"},
+           {"a\xFF", "t.json: byte 1 of the pattern 'a\uFFFD' is no UTF-8"},
+           {"a*", "matches an empty text"}})
+    EXPECT_THAT(refusal(pattern), HasSubstr(why)) << pattern;
+  EXPECT_THAT(refusal(std::string(5000, '(')), HasSubstr("deeper than 64 groups"));
+  EXPECT_THAT(refusal(std::string(5000, '[')), HasSubstr("deeper than 64 groups"));
+}
+
 TEST(Pattern, GivesUpInWords) {
   const Pattern pattern("(x+x+)+[yz]x", "tokenizer.json");  // exponential
   EXPECT_THAT(
@@ -152,12 +231,27 @@ TEST(Pattern, GivesUpInWords) {
 
 TEST(TextNormalizer, Steps) {
   using Kind = NormalizerStep::Kind;
-  EXPECT_EQ(normalized({{Kind::kNfc}}, "e\xCC\x81 \xE1\x84\x80\xE1\x85\xA1"), "\xC3\xA9 \xEA\xB0\x80");
-  EXPECT_EQ(normalized({{Kind::kNfc}}, "\xE2\x84\xAB"), "\xC3\x85");  // the sign for Angstrom
-  EXPECT_EQ(normalized({{Kind::kNfc}}, std::string("a\0b", 3)), std::string("a\0b", 3));
-  EXPECT_EQ(normalized({{Kind::kNfc}}, std::string("\0\xCC\x81", 3)), std::string("\0\xCC\x81", 3));
-  EXPECT_EQ(normalized({{Kind::kPrepend, "▁"}, {Kind::kReplace, " ", "▁"}}, " a b"), "▁▁a▁b");
-  EXPECT_EQ(normalized({{Kind::kPrepend, "▁"}}, ""), "");
+  const auto run = [](const std::vector<NormalizerStep>& steps, const std::string& text) {
+    return normalized(steps, text, "t.json");
+  };
+  EXPECT_EQ(run({{Kind::kNfc}}, "e\xCC\x81 \xE1\x84\x80\xE1\x85\xA1"), "\xC3\xA9 \xEA\xB0\x80");
+  EXPECT_EQ(run({{Kind::kNfc}}, "\xE2\x84\xAB"), "\xC3\x85");  // the sign for Angstrom
+  EXPECT_EQ(run({{Kind::kNfc}}, std::string("a\0b", 3)), std::string("a\0b", 3));
+  EXPECT_EQ(run({{Kind::kNfc}}, std::string("\0\xCC\x81", 3)), std::string("\0\xCC\x81", 3));
+  EXPECT_EQ(run({{Kind::kPrepend, "▁"}, {Kind::kReplace, " ", "▁"}}, " a b"), "▁▁a▁b");
+  EXPECT_EQ(run({{Kind::kPrepend, "▁"}}, ""), "");
+}
+
+TEST(TextNormalizer, NoTextGrowsWithoutEnd) {
+  using Kind = NormalizerStep::Kind;
+  const std::vector<NormalizerStep> bomb(12, {Kind::kReplace, "a", "aaaaaaaaaa"});
+  EXPECT_THAT(message_of<Error>([&] { normalized(bomb, "a", "t.json"); }),
+              HasSubstr("t.json: step 3 of the normalizer makes more than 4160 bytes of a text of 1"));
+  EXPECT_EQ(normalized(bomb, "b", "t.json"), "b");
+  const std::vector<NormalizerStep> prefix = {{Kind::kNfc}, {Kind::kPrepend, std::string(5000, 'x')}};
+  EXPECT_THAT(message_of<Error>([&] { normalized(prefix, "a", "t.json"); }), HasSubstr("step 1"));
+  const std::vector<NormalizerStep> wide = {{Kind::kReplace, "a", std::string(64, 'b')}};
+  EXPECT_EQ(normalized(wide, std::string(1000, 'a'), "t.json").size(), 64000u);
 }
 
 TEST(AddedTokens, LeftmostAndLongest) {
