@@ -41,7 +41,18 @@ TextRecipe::TextRecipe(const Tokenizer& tokenizer, RecipeOptions options)
   if (fixed + 2 > static_cast<std::size_t>(options_.max_input))
     fail_config("the template '{}' takes {} tokens, which leaves no room for text in max_input = {}",
                 options_.text, fixed, options_.max_input);
+  check_beginning();
   find_places();
+}
+
+// Written where it is put anyway, the token that begins a text would stand there twice.
+void TextRecipe::check_beginning() const {
+  if (!options_.one_text || options_.begin < 0) return;
+  std::vector<TokenId> first = before_ids_;
+  if (first.empty()) first = encode_part(template_.front(), SpecialText::kToken, Behind::kNothing);
+  if (!first.empty() && first.front() == options_.begin)
+    fail_config("the template '{}' begins with {}, which is put in front of every text already: leave it out",
+                options_.text, tokenizer_.piece(options_.begin));
 }
 
 std::vector<TokenId> TextRecipe::encode_part(const std::string& part, SpecialText special,

@@ -46,7 +46,7 @@ class TextRecipe {
  public:
   // Keeps a reference to the tokenizer. Throws ConfigError for a template without "{input}", with two, or too
   // long to leave room for one token of input, for lengths below 2, and for one text whose template ends in a
-  // blank.
+  // blank or says again what begins every text.
   TextRecipe(const Tokenizer& tokenizer, RecipeOptions options);
 
   // The template around the text, at most max_input - 1 tokens of it, then eos; for one text without eos, but
@@ -89,6 +89,7 @@ class TextRecipe {
   std::vector<TokenId> fixed_ids(std::size_t first_segment, std::size_t end, Behind behind) const;
   // A part of one text behind another part; a text of its own for an encoder-decoder.
   std::vector<TokenId> encode_part(const std::string& part, SpecialText special, Behind behind) const;
+  void check_beginning() const;
   void find_places();
 
   const Tokenizer& tokenizer_;

@@ -12,6 +12,7 @@
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
 #include "experiments/prompt_file.h"
+#include "experiments/scratch_folder.h"
 #include "experiments/trained_adapter.h"
 #include "experiments/vocabulary_file.h"
 #include "models/family.h"
@@ -29,27 +30,6 @@ namespace fs = std::filesystem;
 // In the safetensors file's metadata, of which PEFT takes no notice.
 constexpr const char* kBaseHash = "trimtab_base_sha256";
 constexpr const char* kBaseName = "trimtab_base";
-
-// A folder that is there as long as this.
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = (fs::temp_directory_path() / "trimtab-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr)
-      fail("cannot make a folder in {}", fs::temp_directory_path().string());
-    path_ = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // "google/t5-base" and "models/t5-base/" are probably the same, "models/t5-base.h5" as well.
 std::string short_name(std::string path) {
@@ -170,7 +150,7 @@ std::string export_adapter(const AdapterExport& wanted) {
 
 ImportedAdapter import_adapter(const AdapterImport& wanted) {
   const auto model = open_model(wanted.weights);
-  const Scratch scratch;
+  const ScratchFolder scratch;
   const auto tokenizer = open_vocabulary(wanted.vocabulary, *model, scratch.path());
   CheckpointInfo info;
   info.base_hash = weights_hash(model->weights());

@@ -25,7 +25,8 @@ std::string LearningWatch::movement(std::int64_t steps) const {
   const double moved = moved_share_();
   if (moved >= kHasMoved) return "";
   return fmt::format(
-      "warning: after {} steps the trained values have moved by {:.2g} of their size: the learning rate is far "
+      "warning: after {} steps the trained values have moved by {:.2g} of their size: the learning rate is "
+      "far "
       "too low ({} with adafactor is usual for this method)",
       steps, moved, usual_rate_);
 }

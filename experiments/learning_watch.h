@@ -19,8 +19,8 @@ class LearningWatch {
   LearningWatch(MovedShare moved_share, double usual_rate)
       : moved_share_(std::move(moved_share)), usual_rate_(usual_rate) {}
 
-  // To be called after each step of this process, with the steps of the whole run so far and the step's loss a
-  // token. A warning, or "". Asks for the moved share on all ranks after the same step.
+  // To be called after each step of this process, with the steps of the whole run so far and the step's loss
+  // a token. A warning, or "". Asks for the moved share on all ranks after the same step.
   std::string after(std::int64_t steps, double loss);
 
  private:

@@ -91,7 +91,8 @@ Pretrainer::Pretrainer(PretrainConfig config, World& world, Console& console)
   check_writable_folder(config_.output, 1 << 20);
   const int task = config_.core_hints.of_task, cores = usable_cores();
   prepare_threads(
-      choose_threads(config_.model.threads, config_.core_hints, task > 0 ? std::min(task, cores) : cores).threads);
+      choose_threads(config_.model.threads, config_.core_hints, task > 0 ? std::min(task, cores) : cores)
+          .threads);
   load_model(world);
   const std::int64_t every = config_.export_to.every;
   const std::int64_t on_the_way = every > 0 ? (config_.train.steps - 1) / every : 0;

@@ -16,6 +16,7 @@
 #include "experiments/checkpoint.h"
 #include "experiments/experiment_config.h"
 #include "experiments/run_record.h"
+#include "experiments/scratch_folder.h"
 #include "experiments/vocabulary_file.h"
 #include "runtime/check.h"
 
@@ -33,7 +34,8 @@ class VocabularyTable {
   VocabularyTable(const std::string& weights, const std::string& vocabulary) : weights_(weights) {
     const auto model = open_model(weights);
     one_text_ = model->text_form() == TextForm::kDecoderOnly;
-    tokenizer_ = open_vocabulary(vocabulary, *model, fs::temp_directory_path().string());
+    const ScratchFolder scratch;
+    tokenizer_ = open_vocabulary(vocabulary, *model, scratch.path());
     const Shape shape = model->weights().info(model->embedding_name()).shape;
     width_ = shape.at(1);
     // Rows above the pieces are padding.

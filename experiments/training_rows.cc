@@ -52,9 +52,9 @@ TrainingRows::TrainingRows(const ExperimentConfig& config, const Task& task, con
     warnings_.push_back(
         cut_text(counts.cut_targets, counts.examples, "targets", "text.max_target", config.text.max_target));
   check_token_budget(store_, config.train.micro_batch_tokens, method.row_positions());
-  batcher_ = std::make_unique<Batcher>(store_, task.parts(examples_),
-                                       static_cast<std::size_t>(config.train.batch),
-                                       static_cast<std::uint64_t>(config.train.seed));
+  batcher_ =
+      std::make_unique<Batcher>(store_, task.parts(examples_), static_cast<std::size_t>(config.train.batch),
+                                static_cast<std::uint64_t>(config.train.seed));
 }
 
 std::string TrainingRows::name(std::int64_t step, std::uint64_t sample) {

@@ -4,11 +4,11 @@
 #include <string>
 
 #include "experiments/adapter_exchange.h"
+#include "experiments/model_import.h"
 #include "launch/console.h"
 #include "launch/guard.h"
 #include "launch/job.h"
 #include "launch/verbs.h"
-#include "models/family.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -19,15 +19,17 @@ struct Options {
   OutputArgument out;
 };
 
-int import_model(const Options& options) {
+int import_base(const Options& options) {
   if (!options.weights.empty() || !options.vocabulary.empty() || !options.base.empty())
     fail_config("{}: is a model; --weights, --vocabulary and --base are for adapters", options.source);
   const DType type = options.dtype == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
-  open_model(options.source)->save(options.out.path, type);
-  const auto model = open_model(options.out.path);
+  const ImportedModel model = import_model(options.source, options.out.path, type);
   std::printf("%s: %lld parameters in %s, %s\n", options.out.path.c_str(),
-              static_cast<long long>(model->parameter_count()), std::string(name_of(type)).c_str(),
-              model->tokenizer().bytes.empty() ? "no vocabulary" : "vocabulary inside");
+              static_cast<long long>(model.parameters), std::string(name_of(type)).c_str(),
+              model.has_vocabulary ? "vocabulary inside" : "no vocabulary");
+  if (!model.vocabulary_fault.empty())
+    std::printf("note: its vocabulary cannot be used: %s; a run needs another in model.vocabulary\n",
+                model.vocabulary_fault.c_str());
   return kSuccess;
 }
 
@@ -68,7 +70,7 @@ Verb add_import(CLI::App& program) {
   return {app, [options] {
             require_one_process("import");
             options->out.check();
-            return is_adapter(options->source) ? import_what_was_trained(*options) : import_model(*options);
+            return is_adapter(options->source) ? import_what_was_trained(*options) : import_base(*options);
           }};
 }
 

@@ -27,7 +27,7 @@ std::string family_where(Matches matches) {
 
 std::string family_of_folder(const std::string& folder) {
   const std::string path = (fs::path(folder) / "config.json").string();
-  if (!fs::exists(path))
+  if (!fs::is_regular_file(path))
     fail_config("{}: there is no config.json: is this the folder of a Hugging Face model?", folder);
   std::ifstream file(path);
   const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
@@ -71,8 +71,10 @@ std::string family_of(const std::string& path) {
         path);
   if (is_t5x_checkpoint(path)) return "t5";
   if (fs::is_directory(path)) return family_of_folder(path);
-  return is_gguf(path) ? "llama"
-                       : family_of_store(path);  // the only family in GGUF files, or it refuses them
+  if (is_gguf(path)) return "llama";  // the only family in GGUF files, or it refuses them
+  if (path.ends_with(".gguf"))
+    fail("{}: does not begin as a GGUF file does: it is damaged; get it again", path);
+  return family_of_store(path);
 }
 
 std::unique_ptr<BaseModel> open_model(const std::string& path, const std::string& family) {

@@ -166,6 +166,8 @@ bool parse_scalar(const ConfigNode& node, double& out, std::string& remedy) {
 }
 
 bool parse_scalar(const ConfigNode& node, std::string& out, std::string& remedy) {
+  if (node.kind == ConfigNode::Kind::kMap || node.kind == ConfigNode::Kind::kList)
+    remedy = "text that begins with { or [ needs quotes around it";
   if (node.kind != ConfigNode::Kind::kScalar) return false;
   if (!node.quoted && looks_like_other_than_text(node.text)) {
     remedy = fmt::format("for text, put it in quotes: \"{}\"", node.text);

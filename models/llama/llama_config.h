@@ -38,8 +38,8 @@ struct LlamaConfig {
   double norm_epsilon = 1e-5;
   double rotary_base = 10000.0;
   RotaryScaling rotary_scaling;
-  // Which columns of a head turn together: i and i + head_dim / 2 (Hugging Face), or 2 i and 2 i + 1 (the
-  // original Llama files and GGUF).
+  // Which columns of a head turn together: i and i + head_dim / 2, as Hugging Face and what is read from GGUF
+  // have them, or 2 i and 2 i + 1, as the original Llama has them: for stores that keep its order of rows.
   bool rotary_interleaved = false;
   bool qkv_bias = false;   // Qwen2
   bool qk_norm = false;    // Qwen3

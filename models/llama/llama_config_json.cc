@@ -52,7 +52,7 @@ class HfReader {
     config.kv_heads = config.heads;
     fields_.may("num_key_value_heads", config.kv_heads);
     if (!fields_.may("head_dim", config.head_dim))
-      config.head_dim = config.d_model / std::max<std::int64_t>(1, config.heads);
+      config.head_dim = type_ == "qwen3" ? 128 : config.d_model / std::max<std::int64_t>(1, config.heads);
     config.norm_epsilon = 1e-6;
     fields_.may("rms_norm_eps", config.norm_epsilon);
     fields_.may("tie_word_embeddings", config.tied_head);
@@ -66,27 +66,30 @@ class HfReader {
   }
 
  private:
-  void read_type(LlamaConfig& config) const {
-    std::string type;
-    fields_.need("model_type", type);
-    if (std::ranges::count(llama_model_types(), type) == 0)
-      fail_config("{}: model_type is '{}', only {} are read", where_, type,
+  void read_type(LlamaConfig& config) {
+    fields_.need("model_type", type_);
+    if (std::ranges::count(llama_model_types(), type_) == 0)
+      fail_config("{}: model_type is '{}', only {} are read", where_, type_,
                   fmt::join(llama_model_types(), ", "));
-    config.qkv_bias = type == "qwen2";
-    config.qk_norm = type == "qwen3";
+    config.qkv_bias = type_ == "qwen2";
+    config.qk_norm = type_ == "qwen3";
   }
 
   // Within the window, attention is what it would be without; longer rows are refused like any beyond the
   // positions that the model knows.
   void read_window(LlamaConfig& config) const {
-    bool used = true;
-    fields_.may("use_sliding_window", used);
-    std::int64_t window = config.max_positions;
-    if (used) fields_.may("sliding_window", window);
+    bool used = type_ == "mistral";
+    if (type_.starts_with("qwen")) fields_.may("use_sliding_window", used);
+    const auto named = json_.find("sliding_window");
+    if (!used || (named != json_.end() && named->is_null())) return;
+    std::int64_t window = 4096;  // of each type that has one
+    fields_.may("sliding_window", window);
     config.max_positions = std::min(config.max_positions, window);
   }
 
-  // transformers 5 has one field `rope_parameters`, versions before it `rope_theta` and `rope_scaling`.
+  // transformers 5 has one field `rope_parameters`, versions before it `rope_theta` and `rope_scaling`. Of
+  // both objects the older one counts, and a base inside it before the one beside it (transformers 5.23,
+  // modeling_rope_utils.py: convert_rope_params_to_dict).
   void read_rotary(LlamaConfig& config) const {
     fields_.may("rope_theta", config.rotary_base);
     refuse_part(fields_);
@@ -95,8 +98,9 @@ class HfReader {
       if (object == nullptr) continue;
       if (!object->is_object())
         fail_config("{}: '{}' must be an object, not {}", where_, name, object->dump());
+      if (object->empty()) continue;
       refuse_unknown(*object, name);
-      read_scaling(JsonFields(*object, where_, std::string(name) + "."), config);
+      return read_scaling(JsonFields(*object, where_, std::string(name) + "."), config);
     }
   }
 
@@ -138,10 +142,11 @@ class HfReader {
   }
 
   void read_ids(LlamaConfig& config) const {
+    // Where it is missing, what the vocabulary says ends a text does.
     const Json* eos = fields_.find("eos_token_id");
-    if (eos == nullptr) fail_config("{}: 'eos_token_id' is missing", where_);
-    const bool list = eos->is_array() && !eos->empty();
-    take_json(list ? eos->front() : *eos, "eos_token_id", where_, config.eos_id);
+    const bool list = eos != nullptr && eos->is_array();
+    if (list && eos->empty()) eos = nullptr;
+    if (eos != nullptr) take_json(list ? eos->front() : *eos, "eos_token_id", where_, config.eos_id);
     fields_.may("bos_token_id", config.bos_id);
     config.pad_id = config.eos_id;
     std::int64_t pad = -1;  // what some files write for "none"
@@ -164,6 +169,7 @@ class HfReader {
   Json json_;
   JsonFields fields_;
   const std::string& where_;
+  std::string type_;
 };
 
 std::string model_type(const LlamaConfig& config) {

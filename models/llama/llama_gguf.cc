@@ -44,15 +44,16 @@ struct Stored {
   std::int64_t heads = 0;
 };
 
+std::string architecture_of(const Gguf& file) { return file.metadata().text("general.architecture"); }
+
 // Reads the metadata of one architecture, whose name all its keys begin with.
 class Reader {
  public:
   Reader(const Gguf& file, std::string architecture) : file_(file), architecture_(std::move(architecture)) {}
 
-  LlamaGgufConfig read() const {
+  LlamaConfig read() const {
     refuse_variants();
-    LlamaGgufConfig config;
-    config.architecture = architecture_;
+    LlamaConfig config;
     config.layers = count("block_count");
     config.d_model = count("embedding_length");
     config.d_ff = count("feed_forward_length");
@@ -62,18 +63,20 @@ class Reader {
       fail("{}: {} query heads cannot share {} key heads", file_.path(), config.heads, config.kv_heads);
     config.head_dim = head_dim(config);
     refuse_scales(config);
+    // Within its window, attention is what it would be without.
     config.max_positions = count("context_length");
+    config.max_positions =
+        std::min(config.max_positions, count("attention.sliding_window", config.max_positions));
     config.norm_epsilon = positive("attention.layer_norm_rms_epsilon", {});
     config.rotary_base = positive("rope.freq_base", config.rotary_base);
-    config.rotary_factor = rotary_factor();
+    config.rotary_scaling = rotary_scaling(config);
     config.vocab = vocab(config);
-    config.rotary_divisors = rotary_divisors(config);
     config.tied_head = !file_.has(kHead);
     config.qkv_bias = file_.has("blk.0.attn_q.bias");
     config.qk_norm = file_.has("blk.0.attn_q_norm.weight");
-    config.pad_id = token_id("padding", config);
-    config.bos_id = token_id("bos", config);
-    config.eos_id = token_id("eos", config);
+    config.pad_id = token_id("padding", config, 0);  // padding is never computed
+    config.bos_id = token_id("bos", config, -1);
+    config.eos_id = token_id("eos", config, config.eos_id);
     return config;
   }
 
@@ -98,9 +101,9 @@ class Reader {
     return value;
   }
 
-  std::int64_t token_id(std::string_view token, const LlamaGgufConfig& config) const {
+  std::int64_t token_id(std::string_view token, const LlamaConfig& config, std::int64_t absent) const {
     const std::string key = fmt::format("tokenizer.ggml.{}_token_id", token);
-    if (!file_.metadata().has(key)) return -1;
+    if (!file_.metadata().has(key)) return absent;
     const std::int64_t id = file_.metadata().integer(key);
     if (id < 0 || id >= config.vocab)
       fail("{}: metadata '{}' is {}, and the vocabulary has {} tokens", file_.path(), key, id, config.vocab);
@@ -129,7 +132,7 @@ class Reader {
     fail_config("{}: '{}' is {}, and models that need it are not run", file_.path(), key(name), value);
   }
 
-  void refuse_scales(const LlamaGgufConfig& config) const {
+  void refuse_scales(const LlamaConfig& config) const {
     refuse_unless("attention.scale", {0, 1 / std::sqrt(static_cast<double>(config.head_dim))});
     for (const char* name : {"logit_scale", "residual_scale", "embedding_scale", "rope.scaling.attn_factor"})
       refuse_unless(name, {0, 1});
@@ -144,12 +147,9 @@ class Reader {
     if (has("expert_count") && file_.metadata().integer(key("expert_count")) > 0)
       fail_config("{}: a mixture of {} experts is not run: take a dense model", file_.path(),
                   file_.metadata().integer(key("expert_count")));
-    if (has("attention.sliding_window") && count("attention.sliding_window") < count("context_length"))
-      fail_config("{}: attention within a window of {} tokens is not run: take a model without '{}'",
-                  file_.path(), count("attention.sliding_window"), key("attention.sliding_window"));
   }
 
-  std::int64_t head_dim(const LlamaGgufConfig& config) const {
+  std::int64_t head_dim(const LlamaConfig& config) const {
     std::int64_t size = 0;
     if (has("attention.key_length")) {
       size = count("attention.key_length");
@@ -169,7 +169,7 @@ class Reader {
     return size;
   }
 
-  std::int64_t vocab(const LlamaGgufConfig& config) const {
+  std::int64_t vocab(const LlamaConfig& config) const {
     const Shape shape = file_.info(kEmbedding).shape;
     if (shape.size() != 2 || shape[1] != config.d_model)
       fail("{}: tensor '{}' is {} and should be [vocab, {}]", file_.path(), kEmbedding, to_string(shape),
@@ -181,7 +181,22 @@ class Reader {
     return said;
   }
 
-  std::vector<float> rotary_divisors(const LlamaGgufConfig& config) const {
+  RotaryScaling rotary_scaling(const LlamaConfig& config) const {
+    RotaryScaling scaling;
+    const double factor = rotary_factor();
+    scaling.divisors = rotary_divisors(config);
+    if (!scaling.divisors.empty()) {
+      scaling.kind = "divisors";
+      for (float& divisor : scaling.divisors) divisor *= static_cast<float>(factor);
+    } else if (factor != 1) {
+      scaling.kind = "linear";
+      scaling.factor = factor;
+    }
+    return scaling;
+  }
+
+  // Llama 3's scaling, evaluated.
+  std::vector<float> rotary_divisors(const LlamaConfig& config) const {
     if (!file_.has(kRotaryDivisors)) return {};
     const Shape shape = file_.info(kRotaryDivisors).shape;
     if (shape != Shape{config.head_dim / 2})
@@ -225,16 +240,16 @@ std::optional<std::string> hugging_face_name(std::string_view name, std::int64_t
 class LlamaGgufView final : public TensorSource {
  public:
   explicit LlamaGgufView(std::unique_ptr<Gguf> file) : file_(std::move(file)) {
-    const LlamaGgufConfig config = read_llama_gguf_config(*file_);
+    const LlamaConfig config = read_llama_gguf_config(*file_);
+    const std::string architecture = architecture_of(*file_);
     head_dim_ = config.head_dim;
     for (const std::string& name : file_->names()) {
       if (name == kRotaryDivisors) continue;  // part of the config
       const auto renamed = hugging_face_name(name, config.layers);
       if (!renamed)
-        fail("{}: tensor '{}' is none that a {} of {} layers has", path(), name, config.architecture,
-             config.layers);
+        fail("{}: tensor '{}' is none that a {} of {} layers has", path(), name, architecture, config.layers);
       Stored stored{name, 0};
-      if (config.architecture == "llama") stored.heads = interleaved_heads(name, config);
+      if (architecture == "llama") stored.heads = interleaved_heads(name, config);
       stored_.emplace(*renamed, std::move(stored));
     }
   }
@@ -257,7 +272,7 @@ class LlamaGgufView final : public TensorSource {
   void forget() const override { file_->forget(); }
 
  private:
-  std::int64_t interleaved_heads(std::string_view name, const LlamaGgufConfig& config) const {
+  std::int64_t interleaved_heads(std::string_view name, const LlamaConfig& config) const {
     const bool query = name.find(".attn_q.") != std::string_view::npos;
     if (!query && name.find(".attn_k.") == std::string_view::npos) return 0;
     const std::int64_t heads = query ? config.heads : config.kv_heads;
@@ -302,8 +317,8 @@ class LlamaGgufView final : public TensorSource {
 
 }  // namespace
 
-LlamaGgufConfig read_llama_gguf_config(const Gguf& file) {
-  const std::string architecture = file.metadata().text("general.architecture");
+LlamaConfig read_llama_gguf_config(const Gguf& file) {
+  const std::string architecture = architecture_of(file);
   if (architecture != "llama" && architecture != "qwen2" && architecture != "qwen3")
     fail_config("{}: models of the architecture '{}' are not run, only llama, qwen2 and qwen3", file.path(),
                 architecture);

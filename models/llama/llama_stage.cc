@@ -12,6 +12,7 @@
 #include "models/ops/dropout.h"
 #include "models/ops/rms_norm.h"
 #include "models/prefix_rows.h"
+#include "models/token_embedding.h"
 #include "parallel/upload.h"
 #include "parallel/vocab.h"
 #include "runtime/check.h"
@@ -43,7 +44,9 @@ class LlamaStage final : public ModelStage {
   bool decodes() const override { return true; }
   StageShape prefill_shape(const MicroBatch& batch) const override;
   Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override;
-  at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
+  at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override {
+    return embedding_.values(ids);
+  }
   void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
   std::vector<LinearSite> linear_sites() override;
   std::vector<KeyValueSite> key_value_sites() override;
@@ -59,7 +62,6 @@ class LlamaStage final : public ModelStage {
   bool is_last_layer(std::size_t i) const {
     return options_.begin + static_cast<std::int64_t>(i) + 1 == config_.layers;
   }
-  at::Tensor embed(const at::Tensor& ids) const;
   at::Tensor embed_rows(const JointRows& rows, const MicroBatch& batch, const TokenSplit& tokens) const;
   at::Tensor attend(const LlamaAttention& attention, const at::Tensor& columns, const RowLayout& layout,
                     const std::vector<std::int32_t>& lanes);
@@ -72,7 +74,8 @@ class LlamaStage final : public ModelStage {
   Communicator& tensor_;
   WeightLoader loader_;
   RotaryTable rotary_;
-  at::Tensor embedding_, norm_;
+  TokenEmbedding embedding_;
+  at::Tensor norm_;
   std::optional<ColumnParallelLinear> head_;  // last stage only
   std::vector<LlamaLayer> layers_;
   InputAdapter* adapter_ = nullptr;
@@ -87,26 +90,19 @@ LlamaStage::LlamaStage(const LlamaConfig& config, const TensorSource& weights, W
       rotary_(rotary_frequencies(config), config.rotary_interleaved) {
   TT_CHECK(0 <= options.begin && options.begin < options.end && options.end <= config.layers,
            "layers {} to {} of a model of {}", options.begin, options.end, config.layers);
-  if (embeds_input() || (ends() && config.tied_head)) embedding_ = loader_.row_shares({{kEmbedding}});
+  if (embeds_input() || (ends() && config.tied_head))
+    embedding_ = {loader_.row_shares({{kEmbedding}}), config.vocab, tensor_};
   for (std::int64_t i = options.begin; i < options.end; ++i)
     layers_.push_back(load_llama_layer(i, config, loader_, tensor_));
   if (!ends()) return;
   norm_ = loader_.whole("model.norm.weight", DType::kFloat32);
-  head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({{"lm_head.weight"}}), tensor_);
-}
-
-at::Tensor LlamaStage::embed(const at::Tensor& ids) const {
-  return as_activations(vocab_parallel_embedding(embedding_, ids, config_.vocab, tensor_));
+  head_.emplace(config.tied_head ? embedding_.table() : loader_.row_shares({{"lm_head.weight"}}), tensor_);
 }
 
 at::Tensor LlamaStage::embed_rows(const JointRows& rows, const MicroBatch& batch,
                                   const TokenSplit& tokens) const {
-  const std::vector<std::int64_t> inputs = batch.encoder.lengths();
-  if (!tokens.splits()) return put_prompts(embed(rows.ids), rows.text, batch.lanes, adapter_, inputs);
-  const at::Tensor part =
-      with_gaps(vocab_parallel_embedding_part(embedding_, rows.ids, config_.vocab, tensor_), rows.text,
-                batch.lanes, adapter_, inputs);
-  return fill_gaps(as_activations(tokens.leave(part)), rows.text, batch.lanes, adapter_, inputs, tokens);
+  return embedding_.with_prompts({rows.ids, rows.text, batch.lanes, batch.encoder.lengths()}, adapter_,
+                                 tokens);
 }
 
 // Rows of `columns` (LlamaAttention::project) behind the layer's prefix.
@@ -208,7 +204,7 @@ Prefill LlamaStage::prefill(StageIO io, const MicroBatch& batch, std::int64_t ma
   }
   if (embeds_input()) {
     model.first_ids = last_input_ids(batch);
-    model.embed = [this](const at::Tensor& ids) { return embed(ids); };
+    model.embed = [this](const at::Tensor& ids) { return embedding_(ids); };
   }
   if (ends())
     model.logits = [this](const at::Tensor& last_td) {
@@ -231,12 +227,6 @@ std::vector<KeyValueSite> LlamaStage::key_value_sites() {
   for (LlamaLayer& layer : layers_)
     sites.push_back(loader_.key_value_site(layer.attention.qkv, layer.attention.prefix));
   return sites;
-}
-
-at::Tensor LlamaStage::embeddings(const std::vector<std::int64_t>& ids) const {
-  const c10::NoGradGuard no_grad;
-  TT_CHECK(embedding_.defined(), "this stage does not hold the embedding table");
-  return embed(at::tensor(ids, at::kLong)).to(at::kFloat);
 }
 
 }  // namespace

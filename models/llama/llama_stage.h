@@ -23,8 +23,8 @@ struct LlamaStageOptions {
   bool sequence_parallel = false;
 };
 
-// Throws ConfigError when the tensor ranks cannot share the model evenly, Error when a weight is missing or
-// has another shape.
+// Throws ConfigError when there are more tensor ranks than heads of keys and values, Error when a weight is
+// missing or has another shape.
 std::unique_ptr<ModelStage> make_llama_stage(const LlamaConfig& config, const TensorSource& weights,
                                              World& world, const LlamaStageOptions& options);
 

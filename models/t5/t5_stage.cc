@@ -12,6 +12,7 @@
 #include "models/ops/rms_norm.h"
 #include "models/t5/t5_decoding.h"
 #include "models/t5/t5_layers.h"
+#include "models/token_embedding.h"
 #include "parallel/tensor.h"
 #include "parallel/vocab.h"
 #include "runtime/check.h"
@@ -41,7 +42,9 @@ class T5Stage : public ModelStage {
   bool decodes() const override { return !decoder_.empty(); }
   StageShape prefill_shape(const MicroBatch& batch) const override;
   Prefill prefill(StageIO in, const MicroBatch& batch, std::int64_t max_tokens) override;
-  at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override;
+  at::Tensor embeddings(const std::vector<std::int64_t>& ids) const override {
+    return embedding_.values(ids);
+  }
   void attach_input(InputAdapter* adapter) override { adapter_ = adapter; }
   bool attach_decoder_input(InputAdapter* adapter) override {
     decoder_adapter_ = adapter;
@@ -78,9 +81,6 @@ class T5Stage : public ModelStage {
   static RowLayout no_text(const MicroBatch& batch) {
     return RowLayout(std::vector<std::int64_t>(batch.lanes.size(), 0));
   }
-  at::Tensor embed_text(const at::Tensor& ids, const RowLayout& text, const MicroBatch& batch,
-                        const InputAdapter* adapter, const TokenSplit& tokens) const;
-  at::Tensor embed(const at::Tensor& ids) const;
   at::Tensor head(const at::Tensor& decoder_td) const;
   void run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit& tokens,
                    const ForwardContext& context, const T5Pass& pass) const;
@@ -94,7 +94,8 @@ class T5Stage : public ModelStage {
   bool sequence_parallel_;
   Communicator& tensor_;
   WeightLoader loader_;
-  at::Tensor embedding_, encoder_bias_, decoder_bias_, encoder_norm_, decoder_norm_;
+  TokenEmbedding embedding_;
+  at::Tensor encoder_bias_, decoder_bias_, encoder_norm_, decoder_norm_;
   std::optional<ColumnParallelLinear> head_;  // last stage only
   std::vector<T5EncoderLayer> encoder_;
   std::vector<T5DecoderLayer> decoder_;
@@ -110,7 +111,7 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
       tensor_(world.along(Axis::kTensor)),
       loader_(weights, tensor_, options.compute, options.device) {
   if (embeds_encoder() || embeds_decoder() || (ends_decoder() && config.tied_head))
-    embedding_ = loader_.row_shares({{"shared.weight"}});
+    embedding_ = {loader_.row_shares({{"shared.weight"}}), config.vocab, tensor_};
   if (range_.encoder_end > range_.encoder_begin) encoder_bias_ = loader_.column_share_float(kEncoderBias);
   for (std::int64_t i = range_.encoder_begin; i < range_.encoder_end; ++i)
     encoder_.push_back(load_encoder_layer(i, config, loader_, tensor_));
@@ -120,22 +121,8 @@ T5Stage::T5Stage(const T5Config& config, const TensorSource& weights, World& wor
     decoder_.push_back(load_decoder_layer(i, config, loader_, tensor_));
   if (ends_decoder()) {
     decoder_norm_ = loader_.whole("decoder.final_layer_norm.weight", DType::kFloat32);
-    head_.emplace(config.tied_head ? embedding_ : loader_.row_shares({{"lm_head.weight"}}), tensor_);
+    head_.emplace(config.tied_head ? embedding_.table() : loader_.row_shares({{"lm_head.weight"}}), tensor_);
   }
-}
-
-at::Tensor T5Stage::embed(const at::Tensor& ids) const {
-  return as_activations(vocab_parallel_embedding(embedding_, ids, config_.vocab, tensor_));
-}
-
-// Text tokens from the table with the rows of the lane's prompt (prompts.py: prefix_prompt).
-at::Tensor T5Stage::embed_text(const at::Tensor& ids, const RowLayout& text, const MicroBatch& batch,
-                               const InputAdapter* adapter, const TokenSplit& tokens) const {
-  const std::vector<std::int64_t> lengths = text.lengths();
-  if (!tokens.splits()) return put_prompts(embed(ids), text, batch.lanes, adapter, lengths);
-  const at::Tensor part = with_gaps(vocab_parallel_embedding_part(embedding_, ids, config_.vocab, tensor_),
-                                    text, batch.lanes, adapter, lengths);
-  return fill_gaps(as_activations(tokens.leave(part)), text, batch.lanes, adapter, lengths, tokens);
 }
 
 void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit& tokens,
@@ -144,8 +131,10 @@ void T5Stage::run_encoder(StageIO& io, const MicroBatch& batch, const TokenSplit
     if (context.observe) context.observe(name, tokens.all_of(io.encoder), tokens.layout());
   };
   if (embeds_encoder())
-    io.encoder = dropout_rows(embed_text(batch.encoder_ids, batch.encoder, batch, adapter_, tokens),
-                              pass.residual(encoder_site(-1, 0)), tokens.own());
+    io.encoder = dropout_rows(
+        embedding_.with_prompts({batch.encoder_ids, batch.encoder, batch.lanes, batch.encoder.lengths()},
+                                adapter_, tokens),
+        pass.residual(encoder_site(-1, 0)), tokens.own());
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/true, /*causal=*/false};
   for (std::size_t i = 0; i < encoder_.size(); ++i) {
     const std::int64_t layer = range_.encoder_begin + static_cast<std::int64_t>(i);
@@ -168,8 +157,10 @@ void T5Stage::run_decoder(StageIO& io, const MicroBatch& batch, const TokenSplit
     if (context.observe) context.observe(name, tokens.all_of(io.decoder), tokens.layout());
   };
   if (embeds_decoder())
-    io.decoder = dropout_rows(embed_text(batch.decoder_ids, batch.decoder, batch, decoder_adapter_, tokens),
-                              pass.residual(decoder_site(-1, 0)), tokens.own());
+    io.decoder = dropout_rows(
+        embedding_.with_prompts({batch.decoder_ids, batch.decoder, batch.lanes, batch.decoder.lengths()},
+                                decoder_adapter_, tokens),
+        pass.residual(decoder_site(-1, 0)), tokens.own());
   const at::Tensor encoder = encoder_tokens.enter(io.encoder);
   const RelativeBias bias{config_.buckets, config_.max_distance, /*bidirectional=*/false, /*causal=*/true};
   for (std::size_t i = 0; i < decoder_.size(); ++i) {
@@ -240,7 +231,7 @@ Prefill T5Stage::prefill(StageIO io, const MicroBatch& batch, std::int64_t max_t
   run_encoder(io, batch, TokenSplit(layout, tensor_, /*split=*/false), context, pass);
   if (decoder_.empty()) return {{io.encoder, {}}, nullptr};
   T5Decoding model{config_, decoder_, decoder_bias_, tensor_, {}, {}};
-  if (embeds_decoder()) model.embed = [this](const at::Tensor& ids) { return embed(ids); };
+  if (embeds_decoder()) model.embed = [this](const at::Tensor& ids) { return embedding_(ids); };
   if (ends_decoder())
     model.logits = [this](const at::Tensor& decoder_td) {
       return head(rms_norm(decoder_td, decoder_norm_, config_.norm_epsilon));
@@ -277,12 +268,6 @@ std::vector<KeyValueSite> T5Stage::key_value_sites() {
     sites.push_back(loader_.key_value_site(layer.cross.kv, layer.cross.prefix));
   }
   return sites;
-}
-
-at::Tensor T5Stage::embeddings(const std::vector<std::int64_t>& ids) const {
-  const c10::NoGradGuard no_grad;
-  TT_CHECK(embedding_.defined(), "this stage does not hold the embedding table");
-  return embed(at::tensor(ids, at::kLong)).to(at::kFloat);
 }
 
 }  // namespace

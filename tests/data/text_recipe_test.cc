@@ -314,6 +314,18 @@ TEST(TextRecipe, SpecialTokensOfTheTemplateAreTokensAndThoseOfInputsAreText) {
   EXPECT_EQ(times(recipe.encode_words("<|end|>")), 0) << "labels are text";
 }
 
+TEST(TextRecipe, WhatBeginsEveryTextIsNotSaidAgain) {
+  const auto t = open_tokenizer(std::string(TRIMTAB_TOKENIZERS_DIR) + "/llama3/tokenizer.json");
+  const TokenId begin = t->encode("<|end|>", SpecialText::kToken).at(0);
+  const auto recipe = [&](const std::string& text) {
+    return TextRecipe(*t, {.text = text, .max_input = 40, .one_text = true, .begin = begin});
+  };
+  for (const char* text : {"<|end|>so {input}", "<|end|>{input}", "{prompt}<|end|>{input}"})
+    EXPECT_THAT(message_of<ConfigError>([&] { recipe(text); }),
+                AllOf(HasSubstr("begins with <|end|>"), HasSubstr("leave it out")));
+  EXPECT_NO_THROW(recipe("so<|end|> {input}<|end|>"));
+}
+
 Ids joined(std::initializer_list<Ids> parts) {
   Ids all;
   for (const Ids& part : parts) all.insert(all.end(), part.begin(), part.end());

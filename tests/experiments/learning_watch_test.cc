@@ -32,15 +32,17 @@ TEST(LearningWatch, IsSilentWhileALossFalls) {
 
 TEST(LearningWatch, ALossThatDoesNotFallIsSaidOnce) {
   const auto noise = [](std::int64_t step) { return step % 2 == 0 ? 2.0 : 3.0; };
-  EXPECT_THAT(said({{}, 0.3}, noise), ElementsAre("warning: the loss is not falling: 2.5000 in the first 100 steps, 2.5000 now"));
+  EXPECT_THAT(said({{}, 0.3}, noise),
+              ElementsAre("warning: the loss is not falling: 2.5000 in the first 100 steps, 2.5000 now"));
   EXPECT_THAT(said({{}, 0.3}, noise, 2), IsEmpty()) << "of a part of a run nothing is known";
 }
 
 TEST(LearningWatch, ValuesThatHardlyMoveAreSaidOnce) {
   int asked = 0;
   const auto moved = [&] { return ++asked, 0.0005; };
-  EXPECT_THAT(said({moved, 0.3}, falling),
-              ElementsAre(HasSubstr("after 100 steps the trained values have moved by 0.0005 of their size")));
+  EXPECT_THAT(
+      said({moved, 0.3}, falling),
+      ElementsAre(HasSubstr("after 100 steps the trained values have moved by 0.0005 of their size")));
   EXPECT_EQ(asked, 1) << "ranks are asked together";
 }
 

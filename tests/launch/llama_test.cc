@@ -138,6 +138,28 @@ TEST(Llama, IsImportedExportedAndShown) {
               AllOf(HasSubstr("Llama model"), HasSubstr("2 of keys and values"), HasSubstr("tied")));
 }
 
+TEST(Llama, WhatCannotBeUsedIsSaidWhenItIsImported) {
+  const Workshop shop;
+  ASSERT_EQ(run_program({"export", shop.make_llama("llama.h5", 1), shop.path("hf")}).code, 0);
+  const auto import_to = [&](const std::string& out) {
+    return run_program({"import", shop.path("hf"), shop.path(out)});
+  };
+  EXPECT_THAT(import_to("good.h5").out, AllOf(HasSubstr("vocabulary inside"), Not(HasSubstr("note: "))));
+  ASSERT_FALSE(shop.read("hf/spiece.model").empty());
+  shop.write("hf/spiece.model", "no vocabulary at all");
+  const Outcome noted = import_to("noted.h5");
+  EXPECT_EQ(noted.code, 0) << noted.err;
+  EXPECT_THAT(noted.out, AllOf(HasSubstr("note: its vocabulary cannot be used: "), HasSubstr("spiece.model"),
+                               HasSubstr("model.vocabulary")));
+  std::string weights = shop.read("hf/model.safetensors");
+  weights.replace(weights.size() - 4, 4, std::string("\0\0\xc0\x7f", 4));
+  shop.write("hf/model.safetensors", weights);
+  const Outcome refused = import_to("refused.h5");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("not finite"));
+  EXPECT_FALSE(std::filesystem::exists(shop.path("refused.h5")));
+}
+
 // SmolLM2's way of cutting text, with the tokens of its chat template.
 std::string write_chat_vocabulary(const Workshop& shop) {
   std::ifstream file(TRIMTAB_TOKENIZERS_DIR "/smollm/tokenizer.json");

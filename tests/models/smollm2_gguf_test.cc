@@ -48,7 +48,7 @@ TEST_F(SmolLM2, WeightsAreThoseThatTransformersLoads) {
 }
 
 TEST_F(SmolLM2, ConfigIsThatOfTheModel) {
-  const LlamaGgufConfig config = read_llama_gguf_config(*file);
+  const LlamaConfig config = read_llama_gguf_config(*file);
   EXPECT_EQ(config.layers, 30);
   EXPECT_EQ(config.d_model, 576);
   EXPECT_EQ(config.d_ff, 1536);

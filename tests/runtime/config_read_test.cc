@@ -241,6 +241,9 @@ TEST(ConfigRead, OverridesGoThroughTheSameReader) {
   EXPECT_EQ(config.name, "12");
   EXPECT_EQ(error_of("", {"name=12"}),
             "--set: name: expected text, found the number 12; for text, put it in quotes: \"12\"");
+  EXPECT_EQ(
+      error_of("", {"name={input}"}),
+      "--set: name: expected text, found a section; text that begins with { or [ needs quotes around it");
   EXPECT_EQ(error_of("", {"train.dropout=2"}),
             "--set: train.dropout: expected a number from 0 to 1, found the number 2");
 }

@@ -136,7 +136,8 @@ class Slurm : public ::testing::Test {
 
   // Takes both nodes from whoever has them.
   void displace() {
-    EXPECT_EQ(run_command({"sbatch", "--partition=urgent", "-N2", "--exclusive", "--output=/dev/null", "--wrap=true"})
+    EXPECT_EQ(run_command(
+                  {"sbatch", "--partition=urgent", "-N2", "--exclusive", "--output=/dev/null", "--wrap=true"})
                   .code,
               0);
   }
@@ -155,7 +156,8 @@ class Slurm : public ::testing::Test {
   std::string comparison_of_seeds(const std::string& more) {
     return shop_.write("comparison.yaml", "name: seeds\noutput: " + shop_.path("all") +
                                               "\nbase: experiment.yaml\n"
-                                              "grid:\n  - train.seed: [1, 2, 3]\n" + more);
+                                              "grid:\n  - train.seed: [1, 2, 3]\n" +
+                                              more);
   }
 
   std::string log() const { return shop_.read("job.log"); }
@@ -250,11 +252,13 @@ TEST_F(Slurm, ATaskOfAnArrayThatIsWarnedIsQueuedAgainAndLosesNothing) {
   ASSERT_FALSE(last.empty());
   std::filesystem::remove_all(shop_.path("all"));
   const std::string job = submit({"--array=1-3%2"}, "array.sbatch", {file});
-  ASSERT_TRUE(wait_until([&] { return shop_.read(run + "/metrics.jsonl").find("\"step\":3,") != std::string::npos; }))
-      << log();
+  ASSERT_TRUE(wait_until([&] {
+    return shop_.read(run + "/metrics.jsonl").find("\"step\":3,") != std::string::npos;
+  })) << log();
   ASSERT_EQ(run_command({"scancel", "--signal=USR1", job + "_2"}).code, 0);
   EXPECT_EQ(end_of(job), "COMPLETED\nCOMPLETED\nCOMPLETED") << log();
-  EXPECT_THAT(log(), AllOf(HasSubstr("ended with 75; queued again (1 of"), HasSubstr("going on after step ")));
+  EXPECT_THAT(log(),
+              AllOf(HasSubstr("ended with 75; queued again (1 of"), HasSubstr("going on after step ")));
   EXPECT_TRUE(shop_.read(run + "/last.h5") == last) << log();
 }
 

@@ -46,7 +46,8 @@ struct Mapped {
 
 class MappedWeights : public ::testing::TestWithParam<Mapped> {};
 INSTANTIATE_TEST_SUITE_P(Of, MappedWeights,
-                         ::testing::Values(Mapped{"Safetensors", "/llama_tied", "/llama_tied/model.safetensors"},
+                         ::testing::Values(Mapped{"Safetensors", "/llama_tied",
+                                                  "/llama_tied/model.safetensors"},
                                            Mapped{"T5", "/t5_11", "/t5_11/model.safetensors"},
                                            Mapped{"Gguf", "/gguf/llama.gguf", "/gguf/llama.gguf"}),
                          [](const auto& tested) { return tested.param.name; });

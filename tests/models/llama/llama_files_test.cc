@@ -92,6 +92,50 @@ TEST(LlamaConfig, RelativesDifferWhereTheyShould) {
   EXPECT_EQ(read(json).pad_id, 7);
 }
 
+// As transformers 5.23 reads them: defaults and flags are each type's own.
+TEST(LlamaConfig, WindowsAreThoseOfTheType) {
+  const auto positions = [](const std::string& type, const Json& changes) {
+    Json json = smol();
+    json["model_type"] = type;
+    json["head_dim"] = 64;
+    json.update(changes);
+    return read(json).max_positions;
+  };
+  EXPECT_EQ(positions("mistral", {}), 4096) << "what a Mistral has where nothing is said";
+  EXPECT_EQ(positions("mistral", {{"sliding_window", nullptr}}), 8192) << "none";
+  EXPECT_EQ(positions("mistral", {{"sliding_window", 512}, {"use_sliding_window", false}}), 512)
+      << "the flag is Qwen's";
+  for (const char* qwen : {"qwen2", "qwen3"}) {
+    EXPECT_EQ(positions(qwen, {{"sliding_window", 512}}), 8192) << "off where nothing is said";
+    EXPECT_EQ(positions(qwen, {{"sliding_window", 512}, {"use_sliding_window", true}}), 512);
+    EXPECT_EQ(positions(qwen, {{"use_sliding_window", true}}), 4096);
+  }
+  EXPECT_EQ(positions("llama", {{"sliding_window", 512}}), 8192) << "a Llama has none";
+}
+
+TEST(LlamaConfig, OfTwoRotaryObjectsTheOlderCounts) {
+  Json json = smol();
+  json["rope_parameters"] = {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 77.0}};
+  EXPECT_EQ(read(json).rotary_base, 77.0);
+  EXPECT_EQ(read(json).rotary_scaling.factor, 4.0);
+  json["rope_scaling"] = Json::object();
+  EXPECT_EQ(read(json).rotary_base, 77.0) << "an empty one says nothing";
+  json["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 2.0}};
+  EXPECT_EQ(read(json).rotary_base, 100000.0) << "the one beside it";
+  EXPECT_EQ(read(json).rotary_scaling.factor, 2.0);
+  json.erase("rope_theta");
+  EXPECT_EQ(read(json).rotary_base, 10000.0);
+}
+
+TEST(LlamaConfig, TheEndOfATextMayBeLeftToTheVocabulary) {
+  Json json = smol();
+  json["pad_token_id"] = nullptr;
+  for (const Json& nothing : {Json(nullptr), Json::array()}) {
+    json["eos_token_id"] = nothing;
+    EXPECT_EQ(read(json).pad_id, read(json).eos_id);
+  }
+}
+
 TEST(LlamaConfig, WhatDoesNotRunIsRefusedByName) {
   const auto with = [](const char* key, const Json& value) {
     Json json = smol();

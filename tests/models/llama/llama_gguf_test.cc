@@ -66,7 +66,6 @@ TEST(LlamaGguf, SlabsOfReorderedRowsAreWhatIndexingGives) {
 
 TEST(LlamaGguf, ConfigIsThatOfTheFile) {
   const auto llama = read_llama_gguf_config(Gguf(kGolden + "llama.gguf"));
-  EXPECT_EQ(llama.architecture, "llama");
   EXPECT_EQ(llama.layers, 2);
   EXPECT_EQ(llama.d_model, 32);
   EXPECT_EQ(llama.d_ff, 32);
@@ -77,8 +76,7 @@ TEST(LlamaGguf, ConfigIsThatOfTheFile) {
   EXPECT_EQ(llama.max_positions, 64);
   EXPECT_FLOAT_EQ(static_cast<float>(llama.norm_epsilon), 1e-5f);
   EXPECT_EQ(llama.rotary_base, 5e5);
-  EXPECT_EQ(llama.rotary_factor, 1);
-  EXPECT_TRUE(llama.rotary_divisors.empty());
+  EXPECT_EQ(llama.rotary_scaling, RotaryScaling());
   EXPECT_TRUE(llama.tied_head);
   EXPECT_FALSE(llama.qkv_bias);
   EXPECT_FALSE(llama.qk_norm);
@@ -110,7 +108,7 @@ class TinyLlama : public ::testing::Test {
     write_bytes(folder / "m.gguf", bytes.bytes());
     return weights_of(folder / "m.gguf");
   }
-  LlamaGgufConfig config() {
+  LlamaConfig config() {
     write_bytes(folder / "m.gguf", bytes.bytes());
     return read_llama_gguf_config(Gguf(folder / "m.gguf"));
   }
@@ -136,11 +134,13 @@ TEST_F(TinyLlama, BiasesAreReorderedAsTheirRowsAre) {
 }
 
 TEST_F(TinyLlama, DefaultsAreThoseOfTheFormat) {
-  const LlamaGgufConfig config = this->config();
+  const LlamaConfig config = this->config();
   EXPECT_EQ(config.kv_heads, 1);
   EXPECT_EQ(config.head_dim, 4);
   EXPECT_EQ(config.rotary_base, 10000);
-  EXPECT_EQ(config.eos_id, -1);
+  EXPECT_EQ(config.pad_id, 0);
+  EXPECT_EQ(config.bos_id, -1);
+  EXPECT_EQ(config.eos_id, LlamaConfig().eos_id);
 }
 
 TEST_F(TinyLlama, RotaryScalingIsHandedOn) {
@@ -150,25 +150,30 @@ TEST_F(TinyLlama, RotaryScalingIsHandedOn) {
       .real("llama.rope.scale_linear", 3)
       .integer("llama.rope.scaling.original_context_length", 8)
       .floats("rope_freqs.weight", {2}, {1, 8});
-  EXPECT_EQ(config().rotary_factor, 4);
-  EXPECT_THAT(config().rotary_divisors, ElementsAre(1, 8));
+  EXPECT_EQ(config().rotary_scaling.kind, "divisors");
+  EXPECT_THAT(config().rotary_scaling.divisors, ElementsAre(4, 32));
   EXPECT_THAT(open()->names(), ElementsAre("model.embed_tokens.weight"));
   bytes = plain;
   bytes.real("llama.rope.scaling.factor", 4);
-  EXPECT_EQ(config().rotary_factor, 4) << "without a type it is linear";
+  EXPECT_EQ(config().rotary_scaling.kind, "linear") << "without a type";
+  EXPECT_EQ(config().rotary_scaling.factor, 4);
   bytes = plain;
   bytes.real("llama.rope.scale_linear", 3);
-  EXPECT_EQ(config().rotary_factor, 3) << "as old files call it";
+  EXPECT_EQ(config().rotary_scaling.factor, 3) << "as old files call it";
   bytes = plain;
   bytes.text("llama.rope.scaling.type", "none").real("llama.rope.scaling.factor", 4);
-  EXPECT_EQ(config().rotary_factor, 1);
+  EXPECT_EQ(config().rotary_scaling, RotaryScaling());
+}
+
+TEST_F(TinyLlama, PositionsEndWithTheWindow) {
+  EXPECT_EQ(config().max_positions, 16);
+  bytes.integer("llama.attention.sliding_window", 8);
+  EXPECT_EQ(config().max_positions, 8);
 }
 
 TEST_F(TinyLlama, VariantsThatAreNotRunAreRefused) {
   EXPECT_THAT(failure<ConfigError>([](auto& b) { b.integer("llama.expert_count", 8); }),
               HasSubstr("a mixture of 8 experts is not run"));
-  EXPECT_THAT(failure<ConfigError>([](auto& b) { b.integer("llama.attention.sliding_window", 8); }),
-              HasSubstr("a window of 8 tokens"));
   EXPECT_THAT(failure<ConfigError>([](auto& b) { b.integer("llama.rope.dimension_count", 2); }),
               HasSubstr("keys of 4, values of 4 and 2 rotated dims"));
   EXPECT_THAT(failure<ConfigError>([](auto& b) { b.integer("llama.attention.key_length", 3); }),
