@@ -12,6 +12,7 @@
 #include "models/formats/gguf.h"
 #include "models/formats/gguf_bytes.h"
 #include "models/llama/llama_config_json.h"
+#include "models/llama/llama_cost.h"
 #include "models/llama/llama_model.h"
 #include "runtime/shard.h"
 
