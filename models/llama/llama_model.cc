@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/llama/llama_model.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "models/llama/llama_config_json.h"
