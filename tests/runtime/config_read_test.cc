@@ -146,7 +146,8 @@ TEST(ConfigRead, Text) {
             "expected text, or null, found 08; for text, put it in quotes: \"08\"");
   EXPECT_EQ(value_error("note", "true"),
             "expected text, or null, found true; for text, put it in quotes: \"true\"");
-  EXPECT_EQ(value_error("note", "[a]"), "expected text, or null, found a list");
+  EXPECT_EQ(value_error("note", "[a]"),
+            "expected text, or null, found a list; text that begins with { or [ needs quotes around it");
   for (const char* text : {"yes", "1.2.3", "12k", "2024-05-01", "1_000", "e5"}) {
     EXPECT_EQ(parsed(fmt::format("train: {{note: {}}}", text)).train.note, text);
   }

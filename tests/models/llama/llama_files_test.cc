@@ -102,7 +102,7 @@ TEST(LlamaConfig, WindowsAreThoseOfTheType) {
     json.update(changes);
     return read(json).max_positions;
   };
-  EXPECT_EQ(positions("mistral", {}), 4096) << "what a Mistral has where nothing is said";
+  EXPECT_EQ(positions("mistral", Json::object()), 4096) << "what a Mistral has where nothing is said";
   EXPECT_EQ(positions("mistral", {{"sliding_window", nullptr}}), 8192) << "none";
   EXPECT_EQ(positions("mistral", {{"sliding_window", 512}, {"use_sliding_window", false}}), 512)
       << "the flag is Qwen's";
