@@ -13,14 +13,15 @@ namespace trimtab {
 namespace {
 
 // Resident bytes of a process that has opened an experiment and read no weight: LibTorch's code and tables,
-// MPI, what the C library keeps for itself, and the vocabulary's tables of pieces.
-constexpr std::int64_t kProgram = std::int64_t{148} << 20, kOfPiece = 1860;
+// MPI, what the C library keeps for itself, and the vocabulary's tables: of each piece of a T5's, and of a
+// decoder-only model's, whose pieces are pairs of bytes.
+constexpr std::int64_t kProgram = std::int64_t{148} << 20, kOfPiece = 1860, kOfPair = 1300;
 // Assumed: CUDA's context and the workspace of its matrix products, on the device.
 constexpr std::int64_t kCudaContext = std::int64_t{512} << 20;
 
 // The C library's heap is larger than what lies in it: what was freed between blocks that stay is used again
 // by smaller blocks only, since aligned memory asks for a little more than a block of its size has. A factor
-// of what is kept; and how often what passes between stages, and the copy in which tensor ranks add up, each
+// of what is kept, but for where gradients of all weights take the holes; and how often what passes between stages, and the copy in which tensor ranks add up, each
 // there once between blocks of other sizes, counts. From measured peaks (docs/results.md, "Plans").
 constexpr double kHeapOfKept = 1.48;
 constexpr std::int64_t kHeapOfMessages = 12, kHeapOfSums = 29;
@@ -135,10 +136,11 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   training.backward = load.first_trained <= load.stage;
   const StageBytes step = model.planned_bytes(load.units, training);
   const bool host = training.fused;
-  memory.program = host ? kProgram + kOfPiece * model.vocabulary() : kCudaContext;
+  const std::int64_t of_piece = model.text_form() == TextForm::kDecoderOnly ? kOfPair : kOfPiece;
+  memory.program = host ? kProgram + of_piece * model.vocabulary() : kCudaContext;
   memory.weights = step.weights;
   memory.trained = load.trained_bytes;
-  memory.activations = host ? times(step.kept, kHeapOfKept) : step.kept;
+  memory.activations = host && !training.trains_base ? times(step.kept, kHeapOfKept) : step.kept;
   memory.working = step.working;
   memory.communication = communication_bytes(config, load, training, model.attention_shape().width);
 
