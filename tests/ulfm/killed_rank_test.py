@@ -5,9 +5,8 @@ with ULFM, which tests/ulfm/install fetches), tells every survivor whose death i
 
     killed_rank_test.py FOLDER      builds killed_rank there and kills each rank of four, one job after the other
 
-Ends with 77 where there is no such MPI.
+Ends with 77 where there is no such MPI, or where it cannot start a job at all.
 """
-import os
 import pathlib
 import re
 import subprocess
@@ -47,9 +46,12 @@ def main():
     if not (BIN / "mpicxx").exists():
         print("skipped: tests/ulfm/install fetches Open MPI 5")
         sys.exit(SKIPPED)
+    started = subprocess.run([*MPIRUN, "true"], capture_output=True, text=True, timeout=60)
+    if started.returncode:
+        print(f"skipped: Open MPI 5 starts no job here: {started.stdout}{started.stderr}")
+        sys.exit(SKIPPED)
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.pop("OMPI_MCA_btl_vader_single_copy_mechanism", None)  # of Open MPI 4
     program = build(folder)
     for rank in range(RANKS):
         kill(program, rank)
