@@ -21,9 +21,9 @@ constexpr std::int64_t kCudaContext = std::int64_t{512} << 20;
 
 // The C library's heap is larger than what lies in it: what was freed between blocks that stay is used again
 // by smaller blocks only, since aligned memory asks for a little more than a block of its size has. A factor
-// of what is kept (where every weight is trained, gradients take the holes); and how often what passes between
-// stages, and the copy in which tensor ranks add up, each there once between blocks of other sizes, counts.
-// From measured peaks (docs/results.md, "Plans").
+// of what is kept (where every weight is trained, gradients take the holes); and how often what passes
+// between stages, and the copy in which tensor ranks add up, each there once between blocks of other sizes,
+// counts. From measured peaks (docs/results.md, "Plans").
 constexpr double kHeapOfKept = 1.48;
 constexpr std::int64_t kHeapOfMessages = 12, kHeapOfSums = 29;
 

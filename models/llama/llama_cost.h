@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What each layer of a Llama costs when frozen weights are trained through, for cutting the model into stages:
-// the operations of the forward pass and of the input gradients, for one row of mean lengths.
+// What each layer of a Llama costs when frozen weights are trained through, for cutting the model into
+// stages: the operations of the forward pass and of the input gradients, for one row of mean lengths.
 #pragma once
 
 #include <vector>
