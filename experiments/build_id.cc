@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <link.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <span>
@@ -24,7 +25,8 @@ std::string mark_of(std::span<const std::byte> notes) {
     const std::size_t name = sizeof head, text = name + aligned(head.n_namesz);
     const std::size_t end = text + aligned(head.n_descsz);
     if (end > notes.size()) return {};
-    if (head.n_type == NT_GNU_BUILD_ID && std::memcmp(notes.data() + name, "GNU", 4) == 0) {
+    if (head.n_type == NT_GNU_BUILD_ID && head.n_namesz == 4 &&
+        std::memcmp(notes.data() + name, "GNU", 4) == 0) {
       std::string out;
       for (const std::byte byte : notes.subspan(text, std::min<std::size_t>(head.n_descsz, kShown)))
         out += fmt::format("{:02x}", static_cast<unsigned>(byte));

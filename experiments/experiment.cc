@@ -101,7 +101,7 @@ void Experiment::build(TrainingData training, const Experiment* beside,
   if (training == TrainingData::kLoad && method_->trains()) load_training_rows();
   if (training == TrainingData::kLoad) scored_->find(warnings_);
   check_same_settings();
-  // So that what is wrong with them is known before the weights are read.
+  // So that what is wrong with the rows to score is known before the weights are read.
   if (training == TrainingData::kLoad)
     for (const std::string& name : scored_->names()) evaluator(name);
   if (beside) {
@@ -247,7 +247,7 @@ void Experiment::make_stage() {
   frozen_ = std::make_shared<FrozenModel>();
   frozen_->stage = model_->make_stage(
       world_, {units_, compute, tokenizer_->eos(), device, config_.mesh.sequence_parallel});
-  model_->weights().forget();
+  model_->weights().forget();  // else pages of the file count to this process beside the copies
 }
 
 void Experiment::attach() {

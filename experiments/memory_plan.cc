@@ -13,9 +13,9 @@ namespace trimtab {
 namespace {
 
 // Resident bytes of a process that has opened an experiment and read no weight: LibTorch's code and tables,
-// MPI, what the C library keeps for itself, and the vocabulary's tables: of each piece of a T5's, and of a
-// decoder-only model's, whose pieces are pairs of bytes.
-constexpr std::int64_t kProgram = std::int64_t{148} << 20, kOfPiece = 1860, kOfPair = 1300;
+// MPI, what the C library keeps for itself, and the vocabulary's tables, by piece of a T5's and of a
+// decoder-only model's.
+constexpr std::int64_t kProgram = std::int64_t{148} << 20, kOfT5Piece = 1860, kOfDecoderPiece = 1300;
 // Assumed: CUDA's context and the workspace of its matrix products, on the device.
 constexpr std::int64_t kCudaContext = std::int64_t{512} << 20;
 
@@ -137,7 +137,7 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   training.backward = load.first_trained <= load.stage;
   const StageBytes step = model.planned_bytes(load.units, training);
   const bool host = training.fused;
-  const std::int64_t of_piece = model.text_form() == TextForm::kDecoderOnly ? kOfPair : kOfPiece;
+  const std::int64_t of_piece = model.text_form() == TextForm::kDecoderOnly ? kOfDecoderPiece : kOfT5Piece;
   memory.program = host ? kProgram + of_piece * model.vocabulary() : kCudaContext;
   memory.weights = step.weights;
   memory.trained = load.trained_bytes;

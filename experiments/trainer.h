@@ -35,6 +35,8 @@ class Trainer {
   // Goes on from output/last.h5 if it is there; throws ConfigError if that run had other settings. Both must
   // outlive this.
   Trainer(Experiment& experiment, Console& console);
+  Trainer(const Trainer&) = delete;  // its parts refer to each other
+  Trainer& operator=(const Trainer&) = delete;
 
   // Trains, evaluates, keeps the best and the last checkpoint, scores the best on every split that has
   // targets, and writes the record. Returns false when `should_stop` said so: the state is saved, the same

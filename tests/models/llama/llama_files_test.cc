@@ -133,6 +133,7 @@ TEST(LlamaConfig, TheEndOfATextMayBeLeftToTheVocabulary) {
   json["pad_token_id"] = nullptr;
   for (const Json& nothing : {Json(nullptr), Json::array()}) {
     json["eos_token_id"] = nothing;
+    EXPECT_EQ(read(json).eos_id, LlamaConfig().eos_id) << "until the vocabulary says another";
     EXPECT_EQ(read(json).pad_id, read(json).eos_id);
   }
 }
