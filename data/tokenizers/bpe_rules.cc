@@ -152,8 +152,9 @@ std::string vocabulary_hash(const BpeVocabulary& vocabulary) {
     hash.number(static_cast<int>(step.kind)).text(step.text).text(step.by);
   for (const PreTokenizerStep& step : vocabulary.pre_tokenizer)
     std::visit([&](const auto& which) { digest(hash, which); }, step);
-  for (const bool flag : {vocabulary.byte_level, vocabulary.byte_fallback, vocabulary.fuse_unknown,
-                          vocabulary.ignore_merges, vocabulary.strip_blank, vocabulary.adds_bos})
+  for (const bool flag :
+       {vocabulary.byte_level, vocabulary.byte_fallback, vocabulary.fuse_unknown, vocabulary.ignore_merges,
+        vocabulary.leading_blank != LeadingBlank::kKept, vocabulary.adds_bos})
     hash.number(flag);
   for (const auto id : {vocabulary.eos, vocabulary.bos, vocabulary.pad, vocabulary.unk, vocabulary.unknown})
     hash.number(id.value_or(-1));

@@ -194,11 +194,16 @@ void BpeTokenizer::add_unknown(Call& call) const {
 
 std::string BpeTokenizer::decode(std::span<const TokenId> ids) const {
   std::string bytes;
+  bool drops = vocabulary_.leading_blank == LeadingBlank::kDroppedWithFirstPiece;
   for (const TokenId id : ids) {
     if (id < 0) fail("{}: cannot decode the negative id {}", path(), id);
-    if (id < size()) bytes += printed_[static_cast<std::size_t>(id)];
+    if (id >= size()) continue;
+    const auto at = static_cast<std::size_t>(id);
+    const bool drops_now = drops && vocabulary_.pieces[at].find(kBlank) != std::string::npos;
+    bytes += drops_now ? replaced(vocabulary_.pieces[at], kBlank, "") : printed_[at];
+    drops = drops && printed_[at].empty();
   }
-  if (vocabulary_.strip_blank && bytes.starts_with(' ')) bytes.erase(0, 1);
+  if (vocabulary_.leading_blank == LeadingBlank::kDropped && bytes.starts_with(' ')) bytes.erase(0, 1);
   return find_invalid_utf8(bytes) ? replace_invalid_utf8(bytes) : bytes;
 }
 

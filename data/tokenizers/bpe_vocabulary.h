@@ -18,6 +18,10 @@ namespace trimtab {
 // The numbers are those of SentencePiece and GGUF.
 enum class PieceType { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
 
+// The blank in front of a text that encode() put there, in a decoded text: kept, gone, or gone with all other
+// blanks of the first piece, as the Metaspace decoder of `tokenizers` has it ("▁▁a▁b" becomes "ab").
+enum class LeadingBlank { kKept, kDropped, kDroppedWithFirstPiece };
+
 struct BpeVocabulary {
   std::string path{};                 // for messages
   std::vector<std::string> pieces{};  // by id, as the file spells them; "" where an id has none
@@ -34,7 +38,7 @@ struct BpeVocabulary {
   bool byte_fallback = false;  // characters without a piece become pieces "<0x0A>"
   bool fuse_unknown = false;   // neighbouring characters without a piece become one unk
   bool ignore_merges = false;  // a word that is a piece is that piece, whatever merges say
-  bool strip_blank = false;    // the blank in front of a decoded text was put there by encode()
+  LeadingBlank leading_blank = LeadingBlank::kKept;
 
   std::optional<TokenId> eos{};  // has to be there
   std::optional<TokenId> bos{};

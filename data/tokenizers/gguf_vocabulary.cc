@@ -77,9 +77,11 @@ void make_sentencepiece(GgufVocabulary& gguf, BpeVocabulary& vocabulary) {
   vocabulary.scores = std::move(gguf.scores);
   vocabulary.byte_fallback = std::ranges::find(vocabulary.types, PieceType::kByte) != vocabulary.types.end();
   vocabulary.fuse_unknown = true;
-  vocabulary.strip_blank = gguf.add_space_prefix.value_or(true);
   const std::string blank(kBlank);
-  if (vocabulary.strip_blank) vocabulary.normalizer.push_back({Kind::kPrepend, blank});
+  if (gguf.add_space_prefix.value_or(true)) {
+    vocabulary.normalizer.push_back({Kind::kPrepend, blank});
+    vocabulary.leading_blank = LeadingBlank::kDropped;
+  }
   vocabulary.normalizer.push_back({Kind::kReplace, " ", blank});
   vocabulary.unknown = vocabulary.unk;
   vocabulary.adds_bos = gguf.add_bos_token.value_or(true);

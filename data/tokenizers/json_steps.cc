@@ -72,6 +72,19 @@ MetaspaceStep read_metaspace(const JsonValue& metaspace) {
   return step;
 }
 
+// Decoding prints "▁" as a blank, and takes off the one in front of the text.
+void check_blank_replaced(const JsonValue& step) {
+  if (string_pattern(step.at("pattern")) != kBlank || step.at("content").text() != " ")
+    fail_config("{}: only '{}' by a blank is supported", step.place(), kBlank);
+}
+
+void read_strip(const JsonValue& step, BpeVocabulary& vocabulary) {
+  const std::int64_t start = step.at("start").number();
+  if (step.at("content").text() != " " || start < 0 || start > 1 || step.at("stop").number() != 0)
+    fail_config("{}: only one blank in front of the text is supported", step.place());
+  vocabulary.leading_blank = start == 1 ? LeadingBlank::kDropped : LeadingBlank::kKept;
+}
+
 // A blank of three bytes in front of each character makes a text four times as long, and each such step does
 // so again. Each step is a call inside of the one before it.
 void check_size(const JsonValue& step, const std::vector<PreTokenizerStep>& steps) {
@@ -129,10 +142,12 @@ void read_pre_tokenizer(const JsonValue& pre_tokenizer, BpeVocabulary& vocabular
 void read_decoder(const JsonValue& decoder, BpeVocabulary& vocabulary) {
   for_each_step(decoder, "decoders", [&](const std::string& kind, const JsonValue& step) {
     if (kind == "Strip")
-      vocabulary.strip_blank = step.at("start").number() > 0;
-    else if (kind == "Metaspace")
-      vocabulary.strip_blank = read_metaspace(step).prepend != MetaspaceStep::Prepend::kNever;
-    else if (kind != "ByteLevel" && kind != "ByteFallback" && kind != "Fuse" && kind != "Replace")
+      read_strip(step, vocabulary);
+    else if (kind == "Replace")
+      check_blank_replaced(step);
+    else if (kind == "Metaspace" && read_metaspace(step).prepend != MetaspaceStep::Prepend::kNever)
+      vocabulary.leading_blank = LeadingBlank::kDroppedWithFirstPiece;
+    else if (kind != "ByteLevel" && kind != "ByteFallback" && kind != "Fuse" && kind != "Metaspace")
       refuse_kind(step, kind, "ByteLevel, ByteFallback, Fuse, Metaspace, Replace and Strip");
   });
 }

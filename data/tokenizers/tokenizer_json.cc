@@ -2,7 +2,9 @@
 #include "data/tokenizers/tokenizer_json.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -105,41 +107,77 @@ class AddedIds {
   std::int64_t next_;
 };
 
-void read_added(const JsonValue& tokens, std::int64_t pieces, BpeVocabulary& vocabulary) {
-  if (tokens.is_null()) return;
-  AddedIds ids(vocabulary, pieces);
-  for (const JsonValue& entry : tokens.list()) {
-    AddedToken token;
-    token.text = entry.at("content").text();
-    const std::int64_t id = entry.at("id").number();
-    if (token.text.empty()) fail("{} is empty", entry.at("content").place());
-    place_piece(vocabulary, entry, token.text, id);
-    ids.check(entry, token.text, id);
-    token.id = static_cast<TokenId>(id);
-    token.special = entry.at("special").flag_or(false);
-    token.strip_left = entry.at("lstrip").flag_or(false);
-    token.strip_right = entry.at("rstrip").flag_or(false);
-    token.normalized = entry.at("normalized").flag_or(!token.special);
-    refuse(entry.at("single_word"), entry.at("single_word").flag_or(false));
+// One that is there already is read anew.
+void add_token(AddedToken token, BpeVocabulary& vocabulary) {
+  const auto same = std::ranges::find(vocabulary.added, token.text, &AddedToken::text);
+  if (same == vocabulary.added.end())
     vocabulary.added.push_back(std::move(token));
-  }
+  else
+    *same = std::move(token);
+}
+
+void read_added(const JsonValue& entry, std::int64_t id, AddedIds& ids, BpeVocabulary& vocabulary) {
+  AddedToken token;
+  token.text = entry.at("content").text();
+  if (token.text.empty()) fail("{} is empty", entry.at("content").place());
+  place_piece(vocabulary, entry, token.text, id);
+  ids.check(entry, token.text, id);
+  token.id = static_cast<TokenId>(id);
+  token.special = entry.at("special").flag_or(false);
+  token.strip_left = entry.at("lstrip").flag_or(false);
+  token.strip_right = entry.at("rstrip").flag_or(false);
+  token.normalized = entry.at("normalized").flag_or(!token.special);
+  refuse(entry.at("single_word"), entry.at("single_word").flag_or(false));
+  add_token(std::move(token), vocabulary);
+}
+
+std::int64_t id_of_name(const std::string& name, const JsonValue& where) {
+  std::int64_t id = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
+  if (error != std::errc() || end != name.data() + name.size())
+    fail("{}: '{}' should be the id of a token", where.place(), name);
+  return id;
+}
+
+// What tokenizer_config.json says of an added token counts more than what tokenizer.json says, as in
+// transformers.
+void read_added(const JsonValue& file, const JsonValue& config, std::int64_t pieces,
+                BpeVocabulary& vocabulary) {
+  AddedIds ids(vocabulary, pieces);
+  if (file.has("added_tokens"))
+    for (const JsonValue& entry : file.at("added_tokens").list())
+      read_added(entry, entry.at("id").number(), ids, vocabulary);
+  if (!config.has("added_tokens_decoder")) return;
+  std::map<std::int64_t, JsonValue> by_id;
+  config.at("added_tokens_decoder").for_each_member([&](const std::string& id, const JsonValue& entry) {
+    by_id.emplace(id_of_name(id, entry), entry);
+  });
+  for (const auto& [id, entry] : by_id) read_added(entry, id, ids, vocabulary);
+}
+
+// "eos_token": "</s>", or {"content": "</s>", ...}, or nothing. It is a special token, also where it is not
+// among the added ones.
+std::optional<TokenId> named_token(const JsonValue& token, BpeVocabulary& vocabulary) {
+  if (token.is_null()) return std::nullopt;
+  const JsonValue name = token.is_text() ? token : token.at("content");
+  const TokenId id = id_of_piece(vocabulary, name);
+  if (std::ranges::find(vocabulary.added, name.text(), &AddedToken::text) == vocabulary.added.end())
+    add_token({.text = name.text(), .id = id, .special = true}, vocabulary);
+  return id;
+}
+
+void read_names(const JsonValue& config, BpeVocabulary& vocabulary) {
+  vocabulary.eos = named_token(config.at("eos_token"), vocabulary);
+  vocabulary.bos = named_token(config.at("bos_token"), vocabulary);
+  vocabulary.pad = named_token(config.at("pad_token"), vocabulary);
+  vocabulary.unk = named_token(config.at("unk_token"), vocabulary);
+}
+
+void mark_added(BpeVocabulary& vocabulary) {
   vocabulary.types.assign(vocabulary.pieces.size(), PieceType::kNormal);
   for (const AddedToken& token : vocabulary.added)
     vocabulary.types[static_cast<std::size_t>(token.id)] =
         token.special ? PieceType::kControl : PieceType::kUserDefined;
-}
-
-// "eos_token": "</s>", or {"content": "</s>", ...}, or nothing.
-std::optional<TokenId> named_token(const BpeVocabulary& vocabulary, const JsonValue& token) {
-  if (token.is_null()) return std::nullopt;
-  return id_of_piece(vocabulary, token.is_text() ? token : token.at("content"));
-}
-
-void read_config(const JsonValue& config, BpeVocabulary& vocabulary) {
-  vocabulary.eos = named_token(vocabulary, config.at("eos_token"));
-  vocabulary.bos = named_token(vocabulary, config.at("bos_token"));
-  vocabulary.pad = named_token(vocabulary, config.at("pad_token"));
-  vocabulary.unk = named_token(vocabulary, config.at("unk_token"));
 }
 
 }  // namespace
@@ -148,23 +186,25 @@ BpeVocabulary parse_tokenizer_json(const std::string& path, const std::string& b
                                    const std::string& config_path, const std::string& config_bytes) {
   const nlohmann::json json = parse(path, bytes);
   const JsonValue file(json, path);
-  BpeVocabulary vocabulary;
-  vocabulary.path = path;
-  const std::int64_t pieces = read_model(file.at("model"), vocabulary);
-  read_added(file.at("added_tokens"), pieces, vocabulary);
-  read_normalizer(file.at("normalizer"), vocabulary);
-  read_pre_tokenizer(file.at("pre_tokenizer"), vocabulary);
-  read_decoder(file.at("decoder"), vocabulary);
-  const std::optional<TokenId> first = read_post_processor(file.at("post_processor"));
   if (config_bytes.empty())
     fail_config(
         "{}: tokenizer_config.json or special_tokens_map.json should lie beside it, and say which token is "
         "eos_token",
         path);
+  const nlohmann::json config_json = parse(config_path, config_bytes);
+  const JsonValue config(config_json, config_path);
+  BpeVocabulary vocabulary;
+  vocabulary.path = path;
+  const std::int64_t pieces = read_model(file.at("model"), vocabulary);
+  read_added(file, config, pieces, vocabulary);
+  read_names(config, vocabulary);
+  mark_added(vocabulary);
+  read_normalizer(file.at("normalizer"), vocabulary);
+  read_pre_tokenizer(file.at("pre_tokenizer"), vocabulary);
+  read_decoder(file.at("decoder"), vocabulary);
   // As in transformers 5: beside a tokenizer.json, add_bos_token of the other file says nothing.
+  const std::optional<TokenId> first = read_post_processor(file.at("post_processor"));
   vocabulary.adds_bos = first.has_value();
-  const nlohmann::json config = parse(config_path, config_bytes);
-  read_config(JsonValue(config, config_path), vocabulary);
   if (first && first != vocabulary.bos)
     fail_config("{}: post_processor puts id {} in front of texts, but bos_token of {} is another", path,
                 *first, config_path);

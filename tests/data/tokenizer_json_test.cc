@@ -98,6 +98,10 @@ TEST(TokenizerJson, NothingIsLeftOutSilently) {
   EXPECT_THAT(refusal<C>("/pre_tokenizer", sequence(4, {{"type", "Metaspace"}})),
               HasSubstr("pretokenizers.3: more than 3 steps that put blanks in front of words"));
   EXPECT_THAT(refusal<C>("/decoder", {{"type", "WordPiece"}}), HasSubstr("decoder: WordPiece"));
+  const json strip = {{"type", "Strip"}, {"content", " "}, {"start", 2}, {"stop", 0}};
+  EXPECT_THAT(refusal<C>("/decoder", strip), HasSubstr("only one blank in front of the text"));
+  const json replace = {{"type", "Replace"}, {"pattern", {{"String", "_"}}}, {"content", " "}};
+  EXPECT_THAT(refusal<C>("/decoder", replace), HasSubstr("decoder: only '▁' by a blank"));
   EXPECT_THAT(refusal<C>("/post_processor", {{"type", "RobertaProcessing"}}), HasSubstr("RobertaProcessing"));
   EXPECT_THAT(refusal<C>("/added_tokens/0/single_word", true), HasSubstr("single_word is not supported"));
 }
@@ -139,6 +143,35 @@ TEST(TokenizerJson, IdsOfAddedTokensAreThoseThatTheReferenceGives) {
   json twice = added(4, "<q>");
   twice["added_tokens"].push_back({{"id", 5}, {"content", "<q>"}});
   EXPECT_THAT(refusal_of(twice), HasSubstr("added_tokens.2: the id of '<q>' is 5"));
+}
+
+// As transformers 5.23 was seen to have it: its `added_tokens_decoder` wins over `added_tokens`, and adds.
+TEST(TokenizerJson, AddedTokensOfTheConfiguration) {
+  json file = small();
+  file["model"]["vocab"]["c"] = 4;
+  file["model"]["vocab"]["Ġ"] = 5;
+  file["added_tokens"].push_back({{"id", 6}, {"content", "<q>"}, {"lstrip", true}, {"normalized", false}});
+  const std::string names = R"({"eos_token": "</s>")";
+  const auto tokenizer = [&](const std::string& added) {
+    return tokenizer_of(file, names + (added.empty() ? "" : R"(, "added_tokens_decoder": )" + added) + "}");
+  };
+  EXPECT_EQ(tokenizer("")->encode("a <q>"), (std::vector<TokenId>{1, 6}));
+  EXPECT_EQ(tokenizer(R"({"6": {"content": "<q>", "lstrip": false, "normalized": false}})")->encode("a <q>"),
+            (std::vector<TokenId>{1, 5, 6}));
+  const auto more = tokenizer(R"({"7": {"content": "<z>", "special": true}})");
+  EXPECT_EQ(more->encode("a<z>", SpecialText::kToken), (std::vector<TokenId>{1, 7}));
+  EXPECT_EQ(more->decode(std::vector<TokenId>{1, 7}), "a");
+  EXPECT_THAT(
+      message_of<Error>([&] { tokenizer(R"({"9": {"content": "<z>"}})"); }),
+      HasSubstr("config.json: added_tokens_decoder.9: the id of '<z>' is 9, but tokenizers makes it 7"));
+  EXPECT_THAT(message_of<Error>([&] { tokenizer(R"({"x": {"content": "<z>"}})"); }),
+              HasSubstr("added_tokens_decoder.x: 'x' should be the id of a token"));
+}
+
+TEST(TokenizerJson, TokensThatTheConfigurationNamesAreSpecial) {
+  const auto tokenizer = tokenizer_of(small(), R"({"eos_token": "</s>", "bos_token": {"content": "b"}})");
+  EXPECT_EQ(tokenizer->decode(std::vector<TokenId>{2, 1}), "a");
+  EXPECT_EQ(tokenizer->encode("b"), (std::vector<TokenId>{2}));  // no special token in a text, but its piece
 }
 
 TEST(TokenizerJson, WhichTokenEndsAText) {

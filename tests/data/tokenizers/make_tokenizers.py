@@ -113,7 +113,8 @@ def cases():
     llama2 = characters(None, blanks, decoders.Sequence([*fallback, decoders.Strip(" ", 1, 0)]))
     yield "llama2", llama2, {"bos_token": "<s>", "add_bos_token": True}
     first = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
-    yield "metaspace", characters(first, None, decoders.Sequence([*fallback, decoders.Strip(" ", 1, 0)])), {}
+    yield "metaspace", characters(first, None, decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(
+        prepend_scheme="first", split=False)])), {}
     yield "words", characters(pre_tokenizers.Metaspace(), None, decoders.Sequence(
         [*fallback, decoders.Strip(" ", 1, 0)])), {}
 
