@@ -42,6 +42,12 @@ class Classification final : public PublishedTask {
       fail_config("task {}: replace should be two texts, as in [duplicate, equivalent], but is [{}]", name(),
                   fmt::join(replace_, ", "));
     if (!options.label_words.empty()) speak(std::move(options.label_words));
+    const auto says = [&](const std::string& label) { return label.find(replace_[1]) != std::string::npos; };
+    if (!replace_.empty() && std::ranges::none_of(task_.labels, says))
+      fail_config(
+          "task {}: replace: [{}]: no label has '{}' in it, so nothing that is read so could be right; "
+          "labels: {}",
+          name(), fmt::join(replace_, ", "), replace_[1], fmt::join(task_.labels, ", "));
   }
 
   std::vector<std::string> labels() const override { return task_.labels; }

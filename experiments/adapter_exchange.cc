@@ -12,11 +12,13 @@
 #include "experiments/base_hash.h"
 #include "experiments/checkpoint.h"
 #include "experiments/prompt_file.h"
+#include "experiments/request_check.h"
 #include "experiments/scratch_folder.h"
 #include "experiments/trained_adapter.h"
 #include "experiments/vocabulary_file.h"
 #include "models/family.h"
 #include "models/formats/peft_methods.h"
+#include "models/shapes_only.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
 #include "runtime/config_tree.h"
@@ -43,6 +45,16 @@ bool same_place(const std::string& a, const std::string& b) {
   return fs::equivalent(a, b, error) && !error;
 }
 
+// Nothing where no model is: transformers may call a GGUF file by its folder.
+std::unique_ptr<BaseModel> model_at(const std::string& path) {
+  if (!fs::exists(path)) return nullptr;
+  try {
+    return open_model(path);
+  } catch (const ConfigError&) {
+    return nullptr;
+  }
+}
+
 // Adapters tell a name only, which may be a path of another machine. What can be known is compared.
 void check_base(const PeftAdapter& adapter, const AdapterImport& wanted, const std::string& hash) {
   if (const auto known = adapter.metadata.find(kBaseHash); known != adapter.metadata.end()) {
@@ -58,8 +70,8 @@ void check_base(const PeftAdapter& adapter, const AdapterImport& wanted, const s
     name = field->get<std::string>();
   if (name.empty() || name == wanted.base || same_place(name, wanted.weights)) return;
   // A model that is there can be compared.
-  if (fs::exists(name)) {
-    const std::string other = weights_hash(open_model(name)->weights());
+  if (const auto there = model_at(name)) {
+    const std::string other = weights_hash(there->weights());
     if (other == hash) return;
     fail_config("{}: belongs to another base model: {} with SHA-256 {}..., but {} has {}...", wanted.source,
                 name, short_hash(other), wanted.weights, short_hash(hash));
@@ -79,8 +91,8 @@ std::string base_hash_in(const std::string& prompt) {
   return is_checkpoint(prompt) ? Checkpoint(prompt).info().base_hash : "";
 }
 
-// The section of an experiment in which a checkpoint of this is used.
-std::string method_section(const TrainedAdapter& trained, bool encoder_decoder) {
+// The options of the method with which a checkpoint of this is used.
+ConfigNode method_options(const TrainedAdapter& trained, bool encoder_decoder) {
   ConfigNode method = ConfigNode::map();
   const auto number = [](double value) { return ConfigNode::number(value); };
   method.add("name", ConfigNode::string(trained.method));
@@ -104,8 +116,18 @@ std::string method_section(const TrainedAdapter& trained, bool encoder_decoder) 
   }
   if (trained.method == "lora" || trained.method == "ia3") names("targets", trained.targets);
   if (trained.method == "ia3") names("feed_forward", trained.feed_forward);
+  return method;
+}
+
+// The section of an experiment with these options. Refused is what an experiment would refuse.
+std::string method_section(const ConfigNode& options, const BaseModel& model, const std::string& source) {
+  try {
+    check_method(Subtree::parse(to_yaml(options), "method", "adapter"), model);
+  } catch (const ConfigError& error) {
+    fail_config("{}: nothing could use it: {}", source, error.what());
+  }
   ConfigNode root = ConfigNode::map();
-  root.add("method", std::move(method));
+  root.add("method", options);
   return to_yaml(root);
 }
 
@@ -121,7 +143,14 @@ TranslatedAdapter read_source(const AdapterImport& wanted, const PeftBase& base,
     fail_config("{}: is {}, but a prompt of {} is [positions, {}]", wanted.source, to_string(prompt.shape),
                 wanted.weights, base.attention.width);
   prompt.name = "prompt";
-  return {{"prompt_tuning", {std::move(prompt)}}, {"nothing in this file tells which model it belongs to"}};
+  std::vector<std::string> notes = {"nothing in this file tells which model it belongs to"};
+  const std::int64_t rows = prompt.shape[0];
+  if (wanted.source.ends_with(".safetensors") && base.attention.encoder_layers > 0 && rows % 2 == 0)
+    notes.push_back(fmt::format(
+        "all its {} rows are used; where PEFT saved it, it uses the first {} of them, as adapter_config.json "
+        "beside it would say: name the adapter's folder",
+        rows, rows / 2));
+  return {{"prompt_tuning", {std::move(prompt)}}, std::move(notes)};
 }
 
 Parameters parameters_of(const TrainedAdapter& trained) {
@@ -156,7 +185,11 @@ ImportedAdapter import_adapter(const AdapterImport& wanted) {
   info.base_hash = weights_hash(model->weights());
   TranslatedAdapter adapter = read_source(wanted, peft_base(*model), info.base_hash);
   info.method = adapter.trained.method;
-  info.config = method_section(adapter.trained, model->text_form() == TextForm::kEncoderDecoder);
+  const auto shapes = open_model(wanted.weights);
+  forget_weights(*shapes);
+  info.config =
+      method_section(method_options(adapter.trained, model->text_form() == TextForm::kEncoderDecoder),
+                     *shapes, wanted.source);
   info.weights = wanted.weights;
   info.vocabulary_hash = tokenizer->hash();
   save_checkpoint(wanted.checkpoint, info, parameters_of(adapter.trained), nullptr);

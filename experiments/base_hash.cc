@@ -4,26 +4,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "parallel/tensor.h"
 #include "runtime/agreement.h"
 #include "runtime/check.h"
+#include "runtime/finite.h"
 #include "runtime/sha256.h"
 
 namespace trimtab {
-namespace {
-
-// Whether none is NaN or infinite, by the exponent's bits, which compilers turn into vector instructions.
-bool all_finite(const std::vector<float>& values) {
-  constexpr std::uint32_t kExponent = 0x7F800000U;
-  std::uint32_t found = 0;
-  for (const float value : values) found |= (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent;
-  return found == 0;
-}
-
-}  // namespace
-
 std::string weights_hash(const TensorSource& weights) {
   weights.verify();
   constexpr std::int64_t kSlabElements = std::int64_t{1} << 22;

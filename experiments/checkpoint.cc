@@ -196,8 +196,8 @@ void Checkpoint::load_values(const Parameters& parameters, const CheckpointShare
   }
   if (!unknown.empty()) problems.push_back("not known in this run: " + joined(unknown));
   if (!problems.empty())
-    fail("{}: does not fit this run's method: {}; use the method options it was trained with", store_.path(),
-         fmt::join(problems, "; "));
+    fail_config("{}: does not fit this run's method: {}; use the method options it was trained with",
+                store_.path(), fmt::join(problems, "; "));
 }
 
 bool Checkpoint::has_state() const { return store_.integer("optimizer_step") >= 0; }

@@ -159,7 +159,8 @@ void describe(V& v, TextConfig& s) {
           {.min = 2, .max = 65536, .unit = "tokens"});
   v.field("target_sentinel", s.target_sentinel,
           "<extra_id_0> in front of targets and predictions, for models that know span corruption only.");
-  v.field("train_rows", s.train_rows, "Of the training split the first rows are used; 0: all.", {.min = 0});
+  v.field("train_rows", s.train_rows,
+          "Of the training split the first rows are used, of each task of a mixture; 0: all.", {.min = 0});
   v.field("dev_rows", s.dev_rows,
           "Of the split that is scored while training the first rows are used; 0: all.", {.min = 0});
   v.field("cache", s.cache,

@@ -133,8 +133,10 @@ std::string merge_trained(const MergeRequest& wanted) {
     model->save(wanted.out, type);
   else
     model->export_hf(wanted.out);
-  return fmt::format("{}: the model with {} of its weights changed by {}", wanted.out, count,
-                     checkpoint.info().method);
+  const std::string rounded =
+      type == DType::kFloat32 ? "" : fmt::format(", rounded to {} as the model's weights are", name_of(type));
+  return fmt::format("{}: the model with {} of its weights changed by {}{}", wanted.out, count,
+                     checkpoint.info().method, rounded);
 }
 
 }  // namespace trimtab

@@ -19,7 +19,7 @@ namespace {
 
 bool starts_as_hdf5(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) fail("{}: cannot be read", path);
+  if (!file) fail_config("{}: there is no such file, or it cannot be read", path);
   char head[8] = {};
   file.read(head, sizeof(head));
   return file.gcount() == 8 && std::string_view(head, 8) == std::string_view("\x89HDF\r\n\x1a\n", 8);

@@ -105,6 +105,10 @@ Origin origin_of(const Checkpoint& checkpoint, bool wants_labels, std::vector<st
   if (const ConfigNode* written = text == nullptr ? nullptr : text->find("template"); written != nullptr)
     out.cue = written->text.substr(written->text.find_last_not_of(" \t\r\n") + 1);
   if (!wants_labels) return out;
+  if (root.find("task") == nullptr) {
+    notes.emplace_back("its labels are unknown, since it was imported: name them with --labels");
+    return out;
+  }
   try {
     auto config = read_config<ExperimentConfig>(root);
     out.labels = make_task(config.task)->prompt_words();

@@ -118,8 +118,12 @@ void leave_out_shown(std::vector<TextExample>& training, const ExperimentConfig&
 }
 
 void keep_first(std::vector<TextExample>& examples, std::int64_t rows) {
-  if (rows > 0 && static_cast<std::size_t>(rows) < examples.size())
-    examples.resize(static_cast<std::size_t>(rows));
+  if (rows == 0) return;
+  std::vector<std::int64_t> kept;
+  std::erase_if(examples, [&](const TextExample& example) {
+    kept.resize(std::max(kept.size(), example.part + 1));
+    return ++kept[example.part] > rows;
+  });
 }
 
 void check_lengths(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method) {

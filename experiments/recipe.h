@@ -41,7 +41,7 @@ std::vector<std::size_t> shown_rows(const ExperimentConfig& config, const Task& 
 // ConfigError where none is left.
 void leave_out_shown(std::vector<TextExample>& training, const ExperimentConfig& config, const Task& task);
 
-// The first `rows`; 0: all.
+// The first `rows`, of a mixture those of each task, since none may be left out unseen; 0: all.
 void keep_first(std::vector<TextExample>& examples, std::int64_t rows);
 
 // Throws ConfigError where rows of the greatest lengths are more than the model knows, or the method leaves

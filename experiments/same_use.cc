@@ -79,9 +79,21 @@ void check_alpha(const ConfigNode& trained, const ConfigNode& now, const std::st
                 path, was->text, is->text, was->text);
 }
 
+constexpr std::string_view kEnd = ".ia3";
+
+// Targets that something trained is called by: the usual ones are those of more than one family.
+std::vector<std::string> those_of(const Checkpoint& checkpoint, std::vector<std::string> targets) {
+  const std::vector<std::string> names = checkpoint.values();
+  std::erase_if(targets, [&](const std::string& target) {
+    return std::ranges::none_of(names, [&](const std::string& name) {
+      return name.ends_with(kEnd) && is_target(name.substr(0, name.size() - kEnd.size()), {target});
+    });
+  });
+  return targets;
+}
+
 // A square map has factors of one length on either side.
 void check_sides(const Checkpoint& checkpoint, const ConfigNode& trained, const ConfigNode& now) {
-  constexpr std::string_view kEnd = ".ia3";
   const auto was = list_of(trained, "feed_forward"), is = list_of(now, "feed_forward");
   for (const std::string& name : checkpoint.values()) {
     if (!name.ends_with(kEnd)) continue;
@@ -91,7 +103,7 @@ void check_sides(const Checkpoint& checkpoint, const ConfigNode& trained, const 
           "{}: the {} of {} were trained, but the experiment scales its {}; set method.targets and "
           "method.feed_forward as they were trained: feed_forward: [{}]",
           checkpoint.store().path(), is_target(module, was) ? "inputs" : "outputs", module,
-          is_target(module, was) ? "outputs" : "inputs", fmt::join(was, ", "));
+          is_target(module, was) ? "outputs" : "inputs", fmt::join(those_of(checkpoint, was), ", "));
   }
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/scored_splits.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <iterator>
 
 #include "data/data_files.h"
 #include "data/labels.h"
@@ -14,6 +17,25 @@ namespace {
 
 bool has_targets(const std::vector<TextExample>& examples) {
   return std::ranges::all_of(examples, is_labelled);
+}
+
+// Where a task replaces what was learned by its own labels, something that was learned has to be meant.
+void check_replaced(const Task& trained, const Task& other, const std::string& where) {
+  const std::vector<std::string> learned = trained.labels(), labels = other.labels();
+  if (learned.empty() || labels.empty() || other.name() == "mixture") return;
+  const std::vector<std::string> said = other.choices();
+  std::vector<std::string> replaced;
+  std::ranges::copy_if(said, std::back_inserter(replaced), [&](const std::string& text) {
+    return std::ranges::find(labels, text) == labels.end();
+  });
+  const auto is_learned = [&](const std::string& text) {
+    return std::ranges::find(learned, text) != learned.end();
+  };
+  if (!replaced.empty() && std::ranges::none_of(replaced, is_learned))
+    fail_config(
+        "{}: evaluate.transfer: task.replace of {} makes no label of {} into one of its own: it would "
+        "read {}, but what was trained says {}",
+        where, other.name(), trained.name(), fmt::join(replaced, ", "), fmt::join(learned, ", "));
 }
 
 }  // namespace
@@ -32,6 +54,7 @@ ScoredSplits::ScoredSplits(ExperimentConfig& config, const Task& task, const Tex
     if (std::ranges::find(splits, transfer.split) == splits.end())
       fail_config("{}: evaluate.transfer: the task {} has no split '{}' but {}", where, other.name(),
                   transfer.split, fmt::join(splits, ", "));
+    check_replaced(task, other, where);
     recipe.encode_labels(other.labels());
     scored_[transfer.name] = {&other, transfer.split, ranking_of(other)};
   }

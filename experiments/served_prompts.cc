@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "experiments/adapter_exchange.h"
 #include "experiments/run_record.h"
 #include "experiments/same_use.h"
 #include "models/formats/peft_adapter.h"
@@ -24,6 +25,11 @@ PromptFile prompt_file(const std::string& text) {
     file = {text.substr(0, sign), text.substr(sign + 1)};
   if (file.name.empty() || file.path.empty())
     fail_config("--prompt '{}': expected NAME=PATH, a name and the checkpoint of its run", text);
+  if (is_adapter(file.path))
+    fail_config(
+        "--prompt '{}': {} is an adapter or a bare prompt; turn it into a checkpoint with trimtab "
+        "import first",
+        text, file.path);
   if (std::filesystem::is_directory(file.path)) file.path = RunFolder(file.path).best();
   return file;
 }

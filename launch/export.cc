@@ -12,6 +12,7 @@
 #include "launch/job.h"
 #include "launch/verbs.h"
 #include "models/family.h"
+#include "models/formats/peft_adapter.h"
 #include "runtime/check.h"
 
 namespace trimtab {
@@ -48,6 +49,11 @@ int run(const Options& options) {
     return kSuccess;
   }
   const auto prompts = read_prompts(options.source);
+  if (read_decoder_prompt_rows(options.source))
+    fail_config(
+        "{}: has rows in front of the decoder's input as well (method.decoder_length), for which "
+        "others have no form",
+        options.source);
   if (prompts.size() != 1)
     fail_config("{}: holds {} trained tensors, so it is no prompt; name a folder to get a PEFT adapter",
                 options.source, prompts.size());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -14,14 +15,30 @@
 namespace trimtab {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct Options {
   std::string source, dtype, weights, vocabulary, base;
   OutputArgument out;
 };
 
+// PEFT saves several adapters of one model in folders of their own.
+std::string adapters_in(const std::string& folder) {
+  if (!fs::is_directory(folder)) return "";
+  std::string found;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (is_adapter(entry.path().string())) found += (found.empty() ? "" : ", ") + entry.path().string();
+  return found.empty() ? "" : " (name one of the adapters in it: " + found + ")";
+}
+
 int import_base(const Options& options) {
+  if (!fs::exists(options.source)) fail_config("{}: no such file or folder", options.source);
   if (!options.weights.empty() || !options.vocabulary.empty() || !options.base.empty())
-    fail_config("{}: is a model; --weights, --vocabulary and --base are for adapters", options.source);
+    fail_config(
+        "{}: is no adapter, since it has no adapter_config.json{}; --weights, --vocabulary and --base are "
+        "for "
+        "adapters",
+        options.source, adapters_in(options.source));
   const DType type = options.dtype == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
   const ImportedModel model = import_model(options.source, options.out.path, type);
   std::printf("%s: %lld parameters in %s, %s\n", options.out.path.c_str(),

@@ -11,6 +11,7 @@
 #include "models/formats/weight_files.h"
 #include "runtime/atomic_file.h"
 #include "runtime/check.h"
+#include "runtime/finite.h"
 #include "runtime/shard.h"
 #include "runtime/tensor_store.h"
 
@@ -28,11 +29,19 @@ fs::path folder_of(const std::string& path) {
   return fs::is_directory(path) ? fs::path(path) : fs::path(path).parent_path();
 }
 
+// What is computed with a NaN means nothing, and a merged one would stay in the weights.
+NamedArray finite(NamedArray array, const std::string& path) {
+  if (!all_finite(array.values))
+    fail_config("{}: '{}' has values that are not finite (NaN or infinite): export it from an earlier step",
+                path, array.name);
+  return array;
+}
+
 NamedArray read_array(const TensorSource& source, const std::string& name) {
   NamedArray out{name, source.info(name).shape, {}};
   out.values.resize(static_cast<std::size_t>(element_count(out.shape)));
   source.read(name, {}, DType::kFloat32, out.values.data());
-  return out;
+  return finite(std::move(out), source.path());
 }
 
 // The prompt of a file of tensors that lies alone, without the config that says how many rows count.
@@ -59,8 +68,8 @@ NamedArray prompt_of_adapter(const std::string& path) {
     fail("{}: exactly the tensor '{}' is expected", path, kPromptEmbeddings);
   NamedArray rows = std::move(adapter.tensors.front());
   if (rows.shape.size() != 2 || (rows.shape[0] != length && rows.shape[0] != 2 * length))
-    fail("{}: '{}' is {}, but num_virtual_tokens is {}", path, kPromptEmbeddings, to_string(rows.shape),
-         length);
+    fail_config("{}: '{}' is {}, but num_virtual_tokens is {}", path, kPromptEmbeddings,
+                to_string(rows.shape), length);
   rows.shape[0] = length;
   rows.values.resize(static_cast<std::size_t>(element_count(rows.shape)));
   return rows;
@@ -92,10 +101,11 @@ PeftAdapter read_peft_adapter(const std::string& path) {
   adapter.config = nlohmann::ordered_json::parse(file_text(config));
   const std::string file = fs::is_directory(path) ? (folder / kTensors).string() : path;
   if (!fs::exists(file))
-    fail("{}: there is no {}{}", folder.string(), kTensors,
-         fs::exists(folder / "adapter_model.bin")
-             ? "; adapter_model.bin is not read: load it with PEFT and save it again with save_pretrained"
-             : "");
+    fail_config(
+        "{}: there is no {}{}", folder.string(), kTensors,
+        fs::exists(folder / "adapter_model.bin")
+            ? "; adapter_model.bin is not read: load it with PEFT and save it again with save_pretrained"
+            : "");
   const Safetensors tensors(file);
   adapter.metadata = tensors.metadata();
   for (const std::string& name : tensors.names()) adapter.tensors.push_back(read_array(tensors, name));
@@ -123,7 +133,7 @@ NamedArray read_prompt_rows(const std::string& path) {
   if (path.ends_with(".safetensors")) return lone_prompt(path);
   if (path.ends_with(".h5")) return prompt_of_checkpoint(path);
   NpyArray array = read_npy(path);
-  return {"prompt", std::move(array.shape), std::move(array.values)};
+  return finite({"prompt", std::move(array.shape), std::move(array.values)}, path);
 }
 
 std::optional<NamedArray> read_decoder_prompt_rows(const std::string& path) {

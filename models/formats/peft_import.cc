@@ -44,6 +44,13 @@ struct Source {
     return adapter.tensors.front();
   }
 
+  std::int64_t positions() const {
+    const std::int64_t count = need("num_virtual_tokens");
+    if (count < 1)
+      fail_config("{}: num_virtual_tokens is {}, but should be 1 or more", fields.where(), count);
+    return count;
+  }
+
   // How often PEFT counts the rows: 1 or 2.
   std::int64_t submodules() const {
     std::int64_t value = encoder_decoder() ? 2 : 1;
@@ -74,9 +81,14 @@ void check_task(const Source& source) {
 }
 
 TrainedAdapter prompt_from(Source& source) {
-  const std::int64_t length = source.need("num_virtual_tokens"), width = source.base.attention.width;
+  const std::int64_t length = source.positions(), width = source.base.attention.width;
   NamedArray rows = source.prompt();
   const std::int64_t times = source.submodules();
+  if (rows.shape.size() == 2 && rows.shape[0] != times * length)
+    fail_config(
+        "{}: '{}' has {} rows, but adapter_config.json says {} x {}: num_virtual_tokens and "
+        "num_transformer_submodules",
+        source.where(), rows.name, rows.shape[0], length, times);
   check_array(source.where(), rows, {times * length, width});
   if (times == 2)
     source.notes.push_back(
@@ -102,9 +114,8 @@ std::vector<float> entry_of(const NamedArray& matrix, std::int64_t entry, std::i
 TrainedAdapter prefix_from(Source& source) {
   const AttentionShape& attention = source.base.attention;
   check_order_of_columns(source.base, source.where());
-  const std::int64_t width = attention.kv_heads * attention.head_dim,
-                     positions = source.need("num_virtual_tokens"), stored = source.need("num_layers"),
-                     times = source.submodules();
+  const std::int64_t width = attention.kv_heads * attention.head_dim, positions = source.positions(),
+                     stored = source.need("num_layers"), times = source.submodules();
   if (source.encoder_decoder() && times == 1)
     fail_config(
         "{}: num_transformer_submodules is 1: transformers then mixes the prefix and the decoder's own keys "

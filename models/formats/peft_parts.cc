@@ -32,6 +32,8 @@ const LinearShape& find_linear(const std::vector<LinearShape>& linears, const st
   if (found != linears.end()) return *found;
   std::vector<std::string> names;
   for (const LinearShape& linear : linears) names.push_back(linear.module);
+  if (last_part(module) == "lm_head")
+    fail_config("{}: what is trained of the output map '{}' is not exchanged with PEFT", where, module);
   fail_config("{}: this model has no linear map '{}'{}", where, module, did_you_mean(module, names));
 }
 

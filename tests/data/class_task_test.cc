@@ -325,6 +325,8 @@ TEST(ClassTask, PredictionsInTheWordsOfAnotherTask) {
   EXPECT_EQ(plain->choices(), plain->labels());
   EXPECT_THAT(message_of<ConfigError>([&] { task_of("glue/mrpc", "path: x\nreplace: [a]"); }),
               HasSubstr("replace should be two texts"));
+  EXPECT_THAT(message_of<ConfigError>([&] { task_of("glue/mrpc", "path: x\nreplace: [duplicate, equal]"); }),
+              HasSubstr("no label has 'equal' in it"));
 }
 
 TEST(ClassTask, RowsOfQqpThatAreCutShortAreLeftOut) {

@@ -5,11 +5,13 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "experiments/checkpoint.h"
 #include "launch/program.h"
 #include "models/formats/npy.h"
+#include "models/formats/peft_adapter.h"
 
 namespace trimtab::testing {
 namespace {
@@ -170,15 +172,89 @@ TEST(Adapter, DamageAndOtherMethodsAreRefused) {
     return outcome.err;
   };
   EXPECT_THAT(refused("peft_type", "ADALORA"), AllOf(HasSubstr("ADALORA"), HasSubstr("PREFIX_TUNING")));
-  EXPECT_THAT(refused("num_virtual_tokens", 5), HasSubstr("'prompt_embeddings' is [4, 16]"));
+  EXPECT_THAT(refused("num_virtual_tokens", 5),
+              HasSubstr("'prompt_embeddings' has 4 rows, but adapter_config.json says 5"));
   EXPECT_THAT(refused("num_virtual_tokens", "four"), HasSubstr("must be a whole number"));
   EXPECT_THAT(run_program({"import", shop.model(), out, "--weights", shop.model()}).err,
-              HasSubstr("is a model"));
+              HasSubstr("is no adapter, since it has no adapter_config.json; --weights"));
+  EXPECT_THAT(run_program({"import", shop.path("nowhere"), out}).err, HasSubstr("no such file or folder"));
+  EXPECT_THAT(run_program({"import", shop.path("."), out, "--weights", shop.model()}).err,
+              AllOf(HasSubstr("name one of the adapters in it: "), HasSubstr("/adapter)")));
+  const Outcome served =
+      run_program({"evaluate", shop.experiment(), "--prompt", "a=" + shop.path("adapter")});
+  EXPECT_EQ(served.code, 2);
+  EXPECT_THAT(served.err, HasSubstr("turn it into a checkpoint with trimtab import first"));
   EXPECT_THAT(
       run_program({"train", shop.experiment(), "--set", "method.init=file", "--set",
                    "method.init_file=" + shop.path("nothing"), "--set", "output=" + shop.path("next")})
           .err,
       HasSubstr("no such file or folder"));
+}
+
+// LoRA as PEFT would save it, of one map of the workshop's model.
+std::string make_lora(const Workshop& shop, const Json& more) {
+  Json config = {{"peft_type", "LORA"}, {"task_type", "SEQ_2_SEQ_LM"}, {"r", 1}, {"lora_alpha", 4}};
+  config.update(more);
+  const std::string module = "base_model.model.decoder.block.0.layer.0.SelfAttention.q.";
+  const auto tensor = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+    return NamedArray{
+        module + name, {rows, columns}, std::vector<float>(static_cast<std::size_t>(rows * columns), 0.25F)};
+  };
+  write_peft_adapter({"", config, {tensor("lora_A.weight", 1, 16), tensor("lora_B.weight", 8, 1)}, {}},
+                     shop.path("lora"));
+  return shop.path("lora");
+}
+
+// What would be refused when it is used is refused before it is written.
+TEST(Adapter, WhatNothingCouldUseIsNotImported) {
+  const Workshop shop;
+  const std::string out = shop.path("out.h5");
+  const auto imported = [&](const Json& more) {
+    return run_program({"import", make_lora(shop, more), out, "--weights", shop.model(), "--base", "b"});
+  };
+  const auto refused = [&](const char* key, const Json& value) {
+    const Outcome outcome = imported({{key, value}});
+    EXPECT_EQ(outcome.code, 2) << outcome.out;
+    EXPECT_FALSE(std::filesystem::exists(out));
+    return outcome.err;
+  };
+  EXPECT_THAT(refused("lora_alpha", 0), AllOf(HasSubstr("nothing could use it"), HasSubstr("method.alpha")));
+  EXPECT_THAT(refused("lora_alpha", -3), HasSubstr("method.alpha"));
+  EXPECT_THAT(refused("lora_dropout", 2), HasSubstr("method.dropout"));
+  EXPECT_EQ(imported(Json::object()).code, 0);
+}
+
+TEST(Adapter, NumbersThatAreNotFiniteAreRefused) {
+  const Workshop shop;
+  make_adapter(shop);
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    PeftAdapter adapter = read_peft_adapter(shop.path("adapter"));
+    adapter.tensors.front().values.back() = bad;
+    write_peft_adapter(adapter, shop.path("bad"));
+    const Outcome outcome =
+        run_program({"import", shop.path("bad"), shop.path("out.h5"), "--weights", shop.model()});
+    EXPECT_EQ(outcome.code, 2) << outcome.out;
+    EXPECT_THAT(outcome.err, HasSubstr("'prompt_embeddings' has values that are not finite"));
+    EXPECT_FALSE(std::filesystem::exists(shop.path("out.h5")));
+    EXPECT_EQ(run_program(begun_with(shop, shop.path("bad"), "next")).code, 2);
+    EXPECT_FALSE(std::filesystem::exists(shop.path("next")));
+  }
+}
+
+// transformers calls a GGUF's model by its folder, which is no model.
+TEST(Adapter, OfABaseThatIsNoModelHereNeedsItsName) {
+  const Workshop shop;
+  std::filesystem::create_directories(shop.path("models"));
+  const std::string out = shop.path("out.h5");
+  std::vector<std::string> arguments = {"import",
+                                        make_lora(shop, {{"base_model_name_or_path", shop.path("models")}}),
+                                        out, "--weights", shop.model()};
+  const Outcome outcome = run_program(arguments);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("lora: belongs to '" + shop.path("models")), HasSubstr("add --base")));
+  arguments.insert(arguments.end(), {"--base", shop.path("models")});
+  EXPECT_EQ(run_program(arguments).code, 0);
 }
 
 TEST(Adapter, IsNotWrittenOverWhatIsThere) {

@@ -271,7 +271,7 @@ TEST_F(BadInput, CheckpointOfAnotherModel) {
 TEST_F(BadInput, CheckpointOfAnotherLength) {
   ASSERT_EQ(train({}).code, 0);
   const Outcome outcome = run_program({"evaluate", shop_.experiment(), "--set", "method.length=5"});
-  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("[4, 16]"), HasSubstr("[5, 16]")));
 }
 

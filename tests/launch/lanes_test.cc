@@ -381,6 +381,15 @@ TEST_F(Lanes, OneModelIsTunedOnAMixture) {
   EXPECT_EQ(found.at("examples"), 12);
   for (const char* metric : {"superglue/copa/accuracy", "superglue/cb/accuracy", "mean"})
     EXPECT_TRUE(found.at("metrics").contains(metric)) << metric << found;
+  // A limit counts for each task: of all rows together it would leave whole tasks out of the mean.
+  for (const char* limit : {"evaluate.max_examples=4", "text.dev_rows=4"}) {
+    Words few = score;
+    few.insert(few.end(), {"--set", limit});
+    const Json of_each = evaluated(on_tasks(*shop_, "evaluate", "both", few));
+    EXPECT_EQ(of_each.at("examples"), 8) << limit;
+    for (const char* task : {"superglue/copa/accuracy", "superglue/cb/accuracy"})
+      EXPECT_TRUE(of_each.at("metrics").contains(task)) << limit << of_each;
+  }
 }
 
 TEST_F(Lanes, PTuningIsServedBesidePromptTuning) {

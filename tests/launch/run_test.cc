@@ -77,6 +77,10 @@ TEST(Train, ScoresOtherTasksWithoutTrainingOnThem) {
   EXPECT_THAT(refusal("{name: a, " + task + "}, {name: a, " + task + "}"), HasSubstr("'a' is already taken"));
   EXPECT_THAT(refusal("{name: a, split: dev, " + task + "}"), HasSubstr("has no split 'dev' but"));
   EXPECT_THAT(refusal("{name: a, task: {name: jsnl}}"), HasSubstr("jsonl"));
+  // What was trained says good and bad.
+  const std::string mrpc = "{name: a, task: {name: glue/mrpc, path: " + shop.path(".") + ", replace: ";
+  EXPECT_THAT(refusal(mrpc + "[godo, equivalent]}}"),
+              AllOf(HasSubstr("it would read not_godo, godo"), HasSubstr("what was trained says good, bad")));
 }
 
 TEST(Train, KilledAndResumedGivesTheSameBytes) {

@@ -70,8 +70,9 @@ TEST(Peft, OfTwiceTheRowsTheFirstHalfIsThePrompt) {
 
 TEST(Peft, PromptsThatDoNotFitAreRefused) {
   EXPECT_THAT(refusal(prompt(3, 3), t5()),
-              HasSubstr("'prompt_embeddings' is [3, 4], but this model wants [6, 4]"));
-  EXPECT_THAT(refusal(prompt(5, 3), t5()), HasSubstr("[5, 4]"));
+              HasSubstr("'prompt_embeddings' has 3 rows, but adapter_config.json says 3 x 2"));
+  EXPECT_THAT(refusal(prompt(5, 3), t5()), HasSubstr("has 5 rows"));
+  EXPECT_THAT(refusal(prompt(0, 0), t5()), HasSubstr("num_virtual_tokens is 0, but should be 1 or more"));
   PeftBase wide = t5();
   wide.attention.width = 8;
   EXPECT_THAT(refusal(prompt(6, 3), wide), HasSubstr("wants [6, 8]"));
