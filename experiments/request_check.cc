@@ -13,7 +13,6 @@
 #include "runtime/world.h"
 
 namespace trimtab {
-
 namespace {
 
 void check_positions(const InputTemplate& around, const TuningMethod& method) {
@@ -26,7 +25,7 @@ void check_positions(const InputTemplate& around, const TuningMethod& method) {
 }  // namespace
 
 void check_request(const ExperimentConfig& config) {
-  resolved(config);
+  resolved(config);  // refuses options of method, optimizer and tasks
   Subtree options = config.method;
   const auto method = make_method(options);
   // What is shown is known when the data are.

@@ -107,16 +107,8 @@ class AddedIds {
   std::int64_t next_;
 };
 
-// One that is there already is read anew.
-void add_token(AddedToken token, BpeVocabulary& vocabulary) {
-  const auto same = std::ranges::find(vocabulary.added, token.text, &AddedToken::text);
-  if (same == vocabulary.added.end())
-    vocabulary.added.push_back(std::move(token));
-  else
-    *same = std::move(token);
-}
-
-void read_added(const JsonValue& entry, std::int64_t id, AddedIds& ids, BpeVocabulary& vocabulary) {
+AddedToken read_added_token(const JsonValue& entry, std::int64_t id, AddedIds& ids,
+                            BpeVocabulary& vocabulary) {
   AddedToken token;
   token.text = entry.at("content").text();
   if (token.text.empty()) fail("{} is empty", entry.at("content").place());
@@ -128,7 +120,7 @@ void read_added(const JsonValue& entry, std::int64_t id, AddedIds& ids, BpeVocab
   token.strip_right = entry.at("rstrip").flag_or(false);
   token.normalized = entry.at("normalized").flag_or(!token.special);
   refuse(entry.at("single_word"), entry.at("single_word").flag_or(false));
-  add_token(std::move(token), vocabulary);
+  return token;
 }
 
 std::int64_t id_of_name(const std::string& name, const JsonValue& where) {
@@ -144,15 +136,19 @@ std::int64_t id_of_name(const std::string& name, const JsonValue& where) {
 void read_added(const JsonValue& file, const JsonValue& config, std::int64_t pieces,
                 BpeVocabulary& vocabulary) {
   AddedIds ids(vocabulary, pieces);
+  std::map<std::int64_t, AddedToken> tokens;  // by id, which are one for each text
+  const auto add = [&](const JsonValue& entry, std::int64_t id) {
+    tokens.insert_or_assign(id, read_added_token(entry, id, ids, vocabulary));
+  };
   if (file.has("added_tokens"))
-    for (const JsonValue& entry : file.at("added_tokens").list())
-      read_added(entry, entry.at("id").number(), ids, vocabulary);
-  if (!config.has("added_tokens_decoder")) return;
-  std::map<std::int64_t, JsonValue> by_id;
-  config.at("added_tokens_decoder").for_each_member([&](const std::string& id, const JsonValue& entry) {
-    by_id.emplace(id_of_name(id, entry), entry);
-  });
-  for (const auto& [id, entry] : by_id) read_added(entry, id, ids, vocabulary);
+    for (const JsonValue& entry : file.at("added_tokens").list()) add(entry, entry.at("id").number());
+  std::map<std::int64_t, JsonValue> of_config;  // new ones are numbered in the order of their ids
+  if (config.has("added_tokens_decoder"))
+    config.at("added_tokens_decoder").for_each_member([&](const std::string& id, const JsonValue& entry) {
+      of_config.emplace(id_of_name(id, entry), entry);
+    });
+  for (const auto& [id, entry] : of_config) add(entry, id);
+  for (auto& [id, token] : tokens) vocabulary.added.push_back(std::move(token));
 }
 
 // "eos_token": "</s>", or {"content": "</s>", ...}, or nothing. It is a special token, also where it is not
@@ -162,7 +158,7 @@ std::optional<TokenId> named_token(const JsonValue& token, BpeVocabulary& vocabu
   const JsonValue name = token.is_text() ? token : token.at("content");
   const TokenId id = id_of_piece(vocabulary, name);
   if (std::ranges::find(vocabulary.added, name.text(), &AddedToken::text) == vocabulary.added.end())
-    add_token({.text = name.text(), .id = id, .special = true}, vocabulary);
+    vocabulary.added.push_back({.text = name.text(), .id = id, .special = true});
   return id;
 }
 
