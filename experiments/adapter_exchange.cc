@@ -119,15 +119,20 @@ ConfigNode method_options(const TrainedAdapter& trained, bool encoder_decoder) {
   return method;
 }
 
-// The section of an experiment with these options. Refused is what an experiment would refuse.
-std::string method_section(const ConfigNode& options, const BaseModel& model, const std::string& source) {
+// What an experiment with these options would refuse is refused before a checkpoint is written.
+void check_usable(const ConfigNode& options, const AdapterImport& wanted) {
+  const auto model = open_model(wanted.weights);
+  forget_weights(*model);
   try {
-    check_method(Subtree::parse(to_yaml(options), "method", "adapter"), model);
+    check_method(Subtree::parse(to_yaml(options), "method", "adapter"), *model);
   } catch (const ConfigError& error) {
-    fail_config("{}: nothing could use it: {}", source, error.what());
+    fail_config("{}: nothing could use it: {}", wanted.source, error.what());
   }
+}
+
+std::string section_of(ConfigNode options) {
   ConfigNode root = ConfigNode::map();
-  root.add("method", options);
+  root.add("method", std::move(options));
   return to_yaml(root);
 }
 
@@ -185,11 +190,9 @@ ImportedAdapter import_adapter(const AdapterImport& wanted) {
   info.base_hash = weights_hash(model->weights());
   TranslatedAdapter adapter = read_source(wanted, peft_base(*model), info.base_hash);
   info.method = adapter.trained.method;
-  const auto shapes = open_model(wanted.weights);
-  forget_weights(*shapes);
-  info.config =
-      method_section(method_options(adapter.trained, model->text_form() == TextForm::kEncoderDecoder),
-                     *shapes, wanted.source);
+  ConfigNode options = method_options(adapter.trained, model->text_form() == TextForm::kEncoderDecoder);
+  check_usable(options, wanted);
+  info.config = section_of(std::move(options));
   info.weights = wanted.weights;
   info.vocabulary_hash = tokenizer->hash();
   save_checkpoint(wanted.checkpoint, info, parameters_of(adapter.trained), nullptr);

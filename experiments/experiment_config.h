@@ -162,7 +162,9 @@ void describe(V& v, TextConfig& s) {
   v.field("train_rows", s.train_rows,
           "Of the training split the first rows are used, of each task of a mixture; 0: all.", {.min = 0});
   v.field("dev_rows", s.dev_rows,
-          "Of the split that is scored while training the first rows are used; 0: all.", {.min = 0});
+          "Of the split that is scored while training the first rows are used, of each task of a mixture; 0: "
+          "all.",
+          {.min = 0});
   v.field("cache", s.cache,
           "Folder that tokenised splits are kept in; empty: $TRIMTAB_CACHE if it is set, else `cache` in the "
           "output folder, of a comparison in that of the comparison.");
@@ -218,7 +220,8 @@ void describe(V& v, EvaluateConfig& s) {
       "Where answers come from: generate (what the model says), or rank (the likeliest of the task's labels, "
       "for models that were not tuned to say one).",
       {.choices = {"generate", "rank"}});
-  v.field("max_examples", s.max_examples, "Of each split that is scored the first rows are used; 0: all.",
+  v.field("max_examples", s.max_examples,
+          "Of each split that is scored the first rows are used, of each task of a mixture; 0: all.",
           {.min = 0});
   v.field("batch_tokens", s.batch_tokens,
           "Most positions (inputs, prompts and targets) generated from at once.",

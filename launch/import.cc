@@ -35,9 +35,9 @@ int import_base(const Options& options) {
   if (!fs::exists(options.source)) fail_config("{}: no such file or folder", options.source);
   if (!options.weights.empty() || !options.vocabulary.empty() || !options.base.empty())
     fail_config(
-        "{}: is no adapter, since it has no adapter_config.json{}; --weights, --vocabulary and --base are "
-        "for "
-        "adapters",
+        "{}: is no adapter, since it has no adapter_config.json{}; only adapters take --weights, "
+        "--vocabulary "
+        "and --base",
         options.source, adapters_in(options.source));
   const DType type = options.dtype == "bfloat16" ? DType::kBFloat16 : DType::kFloat32;
   const ImportedModel model = import_model(options.source, options.out.path, type);

@@ -176,7 +176,7 @@ TEST(Adapter, DamageAndOtherMethodsAreRefused) {
               HasSubstr("'prompt_embeddings' has 4 rows, but adapter_config.json says 5"));
   EXPECT_THAT(refused("num_virtual_tokens", "four"), HasSubstr("must be a whole number"));
   EXPECT_THAT(run_program({"import", shop.model(), out, "--weights", shop.model()}).err,
-              HasSubstr("is no adapter, since it has no adapter_config.json; --weights"));
+              HasSubstr("is no adapter, since it has no adapter_config.json; only adapters take"));
   EXPECT_THAT(run_program({"import", shop.path("nowhere"), out}).err, HasSubstr("no such file or folder"));
   EXPECT_THAT(run_program({"import", shop.path("."), out, "--weights", shop.model()}).err,
               AllOf(HasSubstr("name one of the adapters in it: "), HasSubstr("/adapter)")));
@@ -191,17 +191,19 @@ TEST(Adapter, DamageAndOtherMethodsAreRefused) {
       HasSubstr("no such file or folder"));
 }
 
-// LoRA as PEFT would save it, of one map of the workshop's model.
+// A tensor as PEFT would save it, of one map of the workshop's model.
+NamedArray of_queries(const std::string& name, std::int64_t rows, std::int64_t columns) {
+  return {"base_model.model.decoder.block.0.layer.0.SelfAttention.q." + name,
+          {rows, columns},
+          std::vector<float>(static_cast<std::size_t>(rows * columns), 0.25F)};
+}
+
 std::string make_lora(const Workshop& shop, const Json& more) {
   Json config = {{"peft_type", "LORA"}, {"task_type", "SEQ_2_SEQ_LM"}, {"r", 1}, {"lora_alpha", 4}};
   config.update(more);
-  const std::string module = "base_model.model.decoder.block.0.layer.0.SelfAttention.q.";
-  const auto tensor = [&](const char* name, std::int64_t rows, std::int64_t columns) {
-    return NamedArray{
-        module + name, {rows, columns}, std::vector<float>(static_cast<std::size_t>(rows * columns), 0.25F)};
-  };
-  write_peft_adapter({"", config, {tensor("lora_A.weight", 1, 16), tensor("lora_B.weight", 8, 1)}, {}},
-                     shop.path("lora"));
+  write_peft_adapter(
+      {"", config, {of_queries("lora_A.weight", 1, 16), of_queries("lora_B.weight", 8, 1)}, {}},
+      shop.path("lora"));
   return shop.path("lora");
 }
 
@@ -222,6 +224,16 @@ TEST(Adapter, WhatNothingCouldUseIsNotImported) {
   EXPECT_THAT(refused("lora_alpha", -3), HasSubstr("method.alpha"));
   EXPECT_THAT(refused("lora_dropout", 2), HasSubstr("method.dropout"));
   EXPECT_EQ(imported(Json::object()).code, 0);
+  // Queries, keys and values are one multiplication of the same inputs.
+  write_peft_adapter(
+      {"", {{"peft_type", "IA3"}, {"task_type", "SEQ_2_SEQ_LM"}}, {of_queries("ia3_l", 1, 16)}, {}},
+      shop.path("ia3"));
+  const std::string ia3 = shop.path("ia3.h5");
+  const Outcome outcome =
+      run_program({"import", shop.path("ia3"), ia3, "--weights", shop.model(), "--base", "b"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("nothing could use it"), HasSubstr("method.feed_forward")));
+  EXPECT_FALSE(std::filesystem::exists(ia3));
 }
 
 TEST(Adapter, NumbersThatAreNotFiniteAreRefused) {
