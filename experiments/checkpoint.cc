@@ -83,6 +83,7 @@ void save_checkpoint(World& world, const std::string& path, const CheckpointInfo
                      const Parameters& parameters, const OptimizerState* state,
                      const std::vector<NamedSlice>& results) {
   const std::vector<NamedSlice> slices = slices_of(parameters, state, results);
+  if (world.here().data != 0) return;
   if (world.rank() != 0) return gather_slices(world, slices, {});
   TensorStoreWriter writer(path);
   gather_slices(world, slices,

@@ -42,8 +42,8 @@ struct CheckpointInfo {
 void save_checkpoint(World& world, const std::string& path, const CheckpointInfo& info,
                      const Parameters& parameters, const OptimizerState* state,
                      const std::vector<NamedSlice>& results = {});
-// The same in two parts, for a state that is small: gathered in the memory of rank 0, collectively over the
-// first replica's ranks, and written there alone. Results of networks are left out.
+// The same in two parts, for a state that is small: gathered in the memory of a replica's first rank,
+// collectively over the replica's ranks, and written there alone. Results of networks are left out.
 struct GatheredState {
   std::vector<std::pair<std::string, at::Tensor>> tensors;  // under their names in the file; copies
   std::int64_t optimizer_step = -1;

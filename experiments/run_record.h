@@ -30,9 +30,9 @@ class RunFolder {
   std::string tensorboard() const { return path_ + "/tb"; }
   std::string best() const { return path_ + "/best.h5"; }  // best score on the dev split
   std::string last() const { return path_ + "/last.h5"; }  // to go on from
-  // What came after it (step_journal.h), by turns.
-  static constexpr int kJournals = 2;
-  std::string journal(int turn) const { return path_ + "/journal-" + std::to_string(turn) + ".h5"; }
+  // What came after it (step_journal.h): two files by turns, and two of another host.
+  static constexpr int kJournals = 4;
+  std::string journal(int number) const { return path_ + "/journal-" + std::to_string(number) + ".h5"; }
   std::string predictions(const std::string& split) const {
     return path_ + "/predictions-" + split + ".jsonl";
   }

@@ -175,8 +175,8 @@ RunStatus status_of_run(const std::string& path) {
   read_metrics(folder, config.evaluate.split, out);
   out.metrics_age = age_of(folder.metrics());
   out.checkpoint_age = age_of(folder.last());
-  for (int turn = 0; turn < RunFolder::kJournals; ++turn) {
-    const double age = age_of(folder.journal(turn));
+  for (int number = 0; number < RunFolder::kJournals; ++number) {
+    const double age = age_of(folder.journal(number));
     if (age >= 0 && (out.journal_age < 0 || age < out.journal_age)) out.journal_age = age;
   }
   if (out.runs) read_ranks(folder, begun ? mesh_of(config).size() : kAnyMesh, out);

@@ -40,7 +40,8 @@ Trainer::Trainer(Experiment& experiment, Console& console)
               speaks()),
       checkpoints_(experiment, train_step_),
       journal_(folder_, experiment.config().train.journal,
-               experiment.method().trains_base() ? 0 : experiment.trained_count(), experiment.world()) {
+               experiment.method().trains_base() ? 0 : experiment.trained_count(), experiment.world(),
+               replica_elsewhere(experiment.world(), host_name())) {
   const ExperimentConfig& config = experiment.config();
   info_.method = config.method.name();
   info_.config = dump_config(config);
@@ -74,8 +75,8 @@ Trainer::Trainer(Experiment& experiment, Console& console)
   if (newest_) resume(*newest_);
   newest_.reset();
   if (!speaks()) return;
-  for (const std::string& path : {folder_.record(), folder_.config(), folder_.journal(0), folder_.journal(1)})
-    remove_unfinished(path);
+  for (const std::string& path : {folder_.record(), folder_.config()}) remove_unfinished(path);
+  for (int number = 0; number < RunFolder::kJournals; ++number) remove_unfinished(folder_.journal(number));
   for (const std::string& path : {folder_.last(), folder_.best()}) VerifiedSave::remove_leftovers(path);
   write_file_atomically(folder_.config(), info_.config);
 }

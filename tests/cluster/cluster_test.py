@@ -185,8 +185,10 @@ def host_killed(args, job):
 
 
 def first_host_killed(args, job):
-    """The host of mpirun and rank 0: nobody is left to speak."""
+    """The host of mpirun and rank 0: nobody is left to speak. What it had not handed to the device is lost with it."""
     lose(job, job.hosts.kill_all, "h1", named=False)
+    for number in (0, 1):
+        (job.folder / f"run/journal-{number}.h5").unlink()
     goes_on(job)
 
 

@@ -265,6 +265,63 @@ TEST_F(State, JournalThatCannotBeWrittenIsTriedAgain) {
   EXPECT_TRUE(journal.due());
 }
 
+TEST(ReplicaElsewhere, IsTheFirstOneWhoseFirstRankIsOnAnotherHost) {
+  const auto replica_on = [](const Mesh& mesh, const std::vector<std::string>& hosts) {
+    std::vector<int> found(hosts.size());
+    run_ranks(mesh, [&](World& world) {
+      const auto rank = static_cast<std::size_t>(world.rank());
+      found[rank] = replica_elsewhere(world, hosts[rank]);
+    });
+    EXPECT_THAT(found, testing::Each(found[0]));
+    return found[0];
+  };
+  EXPECT_EQ(replica_on(Mesh(3, 1, 1), {"a", "a", "b"}), 2);
+  EXPECT_EQ(replica_on(Mesh(3, 1, 1), {"a", "b", "b"}), 1);
+  EXPECT_EQ(replica_on(Mesh(2, 1, 1), {"a", "a"}), 0);
+  EXPECT_EQ(replica_on(Mesh(1, 2, 1), {"a", "b"}), 0) << "there is one replica only";
+  EXPECT_EQ(replica_on(Mesh(2, 1, 2), {"a", "b", "a", "b"}), 0) << "its first rank is on rank 0's host";
+}
+
+// As a host leaves them that lost power: nothing of its own is there.
+TEST_F(State, JournalOfTwoHostsIsWholeWithoutTheFilesOfEither) {
+  const RunFolder folder(folder_.string());
+  for (const int lost : {0, 2}) {
+    run_ranks(Mesh(2, 1, 1), [&](World& world) {
+      const auto stage = make_stage(1);
+      const auto method = make_prompt(3);
+      const Parameters parameters = method->attach(*stage, context());
+      StepJournal journal(folder, "auto", 24, world, 1);
+      CheckpointInfo now = info();
+      for (now.step = 4; now.step < 7; ++now.step) EXPECT_EQ(journal.write(now, parameters, {}), "");
+    });
+    for (const int number : {lost, lost + 1})
+      EXPECT_TRUE(std::filesystem::remove(folder.journal(number))) << number;
+    std::string passed_over;
+    EXPECT_EQ(newest_state(folder, world_, passed_over)->info().step, 6);
+    EXPECT_EQ(passed_over, "");
+    StepJournal(folder, "auto", 24, world_).remove();
+    for (int number = 0; number < RunFolder::kJournals; ++number)
+      EXPECT_FALSE(std::filesystem::exists(folder.journal(number))) << number;
+  }
+}
+
+TEST_F(State, JournalThatTheOtherHostCannotWriteIsWarnedOf) {
+  const RunFolder folder(folder_.string());
+  std::filesystem::create_directories(folder.journal(2) + "/in-the-way");
+  run_ranks(Mesh(2, 1, 1), [&](World& world) {
+    const auto stage = make_stage(1);
+    const auto method = make_prompt(3);
+    const Parameters parameters = method->attach(*stage, context());
+    StepJournal journal(folder, "auto", 24, world, 1);
+    const std::string news = journal.write(info(), parameters, {});
+    if (world.rank() == 0) {
+      EXPECT_THAT(news, HasSubstr(folder.journal(2)));
+    } else {
+      EXPECT_EQ(news, "");
+    }
+  });
+}
+
 TEST_F(State, SavedFileIsProvedToBeUsed) {
   ModelRunner runner(*stage_, world_, "1f1b", true);
   TrainStep step(runner, parameters_, {});

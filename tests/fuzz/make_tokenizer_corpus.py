@@ -14,14 +14,15 @@ def write(corpus, name, text):
     (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
-def tokenizer_json(name, **parts):
+def tokenizer_json(name, config=None, **parts):
     model = {"type": "BPE", "unk_token": None, "byte_fallback": False, "ignore_merges": False,
              "vocab": {"</s>": 0, "a": 1, "b": 2, "ab": 3, "Ġ": 4, "▁": 5, "<0x41>": 6, **parts.pop("vocab", {})},
              "merges": [["a", "b"], "Ġ ab"] if name == "merges" else ["a b"], **parts.pop("model", {})}
     added = {"id": 0, "content": "</s>", "special": True, "lstrip": False, "rstrip": True}
     file = {"added_tokens": [added], "normalizer": None, "pre_tokenizer": {"type": "ByteLevel"}, "decoder": None,
             "post_processor": None, "model": model, **parts}
-    write("tokenizer_json", name, json.dumps(file, ensure_ascii=False, separators=(",", ":")))
+    files = [file] if config is None else [file, config]
+    write("tokenizer_json", name, "\0".join(json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in files))
 
 
 def json_corpus():
@@ -44,6 +45,10 @@ def json_corpus():
     tokenizer_json("template", post_processor={
         "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "a"}}, {"Sequence": {"id": "A"}}],
         "special_tokens": {"a": {"id": "a", "ids": [1]}}})
+    tokenizer_json("config", config={
+        "eos_token": {"content": "</s>"}, "bos_token": "<s>", "unk_token": None, "pad_token": "a", "add_bos_token": True,
+        "added_tokens_decoder": {"8": {"content": "<s>", "special": True, "lstrip": True, "normalized": False},
+                                 "7": {"content": "ab c", "special": False}}})
     tokenizer_json("large_id", vocab={"c": 1 << 40})
     tokenizer_json("unigram", model={"type": "Unigram", "vocab": [["a", -1.5]]})
     write("tokenizer_json", "deep", '{"model":' + "[" * 2000)

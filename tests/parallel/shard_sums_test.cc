@@ -88,10 +88,12 @@ Result train(const Mesh& mesh, bool summed = true) {
     std::vector<NamedSlice> slices = optimizer->state(parameters).tensors;
     for (const Parameter& parameter : parameters)
       slices.push_back({parameter.name, parameter.value(), parameter.cut});
+    std::map<std::string, at::Tensor> gathered;
     gather_slices(world, slices, [&](const std::string& name, const at::Tensor& whole) {
-      EXPECT_EQ(world.rank(), 0);
-      EXPECT_TRUE(result.tensors.emplace(name, whole.clone()).second) << name << " came twice";
+      EXPECT_TRUE(world.here().pipe == 0 && world.here().tensor == 0);
+      EXPECT_TRUE(gathered.emplace(name, whole.clone()).second) << name << " came twice";
     });
+    if (world.rank() == 0) result.tensors = gathered;
     if (world.rank() == world.mesh().size() - 1) result.norm = norm;  // the last rank's: all know it
   });
   return result;

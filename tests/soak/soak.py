@@ -188,7 +188,7 @@ def run(args, folder, fault=None, at=0.0, rng=None):
 
 def unreadable(args, folder):
     """Of the checkpoints of a run and the files of its journal those that cannot be read."""
-    names = ("last.h5", "best.h5", "journal-0.h5", "journal-1.h5")
+    names = ("last.h5", "best.h5", *(f"journal-{number}.h5" for number in range(4)))
     files = [folder / name for name in names if (folder / name).exists()]
     return [path.name for path in files
             if subprocess.run([args.program, "inspect", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode]
