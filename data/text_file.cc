@@ -7,7 +7,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "data/zip_file.h"
 #include "runtime/check.h"
@@ -48,10 +47,15 @@ std::string read_bytes(const std::string& path) {
   if (std::filesystem::is_directory(path, ignored)) fail("{}: is a folder, not a file", path);
   std::ifstream in(path, std::ios::binary);
   if (!in) fail("{}: cannot be read: {}", path, std::strerror(errno));
-  std::ostringstream bytes;
-  bytes << in.rdbuf();
+  std::string bytes;
+  std::error_code no_size;  // of a pipe
+  const auto size = std::filesystem::file_size(path, no_size);
+  if (!no_size) bytes.reserve(size);  // growing by doubling would hold up to three times as much
+  std::string block(1 << 16, '\0');
+  while (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0)
+    bytes.append(block, 0, static_cast<std::size_t>(in.gcount()));
   if (in.bad()) fail("{}: reading failed: {}", path, std::strerror(errno));
-  return std::move(bytes).str();
+  return bytes;
 }
 
 std::string read_unpacked(const std::string& path) {

@@ -7,6 +7,7 @@
 
 #include "data/labels.h"
 #include "data/majority.h"
+#include "experiments/host_allocator.h"
 #include "runtime/check.h"
 #include "runtime/sha256.h"
 
@@ -81,7 +82,9 @@ Evaluation Evaluator::run(ModelRunner& runner, const std::function<bool()>& shou
 std::vector<Evaluation> Evaluator::run_lanes(ModelRunner& runner,
                                              const std::function<bool()>& should_stop) const {
   const auto start = std::chrono::steady_clock::now();
+  give_back_freed();
   std::vector<std::string> answers = questions_.answers(runner, should_stop);
+  give_back_freed();
   std::vector<Evaluation> out(lanes_);
   for (std::size_t i = 0; i < answers.size(); ++i)
     out[i % lanes_].predictions.push_back(std::move(answers[i]));

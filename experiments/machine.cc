@@ -5,7 +5,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <H5public.h>
-#include <malloc.h>
 #include <sched.h>
 #include <torch/headeronly/version.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 
 #include "experiments/build_id.h"
 #include "experiments/cgroup.h"
+#include "experiments/host_allocator.h"
 #include "models/ops/flush_denormals.h"
 #include "runtime/mpi_session.h"
 
@@ -84,7 +84,7 @@ std::uint64_t available_memory() {
 std::uint64_t peak_memory() { return kilobytes_of("/proc/self/status", "VmHWM:"); }
 
 void reset_peak_memory() {
-  malloc_trim(0);  // what the run before freed is none of the next one's
+  give_back_freed();  // what the run before freed is none of the next one's
   std::ofstream("/proc/self/clear_refs") << "5";
 }
 
@@ -125,10 +125,7 @@ std::vector<std::pair<std::string, std::string>> versions() {
 int prepare_threads(int threads, int cores) {
   const int chosen = threads > 0 ? threads : cores > 0 ? cores : usable_cores();
   at::set_num_threads(chosen);
-  // mallopt knows ints only; 1 GiB is above every temporary of a step. Older C libraries allow 32 MiB at
-  // most.
-  if (mallopt(M_MMAP_THRESHOLD, 1 << 30) == 0) mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  use_host_allocator();
   flush_denormals();
   return chosen;
 }

@@ -15,21 +15,12 @@ namespace {
 // Resident bytes of a process that has opened an experiment and read no weight: LibTorch's code and tables,
 // MPI, what the C library keeps for itself, and the vocabulary's tables, by piece of a T5's and of a
 // decoder-only model's.
-constexpr std::int64_t kProgram = std::int64_t{148} << 20, kOfT5Piece = 1860, kOfDecoderPiece = 1300;
+constexpr std::int64_t kProgram = std::int64_t{168} << 20, kOfT5Piece = 1210, kOfDecoderPiece = 870;
+// What LibTorch's library of bfloat16 products (oneDNN) keeps for each size of product that it met, half a
+// MiB of code for up to 1,024 of them: what runs came to whose micro-batches are of many sizes.
+constexpr std::int64_t kBFloat16Code = std::int64_t{384} << 20;
 // Assumed: CUDA's context and the workspace of its matrix products, on the device.
 constexpr std::int64_t kCudaContext = std::int64_t{512} << 20;
-
-// The C library's heap is larger than what lies in it: what was freed between blocks that stay is used again
-// by smaller blocks only, since aligned memory asks for a little more than a block of its size has. A factor
-// of what is kept (where every weight is trained, gradients take the holes); and how often what passes
-// between stages, and the copy in which tensor ranks add up, each there once between blocks of other sizes,
-// counts. From measured peaks (docs/results.md, "Plans").
-constexpr double kHeapOfKept = 1.48;
-constexpr std::int64_t kHeapOfMessages = 12, kHeapOfSums = 29;
-
-std::int64_t times(std::int64_t bytes, double factor) {
-  return static_cast<std::int64_t>(static_cast<double>(bytes) * factor);
-}
 
 void add(PassSize& sum, const PassSize& more) {
   sum.rows += more.rows;
@@ -75,15 +66,14 @@ void find_worst_moment(const ExperimentConfig& config, const TuningMethod& metho
 }
 
 // Received activations are the first layer's input and count there. Beside them there are the gradients that
-// come and go, and the copy in which tensor ranks add up, each of own tokens; over replicas one vector of
-// at most 64 MiB.
+// come and go, and the copies in which tensor ranks add up (two on the host, where a sum is made in another
+// one's memory), each of own tokens; over replicas one vector of at most 64 MiB.
 std::int64_t communication_bytes(const ExperimentConfig& config, const StageLoad& load,
                                  const MemoryPlan& plan, std::int64_t width) {
   const bool sends = load.first_trained < load.stage;
   const bool receives = load.stage + 1 < config.mesh.pipe && load.first_trained <= load.stage;
   const std::int64_t messages = (sends ? 1 : 0) + (receives ? 1 : 0), sums = config.mesh.tensor > 1 ? 1 : 0;
-  const bool host = plan.fused;
-  const std::int64_t copies = host ? messages * kHeapOfMessages + sums * kHeapOfSums : messages + sums;
+  const std::int64_t copies = messages + (plan.fused ? 2 * sums : sums);
   constexpr std::int64_t kBucket = std::int64_t{64} << 20;
   const std::int64_t replicas = config.mesh.data > 1 ? std::min(load.trained_bytes, kBucket) : 0;
   const std::int64_t own = plan.sequence_parallel ? width / plan.tensor : width;
@@ -139,9 +129,10 @@ RankMemory rank_memory(const BaseModel& model, const ExperimentConfig& config, c
   const bool host = training.fused;
   const std::int64_t of_piece = model.text_form() == TextForm::kDecoderOnly ? kOfDecoderPiece : kOfT5Piece;
   memory.program = host ? kProgram + of_piece * model.vocabulary() : kCudaContext;
+  if (host && training.element_bytes == 2) memory.program += kBFloat16Code;
   memory.weights = step.weights;
   memory.trained = load.trained_bytes;
-  memory.activations = host && !training.trains_base ? times(step.kept, kHeapOfKept) : step.kept;
+  memory.activations = step.kept;
   memory.working = step.working;
   memory.communication = communication_bytes(config, load, training, model.attention_shape().width);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/labels.h"
 #include "data/tasks/registry.h"
 #include "experiments/recipe.h"
 #include "experiments/vocabulary_file.h"
@@ -62,23 +63,45 @@ void PlannedRows::read_splits(const ExperimentConfig& config, const BaseModel& m
       std::make_unique<Batcher>(store_, task->parts(examples), static_cast<std::size_t>(config.train.batch),
                                 static_cast<std::uint64_t>(config.train.seed));
   source_ = fmt::format("the training split of {}: {}", task->name(), lengths_of(store_));
-  read_scored(config, method, *task, *recipe_);
+  read_scored(config, method, *task);
+  read_scored_at_the_end(config, method, *task);
 }
 
-void PlannedRows::read_scored(const ExperimentConfig& config, const TuningMethod& method, const Task& task,
-                              const TextRecipe& recipe) {
-  const std::string& split = config.evaluate.split;
+void PlannedRows::read_scored(const ExperimentConfig& config, const TuningMethod& method, const Task& task) {
   const auto splits = task.splits();
-  if (std::ranges::find(splits, split) == splits.end()) return;
+  if (std::ranges::find(splits, config.evaluate.split) != splits.end())
+    scored_ = micro_batches_of(config, method, task, config.evaluate.split);
+}
+
+void PlannedRows::read_scored_at_the_end(const ExperimentConfig& config, const TuningMethod& method,
+                                         const Task& task) {
+  const auto add = [&](const Task& scored, const std::string& split) {
+    try {
+      for (Batch& batch : micro_batches_of(config, method, scored, split))
+        scored_at_the_end_.push_back(std::move(batch));
+    } catch (const Error&) {
+      // A run says what is wrong with it; its training and its dev split are planned all the same.
+    }
+  };
+  const auto splits = task.splits();
+  if (std::ranges::find(splits, "test") != splits.end()) add(task, "test");
+  for (const TransferConfig& transfer : config.evaluate.transfer) {
+    Subtree options = transfer.task;
+    add(*make_task(options), transfer.split);
+  }
+}
+
+std::vector<Batch> PlannedRows::micro_batches_of(const ExperimentConfig& config, const TuningMethod& method,
+                                                 const Task& task, const std::string& split) const {
   std::vector<TextExample> examples = task.load(split);
+  if (split != config.evaluate.split && !std::ranges::all_of(examples, is_labelled)) return {};
   keep_first(examples, config.evaluate.max_examples);
-  keep_first(examples, config.text.dev_rows);
-  const ExampleStore store = tokenised(config, recipe, task, split, examples).store;
+  if (split == config.evaluate.split) keep_first(examples, config.text.dev_rows);
+  const ExampleStore store = tokenised(config, *recipe_, task, split, examples).store;
   Batch all;
   for (std::size_t row = 0; row < store.size(); ++row)
     all.append(store.inputs.row(row), store.targets.row(row), row, row);
-  scored_ =
-      micro_batches(all, {config.evaluate.batch_tokens, "evaluate.batch_tokens"}, method.row_positions());
+  return micro_batches(all, {config.evaluate.batch_tokens, "evaluate.batch_tokens"}, method.row_positions());
 }
 
 Batch PlannedRows::step(std::uint64_t number) const {

@@ -32,6 +32,9 @@ class PlannedRows {
   Batch step(std::uint64_t number) const;
   // The micro-batches that a score of evaluate.split takes; empty where the split cannot be read.
   const std::vector<Batch>& scored() const { return scored_; }
+  // Those of what is scored once, at the end: the test split and evaluate.transfer, as far as they can be
+  // read.
+  const std::vector<Batch>& scored_at_the_end() const { return scored_at_the_end_; }
   // Where the lengths come from, in words.
   const std::string& source() const { return source_; }
   // The lengths are those of real rows.
@@ -39,8 +42,10 @@ class PlannedRows {
 
  private:
   void read_splits(const ExperimentConfig& config, const BaseModel& model, const TuningMethod& method);
-  void read_scored(const ExperimentConfig& config, const TuningMethod& method, const Task& task,
-                   const TextRecipe& recipe);
+  void read_scored(const ExperimentConfig& config, const TuningMethod& method, const Task& task);
+  void read_scored_at_the_end(const ExperimentConfig& config, const TuningMethod& method, const Task& task);
+  std::vector<Batch> micro_batches_of(const ExperimentConfig& config, const TuningMethod& method,
+                                      const Task& task, const std::string& split) const;
 
   std::string source_;
   std::unique_ptr<Tokenizer> tokenizer_;
@@ -49,7 +54,7 @@ class PlannedRows {
   std::unique_ptr<Batcher> batcher_;  // null: all rows are as long as `lengths_`
   RowLengths lengths_;
   std::int64_t rows_ = 0;
-  std::vector<Batch> scored_;
+  std::vector<Batch> scored_, scored_at_the_end_;
 };
 
 }  // namespace trimtab

@@ -102,10 +102,19 @@ class MeshPlanner {
     load.first_trained = rehearsal.first_trained;
     if (method_.trains()) load.steps = steps_;
     load.scored = largest_scored();
-    load.scored_at_once = static_cast<int>(config_.mesh.pipe);
+    load.scored_at_once = scored_at_once();
     load.trained_bytes = facts.trained_bytes;
     out.memory = rank_memory(model_, config_, method_, load);
     return out;
+  }
+
+  // A replica's micro-batches whose caches are there together: as many as stages, if there are so many.
+  int scored_at_once() const {
+    const std::size_t most = std::max(rows_.scored().size(), rows_.scored_at_the_end().size());
+    if (most == 0) return static_cast<int>(config_.mesh.pipe);
+    const auto replicas = static_cast<std::size_t>(config_.mesh.data);
+    const std::size_t of_replica = (most + replicas - 1) / replicas;
+    return static_cast<int>(std::min(of_replica, static_cast<std::size_t>(config_.mesh.pipe)));
   }
 
   PassSize largest_scored() const {
@@ -113,10 +122,11 @@ class MeshPlanner {
       return scored_size(config_, with_positions(mean_lengths_of(rows_.step(0)), method_));
     }
     PassSize largest;
-    for (const Batch& batch : rows_.scored()) {
-      const PassSize size = size_of(batch, method_);
-      if (positions(size) > positions(largest)) largest = size;
-    }
+    for (const std::vector<Batch>* batches : {&rows_.scored(), &rows_.scored_at_the_end()})
+      for (const Batch& batch : *batches) {
+        const PassSize size = size_of(batch, method_);
+        if (positions(size) > positions(largest)) largest = size;
+      }
     return largest;
   }
 
