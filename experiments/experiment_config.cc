@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/experiment_config.h"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "experiments/mesh_check.h"
 
 #include "runtime/atomic_file.h"
@@ -9,7 +13,30 @@
 
 namespace trimtab {
 
+namespace {
+
+constexpr std::array<std::string_view, 3> kDegrees = {"data", "pipe", "tensor"};
+
+// How many ranks there are is said by the degrees together.
+void forget_degrees(ConfigNode& mesh) {
+  ConfigNode others = ConfigNode::map();
+  others.place = mesh.place;
+  for (std::size_t i = 0; i < mesh.items.size(); ++i)
+    if (std::ranges::find(kDegrees, mesh.keys[i]) == kDegrees.end()) others.add(mesh.keys[i], mesh.items[i]);
+  mesh = std::move(others);
+}
+
+bool names_degrees(const ConfigNode& mesh) {
+  return mesh.kind == ConfigNode::Kind::kMap &&
+         std::ranges::any_of(kDegrees, [&](std::string_view key) { return mesh.find(key) != nullptr; });
+}
+
+}  // namespace
+
 void change_experiment(ConfigNode& tree, const Assignment& assignment) {
+  ConfigNode* mesh = assignment.key == "mesh" ? tree.find("mesh") : nullptr;
+  if (mesh != nullptr && mesh->kind == ConfigNode::Kind::kMap && names_degrees(assignment.value))
+    forget_degrees(*mesh);
   ConfigNode* method = assignment.key == "method.name" ? tree.find("method") : nullptr;
   if (method != nullptr && method->kind == ConfigNode::Kind::kMap) {
     const ConfigNode* name = method->find("name");

@@ -37,13 +37,14 @@ double age_of(const std::string& path) {
   return std::max(0.0, seconds_of(fs::file_time_type::clock::now() - written));
 }
 
-// A line that is being written, or is no JSON, says nothing yet.
+// A line that is being written, or is none of ours, says nothing yet.
 void read_metrics(const RunFolder& folder, const std::string& dev_split, RunStatus& out) {
   std::ifstream file(folder.metrics());
   std::vector<double> seconds;
   for (std::string line; std::getline(file, line);) {
     const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!row.is_object() || !row.contains("step") || !row.contains("kind")) continue;
+    if (!row.at("step").is_number_integer() || !row.at("kind").is_string()) continue;
     const std::int64_t step = row.at("step");
     const std::string kind = row.at("kind");
     if (kind == "train") {
@@ -81,10 +82,13 @@ std::string state_text(const RunFolder& folder, bool begun, RunStatus& out) {
     out.runs = true;
     return fmt::format("{} ({})", begun ? "running" : "starting", holder);
   }
-  const auto record = load_record(folder.record());
-  if (!record) return "gone before its first checkpoint";
-  if (record->status == "running") return "gone";
-  return record->status;
+  try {
+    const auto record = load_record(folder.record());
+    if (!record) return "gone before its first checkpoint: ranks/rank-0.log says how";
+    return record->status == "running" ? "gone" : record->status;
+  } catch (const Error& error) {
+    return fmt::format("unknown: {}", error.what());
+  }
 }
 
 struct RankFile {
@@ -166,12 +170,19 @@ std::string last_name(const std::string& path) {
 RunStatus status_of_run(const std::string& path) {
   const RunFolder folder(path);
   const bool begun = is_there(folder.config());
-  const ExperimentConfig config = begun ? settings_of(folder.config()) : ExperimentConfig();
+  ExperimentConfig config;
+  std::string unreadable;
+  try {
+    if (begun) config = settings_of(folder.config());
+  } catch (const Error& error) {
+    unreadable = error.what();
+  }
   RunStatus out;
   out.folder = path;
-  out.name = begun ? config.name : last_name(path);
+  out.name = begun && unreadable.empty() ? config.name : last_name(path);
   out.steps = begun ? config.train.steps : 0;
   out.state = state_text(folder, begun, out);
+  if (!unreadable.empty()) out.state = fmt::format("unknown: {}", unreadable);
   read_metrics(folder, config.evaluate.split, out);
   out.metrics_age = age_of(folder.metrics());
   out.checkpoint_age = age_of(folder.last());
@@ -186,7 +197,7 @@ RunStatus status_of_run(const std::string& path) {
 std::string age_text(double seconds) { return seconds < 0 ? "none" : readable_duration(seconds) + " ago"; }
 
 std::string progress_text(const RunStatus& run) {
-  if (run.runs && run.steps == 0) return "no step yet";
+  if (run.steps == 0 && run.step == 0) return "no step yet";
   std::string out = fmt::format("step {} of {}", run.step, run.steps);
   if (run.runs && run.seconds_a_step > 0 && run.step < run.steps)
     out +=
@@ -267,17 +278,17 @@ std::vector<RunStatus> status_of(const std::string& folder) {
   if (out.empty())
     fail_config("{}: there is no run in it (a run's folder holds config.yaml, and `lock` while it starts)",
                 folder);
-  std::ranges::sort(out, {}, &RunStatus::name);
+  std::ranges::sort(out, {}, &RunStatus::folder);
   return out;
 }
 
 std::string status_text(const std::vector<RunStatus>& runs) {
   std::string out;
   std::size_t width = 0;
-  for (const RunStatus& run : runs) width = std::max(width, run.name.size());
+  for (const RunStatus& run : runs) width = std::max(width, run.folder.size());
   for (const RunStatus& run : runs) {
     if (runs.size() > 1) {
-      out += fmt::format("{:<{}}  {}; {}\n", run.name, width, run.state, progress_text(run));
+      out += fmt::format("{:<{}}  {}; {}\n", run.folder, width, run.state, progress_text(run));
       continue;
     }
     out += fmt::format("{}: {}\n{}\n{}\n", run.name, run.state, progress_text(run), files_text(run));
@@ -295,9 +306,10 @@ std::string status_page(const std::string& title, const std::vector<RunStatus>& 
       escaped(title));
   for (const RunStatus& run : runs) {
     out += fmt::format(
-        "<section><h2>{}</h2><p><b>{}</b> <progress max=\"{}\" value=\"{}\"></progress><br>{}<br>{}</p>\n",
-        escaped(run.name), escaped(run.state), run.steps, run.step, escaped(progress_text(run)),
-        escaped(files_text(run)));
+        "<section><h2>{}</h2><p>{}</p><p><b>{}</b> <progress max=\"{}\" "
+        "value=\"{}\"></progress><br>{}<br>{}</p>\n",
+        escaped(run.name), escaped(run.folder), escaped(run.state), run.steps, run.step,
+        escaped(progress_text(run)), escaped(files_text(run)));
     out += curve("loss", run.losses, run.steps) + curve("score", run.scores, run.steps);
     if (!run.ranks.empty()) {
       out += "<pre>";

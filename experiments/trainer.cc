@@ -106,10 +106,31 @@ void Trainer::resume(const Checkpoint& checkpoint) {
 }
 
 // Who was killed between writing the best checkpoint and the state that names it has another best one than
-// the state says.
+// the state says. One that is lost is no reason not to go on: what else was trained is whole.
 void Trainer::adopt_best() {
-  if (!std::filesystem::exists(folder_.best())) return;
-  const CheckpointInfo best = Checkpoint(folder_.best()).info();
+  CheckpointInfo best = info_;
+  best.step = -1;
+  std::string lost;
+  try {
+    if (std::filesystem::exists(folder_.best()))
+      best = Checkpoint(folder_.best()).info();
+    else if (info_.best_step >= 0)
+      lost = folder_.best() + ": there is no such file";
+  } catch (const Error& error) {
+    lost = error.what();
+  }
+  const std::vector<std::string> lost_by = gather_texts(experiment_.world().all(), lost);
+  const auto first =
+      std::ranges::find_if(lost_by, [](const std::string& problem) { return !problem.empty(); });
+  if (first != lost_by.end()) {
+    report_.say(
+        fmt::format("warning: the best checkpoint is lost ({}): it is chosen anew, among the "
+                    "evaluations from here on",
+                    *first));
+    best.step = -1;
+    best.best_score = 0;
+    info_.evaluated_step = -1;  // this step's is made again if it was one
+  }
   if (best.step == info_.best_step) return;
   info_.best_step = best.step;
   info_.best_score = best.best_score;

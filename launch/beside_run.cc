@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/beside_run.h"
 
+#include <cstdio>
+
 #include "experiments/questions.h"
 #include "experiments/run_record.h"
 #include "launch/guard.h"
@@ -18,6 +20,7 @@ int run_beside(const ExperimentConfig& config, const std::string& verb,
   try {
     return work(world);
   } catch (const Interrupted&) {
+    if (job.speaks()) std::fprintf(stderr, "%s was stopped: the same command begins anew\n", verb.c_str());
     return kInterrupted;
   }
 }

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <regex>
+#include <set>
+#include <sstream>
 #include <string_view>
 
 #include "launch/again.h"
@@ -39,6 +42,30 @@ void check_time(const std::string& time) {
   if (!std::regex_match(time, forms))
     fail_config("--time: '{}' is no time of Slurm's: minutes, hours:minutes:seconds or days-hours:minutes",
                 time);
+}
+
+// Of what check_time() let pass: minutes[:seconds], hours:minutes:seconds or days-hours[:minutes[:seconds]].
+// 0: no limit.
+double seconds_of(const std::string& time) {
+  const std::size_t dash = time.find('-');
+  const bool has_days = dash != std::string::npos;
+  std::vector<double> numbers;
+  std::istringstream rest(has_days ? time.substr(dash + 1) : time);
+  for (std::string number; std::getline(rest, number, ':');)
+    numbers.push_back(std::strtod(number.c_str(), nullptr));
+  if (!has_days && numbers.size() < 3) numbers.insert(numbers.begin(), 0.0);  // hours are left out
+  numbers.resize(3);
+  const double days = has_days ? std::strtod(time.c_str(), nullptr) : 0.0;
+  return ((days * 24 + numbers[0]) * 60 + numbers[1]) * 60 + numbers[2];
+}
+
+void check_warning(const std::string& time, std::int64_t warning) {
+  const double limit = seconds_of(time);
+  if (limit > 0 && static_cast<double>(warning) >= limit)
+    fail_config(
+        "--warning: {} s before the limit of --time {} is before the job begins; give more time or "
+        "a shorter --warning",
+        warning, time);
 }
 
 void check_memory(const std::string& memory) {
@@ -102,6 +129,7 @@ std::string shell_word(const std::string& text) {
 
 void take_hosts(LaunchRequest& request, const std::string& hosts) {
   std::vector<std::int64_t> ranks;
+  std::set<std::string> names;
   for (std::size_t at = 0; at <= hosts.size();) {
     const std::size_t end = std::min(hosts.find(',', at), hosts.size());
     const std::string host = hosts.substr(at, end - at);
@@ -116,6 +144,7 @@ void take_hosts(LaunchRequest& request, const std::string& hosts) {
       good = error == std::errc() && stop == last && count >= 1;
     }
     if (!good) fail_config("--hosts: '{}' is no host with its ranks; write a:4,b:4", host);
+    if (!names.insert(name).second) fail_config("--hosts: {} is named twice; add its ranks up", name);
     ranks.push_back(count);
   }
   if (std::ranges::adjacent_find(ranks, std::ranges::not_equal_to()) != ranks.end())
@@ -141,6 +170,7 @@ void check_request(const LaunchRequest& r) {
   }
   if (!r.hosts.empty()) fail_config("--hosts: is for --launcher mpirun; Slurm chooses the nodes");
   check_time(r.time);
+  check_warning(r.time, r.warning);
   check_name("--partition", r.partition);
   check_name("--account", r.account);
   check_name("--qos", r.qos);

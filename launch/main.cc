@@ -17,7 +17,7 @@ constexpr const char* kFooter = R"(Example:
 
 Exit codes: 0 done; 1 something failed while running; 2 the request makes no sense (nothing was started);
 69 another job is at the run (the same command will do later); 75 stopped by a signal with its state
-saved: the same command goes on from there.)";
+saved: the same command goes on from there (what only reads begins anew).)";
 
 // What a warned job lost by ending at once would be its code, 75, by which it is started again. Others, such
 // as predict at a terminal, end at once until they have begun.

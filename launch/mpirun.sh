@@ -13,6 +13,10 @@ lost=${lost:-30}                    # seconds after which a host that does not a
 options=${options:-}                # further options of mpirun, such as: --mca btl_tcp_if_include eth0
 # -----------------------------------------------------------------------------------------------------------------------
 
+if [[ -z $hosts ]] && ! command -v "$trimtab" >/dev/null; then
+  echo "mpirun.sh: there is no program $trimtab: run launch/build, or name it in the variable trimtab" >&2
+  exit 2
+fi
 command=(mpirun -n "$ranks" --bind-to none)   # the ranks share the cores of their host by themselves
 if [[ -n $hosts ]]; then
   command+=(--host "$hosts")

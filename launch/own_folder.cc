@@ -22,10 +22,20 @@ std::string job_here() {
   return name.empty() ? "job" : name;
 }
 
+// Of a folder and those above it the ones that are not there.
+std::vector<std::string> absent_of(std::filesystem::path folder) {
+  std::vector<std::string> out;
+  std::error_code unknown;
+  for (; !folder.empty() && !std::filesystem::exists(folder, unknown); folder = folder.parent_path())
+    out.push_back(folder.string());
+  return out;
+}
+
 }  // namespace
 
 OwnFolder::OwnFolder(std::string parent, const std::string& verb, AfterFailure after_failure)
     : parent_(std::move(parent)),
+      absent_(absent_of(parent_)),
       name_(verb + "-" + job_here()),
       after_failure_(after_failure),
       exceptions_(std::uncaught_exceptions()) {}
@@ -34,6 +44,7 @@ OwnFolder::~OwnFolder() {
   if (after_failure_ == AfterFailure::kStays && std::uncaught_exceptions() > exceptions_) return;
   std::error_code gone_already;
   std::filesystem::remove_all(path(), gone_already);
+  for (const std::string& folder : absent_) std::filesystem::remove(folder, gone_already);  // if it is empty
 }
 
 }  // namespace trimtab

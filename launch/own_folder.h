@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace trimtab {
 
@@ -13,7 +14,8 @@ class OwnFolder {
  public:
   enum class AfterFailure { kGoes, kStays };
 
-  // PARENT/VERB-JOB, by what the launcher calls this job; it is made by whoever writes there first.
+  // PARENT/VERB-JOB, by what the launcher calls this job; it is made by whoever writes there first. What is
+  // not there yet of PARENT goes with it, if it is empty then.
   OwnFolder(std::string parent, const std::string& verb, AfterFailure after_failure);
   // Removes it, unless it stays and an error is on its way. Each rank what it sees: hosts may not share it.
   ~OwnFolder();
@@ -25,6 +27,7 @@ class OwnFolder {
 
  private:
   std::string parent_;
+  std::vector<std::string> absent_;  // of parent_, the innermost first
   std::string name_;
   AfterFailure after_failure_;
   int exceptions_;  // on their way when this was made

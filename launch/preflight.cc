@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "experiments/experiment.h"
+#include "experiments/questions.h"
 #include "launch/console.h"
 #include "launch/devices.h"
 #include "launch/guard.h"
@@ -176,8 +177,15 @@ int run(Options options) {
     std::fflush(stdout);
     if (!options.json.empty()) write_file_atomically(options.json, json_of(report));
   }
-  if (report.faults.empty() && !options.experiment.file.empty()) check_experiment(job, config, own);
-  return report.faults.empty() ? kSuccess : kFailure;
+  if (!report.faults.empty()) return kFailure;
+  if (options.experiment.file.empty()) return kSuccess;
+  try {
+    check_experiment(job, config, own);
+    return kSuccess;
+  } catch (const Interrupted&) {
+    if (job.speaks()) std::fputs("preflight was stopped: the experiment is not checked to its end\n", stderr);
+    return kInterrupted;
+  }
 }
 
 }  // namespace
@@ -192,7 +200,7 @@ Verb add_preflight(CLI::App& program) {
       "With an experiment everything that it names is read and checked, too, as `train --dry-run` does.\n"
       "Exit codes: 0 all is well; 1 a fault of the machine, of which the first is named; 2 the request "
       "cannot\n"
-      "be had (a mesh of other ranks, more memory than there is).");
+      "be had (a mesh of other ranks, more memory than there is); 75 stopped by a signal.");
   const auto options = std::make_shared<Options>();
   app->add_option("experiment", options->experiment.file, "YAML file");
   app->add_option("--set", options->experiment.overrides,

@@ -250,6 +250,19 @@ ConfigNode& child(ConfigNode& node, std::string_view key, std::string_view path,
   return node.add(std::string(key), {});
 }
 
+void put(ConfigNode& node, const ConfigNode& value) {
+  const bool merges = node.kind == Kind::kMap && value.kind == Kind::kMap && !value.items.empty() &&
+                      value.find("name") == nullptr;
+  if (!merges) {
+    node = value;
+    return;
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    ConfigNode* old = node.find(value.keys[i]);
+    put(old != nullptr ? *old : node.add(value.keys[i], {}), value.items[i]);
+  }
+}
+
 }  // namespace
 
 Assignment parse_assignment(std::string_view text, const std::string& place) {
@@ -282,7 +295,7 @@ void assign(ConfigNode& root, const Assignment& assignment) {
     node = &child(*node, std::string_view(whole).substr(begin, end - begin), path, assignment);
     begin = end + 1;
   }
-  *node = assignment.value;
+  put(*node, assignment.value);
 }
 
 void apply_override(ConfigNode& root, std::string_view assignment) {

@@ -52,7 +52,9 @@ struct Assignment {
 
 // "a.b.c=value" with a value in YAML, written at `place`. Throws ConfigError.
 Assignment parse_assignment(std::string_view text, const std::string& place);
-// Sections on the way are created, items of lists are numbered from 0. Throws ConfigError.
+// Sections on the way are created, items of lists are numbered from 0. A section sets what it names and
+// leaves the rest of the one that is there, but for {}, which clears it, and for one that says its `name`:
+// whose options they are that is there, is another one then. Throws ConfigError.
 void assign(ConfigNode& root, const Assignment& assignment);
 // Both, for what --set gives.
 void apply_override(ConfigNode& root, std::string_view assignment);

@@ -93,7 +93,7 @@ TEST_F(StatusOfRanks, OfARunThatHasEndedAreNotShown) {
   write(1, Doing::kComputing, kNow - 9s);
   lock_.reset();
   EXPECT_THAT(status().ranks, IsEmpty());
-  EXPECT_THAT(status_text({status()}), Not(HasSubstr("rank")));
+  EXPECT_THAT(status_text({status()}), Not(HasSubstr("rank 0 on")));
 }
 
 TEST_F(StatusOfRanks, OfARunThatStarts) {
@@ -105,7 +105,8 @@ TEST_F(StatusOfRanks, OfARunThatStarts) {
                                          HasSubstr("\nrank 0 on a: waiting for 2 s in forward, step 90\n")));
   }
   lock_.reset();
-  EXPECT_THAT(status_text({status()}), StartsWith("rte: gone before its first checkpoint\n"));
+  EXPECT_THAT(status_text({status()}),
+              StartsWith("rte: gone before its first checkpoint: ranks/rank-0.log says how\nno step yet\n"));
 }
 
 TEST_F(StatusOfRanks, APageReloadsItselfIfItIsWrittenAgain) {

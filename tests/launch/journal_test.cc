@@ -139,6 +139,28 @@ TEST(Journal, ADamagedCheckpointDoesNotStandInItsWay) {
   expect_same_bytes(shop, "run", "whole");
 }
 
+TEST(Journal, ABestCheckpointThatIsLostIsChosenAnew) {
+  const Workshop shop;
+  for (const bool removed : {true, false}) {
+    const std::string run = removed ? "removed" : "cut", best = shop.path(run + "/best.h5");
+    ASSERT_NE(run_faulty_on_ranks(2, "1 update 7 kill", training(shop, run, {"mesh.data=2"})).code, 0);
+    ASSERT_EQ(Checkpoint(best).info().step, 5);
+    if (removed)
+      std::filesystem::remove(best);
+    else
+      std::filesystem::resize_file(best, 3000);
+    const Outcome resumed = run_on_ranks(2, training(shop, run, {"mesh.data=2"}));
+    EXPECT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_THAT(resumed.err,
+                AllOf(HasSubstr("warning: the best checkpoint is lost (" + best), HasSubstr("chosen anew")));
+    EXPECT_THAT(Checkpoint(best).info().step, ::testing::AnyOf(10, 12));
+    // At the end of a run nothing would be scored any more.
+    std::filesystem::remove(best);
+    EXPECT_EQ(run_on_ranks(2, training(shop, run, {"mesh.data=2", "train.steps=13"})).code, 0);
+    EXPECT_EQ(Checkpoint(best).info().step, 13);
+  }
+}
+
 TEST(Journal, OfAnotherRunIsRefused) {
   const Workshop shop;
   ASSERT_NE(run_faulty_on_ranks(2, "1 update 5 kill", training(shop, "run", {"mesh.data=2"})).code, 0);

@@ -244,6 +244,10 @@ TEST_F(Launch, CountsBelowTheirLeast) {
 TEST_F(Launch, FlagsThatMakeNoSense) {
   expect_refused({"--time", "soon"}, "--time: 'soon'");
   expect_refused({"--time", "10\n#SBATCH --exclusive"}, "--time");
+  for (const char* time : {"2", "3", "2:59", "0:03:00"})
+    expect_refused({"--time", time}, "--warning: 180 s before the limit of --time ");
+  expect_refused({"--time", "1-0", "--warning", "86400"},
+                 "--warning: 86400 s before the limit of --time 1-0 ");
   expect_refused({"--partition", "a b"}, "--partition: 'a b'");
   expect_refused({"--account", "me\n"}, "--account");
   expect_refused({"--memory", "64 GB"}, "--memory: '64 GB'");
@@ -262,6 +266,8 @@ TEST_F(Launch, FlagsThatMakeNoSense) {
   expect_refused({"--launcher", "mpirun", "--hosts", "a:1,b:2", "--set", "mesh.data=3"},
                  "as many ranks as the others");
   expect_refused({"--launcher", "mpirun", "--hosts", "a:x"}, "'a:x'");
+  expect_refused({"--launcher", "mpirun", "--hosts", "a:1,a:1", "--set", "mesh.data=2"},
+                 "--hosts: a is named twice");
   expect_refused({"--launcher", "mpirun", "--hosts", "a:1,", "--set", "mesh.data=2"}, "--hosts");
   const Outcome outcome = run_program({"launch", shop_.experiment()});
   EXPECT_EQ(outcome.code, 2);

@@ -106,7 +106,7 @@ Outcome run_script_with(const std::string& mpirun, const std::string& settings =
   shop.write("mpirun", "#!/bin/bash\n" + mpirun);
   return run_command({"bash", "-c",
                       "chmod +x '" + shop.path("mpirun") + "' && export PATH='" + shop.path("") +
-                          "':$PATH trimtab=program " + settings +
+                          "':$PATH trimtab=true " + settings +
                           " && exec '" TRIMTAB_SOURCE "/launch/mpirun.sh' train some.yaml"});
 }
 
@@ -121,12 +121,19 @@ TEST(Preemption, AWarningBeforeMpirunHasBegunEndsWithTheSameCode) {
   EXPECT_EQ(run_script_with("kill -USR1 $$").code, 128 + 10);
 }
 
+TEST(Preemption, TheScriptSaysThatThereIsNoProgram) {
+  const Outcome outcome = run_script_with("echo mpirun \"$@\"", "trimtab=/no/such/program");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("mpirun.sh: there is no program /no/such/program: run launch/build"));
+}
+
 TEST(Preemption, TheScriptHandsSettingsOnToAllHosts) {
   const Outcome outcome =
       run_script_with("echo mpirun \"$@\"", "TRIMTAB_ATTENTION=math NCCL_DEBUG=WARN OTHER=1");
   EXPECT_THAT(outcome.out, AllOf(StartsWith("mpirun -n 4 "), HasSubstr(" -x TRIMTAB_ATTENTION "),
                                  HasSubstr(" -x NCCL_DEBUG "), Not(HasSubstr("OTHER")),
-                                 EndsWith(" program train some.yaml\n")));
+                                 EndsWith(" true train some.yaml\n")));
 }
 
 TEST(Preemption, EvaluatingEndsWithTheSameCode) {
@@ -137,6 +144,7 @@ TEST(Preemption, EvaluatingEndsWithTheSameCode) {
                                              "mesh={data: 2, pipe: 2}", "--set", "evaluate.batch_tokens=48"});
   EXPECT_EQ(asked.code, kInterrupted) << asked.err;
   EXPECT_EQ(asked.out.find("accuracy"), std::string::npos) << asked.out;
+  EXPECT_THAT(asked.err, HasSubstr("evaluate was stopped: the same command begins anew\n"));
 }
 
 }  // namespace

@@ -141,8 +141,16 @@ TEST(Status, OfSeveralRunsAndOfNone) {
                                      "\nbase: experiment.yaml\ngrid: {train.seed: [1, 2]}\n");
   ASSERT_EQ(run_program({"compare", file}).code, 0);
   EXPECT_THAT(run_program({"status", shop.path("all")}).out,
-              AllOf(HasSubstr("many/seed=1  finished; step 6 of 6"),
-                    HasSubstr("many/seed=2  finished; step 6 of 6")));
+              AllOf(HasSubstr(shop.path("all/seed=1  finished; step 6 of 6")),
+                    HasSubstr(shop.path("all/seed=2  finished; step 6 of 6"))));
+  // One that is damaged hides no other.
+  shop.write("all/seed=1/record.json", "{");
+  shop.write("all/seed=2/metrics.jsonl",
+             shop.read("all/seed=2/metrics.jsonl") + R"({"step":"six","kind":"train"})");
+  const Outcome damaged = run_program({"status", shop.path("all")});
+  EXPECT_EQ(damaged.code, 0) << damaged.err;
+  EXPECT_THAT(damaged.out, AllOf(HasSubstr(shop.path("all/seed=1  unknown: ")), HasSubstr("record.json"),
+                                 HasSubstr(shop.path("all/seed=2  finished; step 6 of 6"))));
   const Outcome none = run_program({"status", shop.path("nowhere")});
   EXPECT_EQ(none.code, 2);
   EXPECT_THAT(none.err, HasSubstr("there is no run in it"));

@@ -98,6 +98,23 @@ TEST(Supervise, KnowsWhatIsNoFaultOfAMachine) {
   EXPECT_EQ(limit.code, 1);
   EXPECT_THAT(limit.err, HasSubstr("1 restarts in 86400 s are all"));
   EXPECT_EQ(supervise({"--restart", "1"}, {"true"}).code, 2);
+  const Outcome quote = supervise({"--then", "--set 'x=1"}, {"true"});
+  EXPECT_EQ(quote.code, 2);
+  EXPECT_THAT(quote.err, HasSubstr("--then '--set 'x=1': these are no words of a shell"));
+  const Outcome nothing = supervise({}, {shop.path("nosuch")});
+  EXPECT_EQ(nothing.code, 127);
+  EXPECT_THAT(nothing.err, AllOf(HasSubstr("nosuch cannot be started"), Not(HasSubstr("restart"))));
+  EXPECT_EQ(supervise({"--pause", "08", "--restarts", "09"}, {"true"}).code, 0);
+}
+
+TEST(Supervise, VariablesMayHaveDigits) {
+  const Workshop shop;
+  const Outcome outcome = supervise(
+      {"--then", "NCCL_P2P_DISABLE=1 ranks=4 --set x=1"},
+      {"bash", "-c", "echo \"${NCCL_P2P_DISABLE:-} ${ranks:-} $*\" >> $0/seen; [ $(wc -l < $0/seen) -gt 1 ]",
+       shop.path("")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(shop.read("seen"), "  \n1 4 --set x=1\n");
 }
 
 // As the ranks of a host that was cut off have it until their own limit: more starts than there are restarts,

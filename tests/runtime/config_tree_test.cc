@@ -128,6 +128,21 @@ TEST(Override, SetsCreatesAndReplaces) {
   EXPECT_EQ(root.find("a")->kind, Kind::kNull);
 }
 
+TEST(Override, ASectionSetsWhatItNames) {
+  const auto after = [](const std::string& assignment) {
+    ConfigNode root = parse_yaml("s: {a: 1, b: {c: 2, d: 3}, l: [1, 2]}\nm: {name: x, a: 1}\n", "run.yaml");
+    apply_override(root, assignment);
+    return to_flow(root);
+  };
+  EXPECT_EQ(after("s={a: 5, e: 6}"), "{s: {a: 5, b: {c: 2, d: 3}, l: [1, 2], e: 6}, m: {name: x, a: 1}}");
+  EXPECT_EQ(after("s={b: {c: 5}, l: [3]}"), "{s: {a: 1, b: {c: 5, d: 3}, l: [3]}, m: {name: x, a: 1}}");
+  EXPECT_EQ(after("s={}"), "{s: {}, m: {name: x, a: 1}}");
+  EXPECT_EQ(after("s="), "{s: null, m: {name: x, a: 1}}");
+  EXPECT_EQ(after("m={b: 2}"), "{s: {a: 1, b: {c: 2, d: 3}, l: [1, 2]}, m: {name: x, a: 1, b: 2}}");
+  EXPECT_EQ(after("m={name: y, b: 2}"), "{s: {a: 1, b: {c: 2, d: 3}, l: [1, 2]}, m: {name: y, b: 2}}")
+      << "options of x are none of y's";
+}
+
 TEST(Override, SaysWhatIsWrong) {
   const auto error = [](const std::string& assignment) {
     return config_error([&] {
