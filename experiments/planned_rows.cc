@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "data/labels.h"
 #include "data/tasks/registry.h"
@@ -76,19 +77,23 @@ void PlannedRows::read_scored(const ExperimentConfig& config, const TuningMethod
 void PlannedRows::read_scored_at_the_end(const ExperimentConfig& config, const TuningMethod& method,
                                          const Task& task) {
   const auto add = [&](const Task& scored, const std::string& split) {
+    for (Batch& batch : micro_batches_of(config, method, scored, split))
+      scored_at_the_end_.push_back(std::move(batch));
+  };
+  // A run says what is wrong with a split; its training and its dev split are planned all the same.
+  const auto if_readable = [](const std::function<void()>& read) {
     try {
-      for (Batch& batch : micro_batches_of(config, method, scored, split))
-        scored_at_the_end_.push_back(std::move(batch));
-    } catch (const Error&) {
-      // A run says what is wrong with it; its training and its dev split are planned all the same.
+      read();
+    } catch (const Error&) {  // see above
     }
   };
   const auto splits = task.splits();
-  if (std::ranges::find(splits, "test") != splits.end()) add(task, "test");
-  for (const TransferConfig& transfer : config.evaluate.transfer) {
-    Subtree options = transfer.task;
-    add(*make_task(options), transfer.split);
-  }
+  if (std::ranges::find(splits, "test") != splits.end()) if_readable([&] { add(task, "test"); });
+  for (const TransferConfig& transfer : config.evaluate.transfer)
+    if_readable([&] {
+      Subtree options = transfer.task;
+      add(*make_task(options), transfer.split);
+    });
 }
 
 std::vector<Batch> PlannedRows::micro_batches_of(const ExperimentConfig& config, const TuningMethod& method,
