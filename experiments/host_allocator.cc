@@ -11,10 +11,12 @@
 #include <malloc.h>
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <mutex>
 #include <new>
 
 namespace trimtab {
@@ -24,6 +26,8 @@ constexpr std::size_t kAlignment = 64;  // of a cache line and of AVX-512, as Li
 constexpr std::size_t kSteps = 16;      // sizes between a power of two and the next
 
 std::size_t rounded(std::size_t bytes) {
+  // What is asked for as a negative number must not come round to a small block.
+  if (bytes > std::numeric_limits<std::ptrdiff_t>::max() / 2) throw std::bad_alloc();
   const std::size_t step = std::bit_floor(bytes) / kSteps;
   if (step <= kAlignment) return bytes;
   return (bytes + step - 1) / step * step;
@@ -60,11 +64,14 @@ class HostAllocator final : public c10::Allocator {
 
 void use_host_allocator() {
   static HostAllocator allocator;
-  c10::SetCPUAllocator(&allocator);
-  // mallopt knows ints only; 1 GiB is above every temporary of a step. Older C libraries allow 32 MiB at
-  // most.
-  if (mallopt(M_MMAP_THRESHOLD, 1 << 30) == 0) mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  static std::once_flag once;
+  std::call_once(once, [] {
+    c10::SetCPUAllocator(&allocator);
+    // mallopt knows ints only; 1 GiB is above every temporary of a step. Older C libraries allow 32 MiB at
+    // most.
+    if (mallopt(M_MMAP_THRESHOLD, 1 << 30) == 0) mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  });
 }
 
 void give_back_freed() { malloc_trim(0); }

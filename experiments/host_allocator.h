@@ -6,7 +6,7 @@
 namespace trimtab {
 
 // From here on blocks of tensors are used again once they are freed, and large ones are kept: giving them
-// back and faulting them in again costs more than the arithmetic. May be called again.
+// back and faulting them in again costs more than the arithmetic. Any thread may call it, again as well.
 void use_host_allocator();
 
 // What is free now goes back to the system. Between parts of a run whose tensors have other sizes, such as

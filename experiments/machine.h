@@ -46,8 +46,7 @@ inline constexpr const char* kEmulatedBFloat16 =
 std::vector<std::pair<std::string, std::string>> versions();
 
 // Sets the number of threads that compute (0: as many as `cores`; 0 of those: the usable ones), makes
-// them flush denormals, and returns it. Tells the C library to keep large freed blocks, since giving them
-// back and faulting them in again costs more than the arithmetic.
+// them flush denormals, and returns it. Tensors then have the host's allocator (host_allocator.h).
 int prepare_threads(int threads, int cores = 0);
 
 }  // namespace trimtab

@@ -82,7 +82,7 @@ void StepJournal::keep(const std::string& path) {
     if (path == file(turn)) kept_ = turn;
 }
 
-bool StepJournal::writes() const {
+bool StepJournal::is_writer() const {
   const Coordinate& here = world_.here();
   return here.pipe == 0 && here.tensor == 0 && (here.data == 0 || here.data == second_);
 }
@@ -107,7 +107,7 @@ std::string StepJournal::write(const CheckpointInfo& info, const Parameters& par
   const int replica = world_.here().data;
   if (replica == 0 || replica == second_) gathered = gather_state(world_, parameters, state);
   std::string problem;
-  if (writes()) {
+  if (is_writer()) {
     try {
       write_file(info, gathered);
     } catch (const Error& error) {

@@ -41,7 +41,7 @@ class StepJournal {
   void remove();
 
  private:
-  bool writes() const;  // this rank
+  bool is_writer() const;  // this rank
   std::string file(int turn) const;
   void write_file(const CheckpointInfo& info, const GatheredState& state);
 
